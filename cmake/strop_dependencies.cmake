@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# What Strop takes from outside. The target strop_headers stands for the header-only libraries: fmt, xxHash,
+# protozero, FlatBuffers, CLI11, nlohmann/json.
+
+add_library(strop_headers INTERFACE)
+target_compile_definitions(strop_headers INTERFACE FMT_HEADER_ONLY XXH_INLINE_ALL)
+
+find_program(STROP_FLATC flatc REQUIRED)
+
+# oneDNN is opened at run time; the build needs its headers and puts the library beside libstrop_cpu.so.
+set(STROP_WITH_ONEDNN 0)
+foreach(root ${STROP_ONEDNN_ROOT}/data ${STROP_ONEDNN_ROOT})
+  if(NOT STROP_WITH_ONEDNN AND EXISTS ${root}/include/oneapi/dnnl/dnnl.h AND EXISTS ${root}/lib/libdnnl.so.3)
+    set(STROP_WITH_ONEDNN 1)
+    set(STROP_ONEDNN_INCLUDE ${root}/include)
+    set(STROP_ONEDNN_LIBRARY ${root}/lib/libdnnl.so.3)
+  endif()
+endforeach()
+if(STROP_WITH_CPU AND NOT STROP_WITH_ONEDNN)
+  message(STATUS "oneDNN not found in ${STROP_ONEDNN_ROOT}: the CPU backend is built without it")
+endif()
+
+add_library(strop_onednn_headers INTERFACE)
+target_compile_definitions(strop_onednn_headers INTERFACE STROP_WITH_ONEDNN=${STROP_WITH_ONEDNN})
+if(STROP_WITH_ONEDNN)
+  target_include_directories(strop_onednn_headers SYSTEM INTERFACE ${STROP_ONEDNN_INCLUDE})
+endif()

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+# Lists made from file names: adding a file is all it takes to add an operator, a converter, a tactic or a kernel.
+# Each function below writes one .cpp into the build tree (only when its content changes) and returns its path
+# for strop_component(... GENERATED). Files whose names end in _support.cpp are helpers and are not listed.
+
+function(strop_list_names result glob suffix)
+  file(GLOB files CONFIGURE_DEPENDS ${glob})
+  list(FILTER files EXCLUDE REGEX "_support\\.cpp$")
+  set(names "")
+  foreach(file ${files})
+    get_filename_component(name ${file} NAME)
+    string(REGEX REPLACE "${suffix}$" "" name ${name})
+    list(APPEND names ${name})
+  endforeach()
+  set(${result} ${names} PARENT_SCOPE)
+endfunction()
+
+# One line per name, with @name@ replaced.
+function(strop_list_lines result template)
+  set(text "")
+  foreach(name ${ARGN})
+    string(REPLACE "@name@" "${name}" line "${template}")
+    string(APPEND text "${line}\n")
+  endforeach()
+  set(${result} "${text}" PARENT_SCOPE)
+endfunction()
+
+# src/ops/<name>.cpp defines `namespace strop { OpDef define_<name>(); }`.
+# Generates `std::span<OpDef (*const)()> strop::op_definitions()`, declared in ops/op_list.hpp.
+function(strop_generate_op_list result)
+  strop_list_names(names ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp "\\.cpp")
+  strop_list_lines(declarations "OpDef define_@name@();" ${names})
+  strop_list_lines(entries "    define_@name@," ${names})
+  list(LENGTH names count)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/op_list.cpp)
+  file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [=[// Generated from the file names of src/ops.
+#include <array>
+#include <span>
+#if __has_include("ops/op_list.hpp")
+#include "ops/op_list.hpp"
+#else
+namespace strop {
+struct OpDef;
+}
+#endif
+namespace strop {
+@declarations@
+std::span<OpDef (*const)()> op_definitions();
+std::span<OpDef (*const)()> op_definitions() {
+  static constexpr std::array<OpDef (*)(), @count@> definitions = {
+@entries@  };
+  return definitions;
+}
+}  // namespace strop
+]=])
+  set(${result} ${output} PARENT_SCOPE)
+endfunction()
+
+# src/onnx/convert/<name>.cpp defines `namespace strop::onnx { void register_<name>(ConverterTable&); }`.
+# Generates `void strop::onnx::register_all_converters(ConverterTable&)`, declared in onnx/converter_table.hpp.
+function(strop_generate_converter_list result)
+  strop_list_names(names ${CMAKE_CURRENT_SOURCE_DIR}/convert/*.cpp "\\.cpp")
+  strop_list_lines(declarations "void register_@name@(ConverterTable&);" ${names})
+  strop_list_lines(entries "  register_@name@(table);" ${names})
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/converter_list.cpp)
+  file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [=[// Generated from the file names of src/onnx/convert.
+#if __has_include("onnx/converter_table.hpp")
+#include "onnx/converter_table.hpp"
+#else
+namespace strop::onnx {
+class ConverterTable;
+}
+#endif
+namespace strop::onnx {
+@declarations@
+void register_all_converters(ConverterTable&);
+void register_all_converters([[maybe_unused]] ConverterTable& table) {
+@entries@}
+}  // namespace strop::onnx
+]=])
+  set(${result} ${output} PARENT_SCOPE)
+endfunction()
+
+# src/backends/cpu/tactics/<name>.cpp defines `namespace strop::cpu { const Tactic& tactic_<name>(); }`.
+# Generates `std::span<const Tactic* const> strop::cpu::cpu_tactics()`. Tactic is what tactic/tactic.hpp calls so.
+function(strop_generate_tactic_list result)
+  strop_list_names(names ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp "\\.cpp")
+  strop_list_lines(declarations "const Tactic& tactic_@name@();" ${names})
+  strop_list_lines(entries "      &tactic_@name@()," ${names})
+  list(LENGTH names count)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/tactic_list.cpp)
+  file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [=[// Generated from the file names of src/backends/cpu/tactics.
+#include <array>
+#include <span>
+#if __has_include("tactic/tactic.hpp")
+#include "tactic/tactic.hpp"
+#else
+namespace strop {
+struct Tactic;
+}
+#endif
+namespace strop::cpu {
+@declarations@
+std::span<const Tactic* const> cpu_tactics();
+std::span<const Tactic* const> cpu_tactics() {
+  static const std::array<const Tactic*, @count@> tactics = {
+@entries@  };
+  return tactics;
+}
+}  // namespace strop::cpu
+]=])
+  set(${result} ${output} PARENT_SCOPE)
+endfunction()
+
+# src/backends/cpu/kernels/<name>_kernel.cpp defines
+# `namespace strop::cpu { void register_<name>_kernel(KernelTable&); }`.
+# Generates `void strop::cpu::register_all_kernels(KernelTable&)`, declared in backends/cpu/kernels/kernel_table.hpp.
+function(strop_generate_kernel_list result)
+  strop_list_names(names ${CMAKE_CURRENT_SOURCE_DIR}/*_kernel.cpp "\\.cpp")
+  strop_list_lines(declarations "void register_@name@(KernelTable&);" ${names})
+  strop_list_lines(entries "  register_@name@(table);" ${names})
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/kernel_list.cpp)
+  file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [=[// Generated from the file names of src/backends/cpu/kernels.
+#if __has_include("backends/cpu/kernels/kernel_table.hpp")
+#include "backends/cpu/kernels/kernel_table.hpp"
+#else
+namespace strop::cpu {
+class KernelTable;
+}
+#endif
+namespace strop::cpu {
+@declarations@
+void register_all_kernels(KernelTable&);
+void register_all_kernels([[maybe_unused]] KernelTable& table) {
+@entries@}
+}  // namespace strop::cpu
+]=])
+  set(${result} ${output} PARENT_SCOPE)
+endfunction()
