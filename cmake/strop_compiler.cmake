@@ -28,6 +28,9 @@ set(CMAKE_INSTALL_RPATH "$ORIGIN:$ORIGIN/../lib")
 add_compile_options(-ffp-contract=off -fno-math-errno -ffunction-sections -fdata-sections
   -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 
+if(STROP_WITH_FUZZERS)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 if(STROP_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)

@@ -5,7 +5,18 @@
 add_library(strop_headers INTERFACE)
 target_compile_definitions(strop_headers INTERFACE FMT_HEADER_ONLY XXH_INLINE_ALL)
 
-find_program(STROP_FLATC flatc REQUIRED)
+if(CMAKE_CROSSCOMPILING)
+  # /usr/include is the host's: a folder of links shows the header-only libraries and nothing else of it.
+  set(headers ${CMAKE_BINARY_DIR}/headers)
+  file(MAKE_DIRECTORY ${headers})
+  foreach(name fmt xxhash.h protozero flatbuffers CLI nlohmann boost)
+    find_path(STROP_HOST_${name} ${name} PATHS /usr/include /usr/local/include NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH REQUIRED)
+    file(CREATE_LINK ${STROP_HOST_${name}}/${name} ${headers}/${name} SYMBOLIC)
+  endforeach()
+  target_include_directories(strop_headers SYSTEM INTERFACE ${headers})
+endif()
+
+find_program(STROP_FLATC flatc REQUIRED)  # runs on the host
 
 # oneDNN is opened at run time; the build needs its headers and puts the library beside libstrop_cpu.so.
 set(STROP_WITH_ONEDNN 0)
