@@ -28,6 +28,8 @@ set(CMAKE_INSTALL_RPATH "$ORIGIN:$ORIGIN/../lib")
 add_compile_options(-ffp-contract=off -fno-math-errno -ffunction-sections -fdata-sections
   -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 
+add_link_options($<$<CONFIG:Release>:-s>)
+
 if(STROP_WITH_FUZZERS)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
