@@ -25,31 +25,33 @@ function(strop_list_lines result template)
   set(${result} "${text}" PARENT_SCOPE)
 endfunction()
 
-# src/ops/<name>.cpp defines `namespace strop { OpDef define_<name>(); }`.
-# Generates `std::span<OpDef (*const)()> strop::op_definitions()`, declared in ops/op_list.hpp.
+# src/ops/<name>.cpp defines `namespace strop { const OpDef& op_<name>(); }`.
+# Generates all_ops() and find_op(), declared in ops/op_list.hpp.
 function(strop_generate_op_list result)
   strop_list_names(names ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp "\\.cpp")
-  strop_list_lines(declarations "OpDef define_@name@();" ${names})
-  strop_list_lines(entries "    define_@name@," ${names})
+  list(SORT names)
+  strop_list_lines(declarations "const OpDef& op_@name@();" ${names})
+  strop_list_lines(entries "      &op_@name@()," ${names})
   list(LENGTH names count)
   set(output ${CMAKE_CURRENT_BINARY_DIR}/op_list.cpp)
   file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [=[// Generated from the file names of src/ops.
-#include <array>
-#include <span>
-#if __has_include("ops/op_list.hpp")
 #include "ops/op_list.hpp"
-#else
-namespace strop {
-struct OpDef;
-}
-#endif
+
+#include <array>
+
 namespace strop {
 @declarations@
-std::span<OpDef (*const)()> op_definitions();
-std::span<OpDef (*const)()> op_definitions() {
-  static constexpr std::array<OpDef (*)(), @count@> definitions = {
+std::span<const OpDef* const> all_ops() {
+  static const std::array<const OpDef*, @count@> ops = {
 @entries@  };
-  return definitions;
+  return ops;
+}
+
+const OpDef* find_op(std::string_view name) {
+  for (const OpDef* op : all_ops()) {
+    if (op->name == name) return op;
+  }
+  return nullptr;
 }
 }  // namespace strop
 ]=])

@@ -9,8 +9,9 @@
 
 namespace strop {
 
-// A sum of terms, each a coefficient times a sorted product of atoms. An atom is a symbol or a function of two
-// dimensions. `terms` maps the printed product to the term, so printing order is canonical order.
+// A sum of terms, each a coefficient times a sorted product of atoms. An atom is a symbol or a
+// function of two dimensions. `terms` maps the printed product to the term, so printing order is
+// canonical order.
 struct Atom {
   std::string name;  // of a symbol; empty for a function
   DimFunction function = DimFunction::floordiv;
@@ -47,7 +48,8 @@ std::int64_t checked_mul(std::int64_t a, std::int64_t b) {
   return *result;
 }
 
-// Bounds what one expression may grow to: shapes of real models stay far below it, a hostile one is refused.
+// Bounds what one expression may grow to: shapes of real models stay far below it, a hostile one is
+// refused.
 constexpr std::size_t kMaxTerms = 256;
 constexpr std::size_t kMaxText = 4096;
 
@@ -99,12 +101,18 @@ std::string print(const Polynomial& p) {
 
 const char* function_name(DimFunction function) {
   switch (function) {
-    case DimFunction::floordiv: return "floordiv";
-    case DimFunction::ceildiv: return "ceildiv";
-    case DimFunction::mod: return "mod";
-    case DimFunction::min: return "min";
-    case DimFunction::max: return "max";
-    case DimFunction::broadcast: return "broadcast";
+    case DimFunction::floordiv:
+      return "floordiv";
+    case DimFunction::ceildiv:
+      return "ceildiv";
+    case DimFunction::mod:
+      return "mod";
+    case DimFunction::min:
+      return "min";
+    case DimFunction::max:
+      return "max";
+    case DimFunction::broadcast:
+      return "broadcast";
   }
   return "?";
 }
@@ -123,8 +131,10 @@ std::int64_t apply_function(DimFunction function, std::int64_t a, std::int64_t b
       if (function == DimFunction::mod) return remainder;
       return remainder != 0 ? quotient + 1 : quotient;
     }
-    case DimFunction::min: return std::min(a, b);
-    case DimFunction::max: return std::max(a, b);
+    case DimFunction::min:
+      return std::min(a, b);
+    case DimFunction::max:
+      return std::max(a, b);
     case DimFunction::broadcast:
       if (a == b || b == 1) return a;
       if (a == 1) return b;
@@ -171,8 +181,8 @@ Polynomial polynomial_of(const Dim& dim, const std::shared_ptr<const Dim::Expres
 }
 
 bool symbol_character(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == ':' || c == '/' ||
-         c == '#' || c == '?';
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == ':' ||
+         c == '/' || c == '#' || c == '?';
 }
 
 }  // namespace
@@ -180,7 +190,8 @@ bool symbol_character(char c) {
 Dim Dim::symbol(std::string_view name) {
   Atom atom;
   for (char c : name.substr(0, 256)) atom.name += symbol_character(c) ? c : '_';
-  if (atom.name.empty() || std::isdigit(static_cast<unsigned char>(atom.name[0])) != 0) atom.name.insert(0, "_");
+  if (atom.name.empty() || std::isdigit(static_cast<unsigned char>(atom.name[0])) != 0)
+    atom.name.insert(0, "_");
   atom.key = atom.name;
   Polynomial p;
   add_term(p, Term{1, {atom}});
@@ -255,14 +266,15 @@ Dim operator-(const Dim& a, const Dim& b) { return a + b * Dim(-1); }
 
 Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
   if (a.is_constant() && b.is_constant()) return Dim(apply_function(function, a.value_, b.value_));
-  const bool division =
-      function == DimFunction::floordiv || function == DimFunction::ceildiv || function == DimFunction::mod;
+  const bool division = function == DimFunction::floordiv || function == DimFunction::ceildiv ||
+                        function == DimFunction::mod;
   if (division) {
     if (b.is(1)) return function == DimFunction::mod ? Dim(0) : a;
     if (a == b) return function == DimFunction::mod ? Dim(0) : Dim(1);
     if (a.is(0)) return Dim(0);
     if (b.is_constant() && b.value_ > 0) {
-      // Terms whose coefficient the divisor divides leave the division: (4*H+3) floordiv 2 = 2*H + 1.
+      // Terms whose coefficient the divisor divides leave the division: (4*H+3) floordiv 2 = 2*H
+      // + 1.
       Polynomial whole;
       Polynomial rest;
       const Polynomial p = polynomial_of(a, a.expression_);
@@ -286,14 +298,16 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
         const Dim remainder = apply(function, inside, b);
         return function == DimFunction::mod ? remainder : outside + remainder;
       }
-    } else if (!b.is_constant() && b.expression_->constant == 0 && b.expression_->terms.size() == 1 &&
-               !a.is_constant() && a.expression_->constant == 0 && a.expression_->terms.size() == 1) {
+    } else if (!b.is_constant() && b.expression_->constant == 0 &&
+               b.expression_->terms.size() == 1 && !a.is_constant() &&
+               a.expression_->constant == 0 && a.expression_->terms.size() == 1) {
       // One product over another, as reshapes write it: (2*N*C) floordiv N = 2*C.
       Term top = a.expression_->terms.begin()->second;
       const Term& bottom = b.expression_->terms.begin()->second;
       bool divides = bottom.coefficient > 0 && top.coefficient % bottom.coefficient == 0;
       for (const Atom& atom : bottom.atoms) {
-        auto it = std::find_if(top.atoms.begin(), top.atoms.end(), [&](const Atom& x) { return x.key == atom.key; });
+        auto it = std::find_if(top.atoms.begin(), top.atoms.end(),
+                               [&](const Atom& x) { return x.key == atom.key; });
         if (it == top.atoms.end()) {
           divides = false;
           break;
@@ -329,7 +343,8 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
   // These three do not care about the order of their arguments.
   const bool symmetric = !division;
   if (symmetric && atom.b.to_string() < atom.a.to_string()) std::swap(atom.a, atom.b);
-  atom.key = std::string(function_name(function)) + "(" + atom.a.to_string() + "," + atom.b.to_string() + ")";
+  atom.key = std::string(function_name(function)) + "(" + atom.a.to_string() + "," +
+             atom.b.to_string() + ")";
   Polynomial p;
   add_term(p, Term{1, {std::move(atom)}});
   Dim out;
@@ -374,7 +389,8 @@ Dim Dim::substitute(const std::unordered_map<std::string, Dim>& replacements) co
     Dim product(term.coefficient);
     for (const Atom& atom : term.atoms) {
       if (atom.name.empty()) {
-        product = product * apply(atom.function, atom.a.substitute(replacements), atom.b.substitute(replacements));
+        product = product * apply(atom.function, atom.a.substitute(replacements),
+                                  atom.b.substitute(replacements));
       } else if (const auto it = replacements.find(atom.name); it != replacements.end()) {
         product = product * it->second;
       } else {
@@ -400,7 +416,9 @@ void Dim::collect_symbols(std::set<std::string>& into) const {
   }
 }
 
-std::string Dim::to_string() const { return expression_ ? expression_->text : std::to_string(value_); }
+std::string Dim::to_string() const {
+  return expression_ ? expression_->text : std::to_string(value_);
+}
 
 bool Dim::operator==(const Dim& other) const {
   if (is_constant() != other.is_constant()) return false;
@@ -410,7 +428,8 @@ bool Dim::operator==(const Dim& other) const {
 
 namespace {
 
-// Recursive descent over what to_string prints; depth-bounded because expressions also come from engine files.
+// Recursive descent over what to_string prints; depth-bounded because expressions also come from
+// engine files.
 class DimParser {
  public:
   explicit DimParser(std::string_view text) : text_(text) {}
@@ -424,7 +443,8 @@ class DimParser {
 
  private:
   [[noreturn]] void fail(const char* why) const {
-    throw Error(ErrorCode::model_malformed, "cannot read dimension \"" + std::string(text_.substr(0, 80)) + "\"",
+    throw Error(ErrorCode::model_malformed,
+                "cannot read dimension \"" + std::string(text_.substr(0, 80)) + "\"",
                 std::string(why) + " at character " + std::to_string(at_));
   }
   bool take(char c) {
@@ -472,8 +492,8 @@ class DimParser {
     if (at_ == start) fail("expected a number or a name");
     const std::string_view name = text_.substr(start, at_ - start);
     if (!take('(')) return Dim::symbol(name);
-    for (DimFunction function : {DimFunction::floordiv, DimFunction::ceildiv, DimFunction::mod, DimFunction::min,
-                                 DimFunction::max, DimFunction::broadcast}) {
+    for (DimFunction function : {DimFunction::floordiv, DimFunction::ceildiv, DimFunction::mod,
+                                 DimFunction::min, DimFunction::max, DimFunction::broadcast}) {
       if (name != function_name(function)) continue;
       const Dim a = sum(depth + 1);
       if (!take(',')) fail("expected ','");
@@ -525,7 +545,8 @@ Shape evaluate(const SymShape& shape, const SymbolValues& values) {
   for (const Dim& dim : shape) {
     const std::int64_t value = dim.evaluate(values);
     if (value < 0) {
-      throw Error(ErrorCode::bad_shape, "dimension " + dim.to_string() + " is " + std::to_string(value),
+      throw Error(ErrorCode::bad_shape,
+                  "dimension " + dim.to_string() + " is " + std::to_string(value),
                   "the input shapes make it negative");
     }
     out.push_back(value);

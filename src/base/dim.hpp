@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A dimension: a number, or an integer expression over named symbols ("batch", "floordiv(W+1,2)").
-// Expressions are kept as polynomials in canonical order, so that equal arithmetic compares equal; division, minimum and
-// the like are atoms of such a polynomial. Values are immutable and cheap to copy.
+// Expressions are kept as polynomials in canonical order, so that equal arithmetic compares equal;
+// division, minimum and the like are atoms of such a polynomial. Values are immutable and cheap to
+// copy.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,9 @@ namespace strop {
 using SymbolValues = std::unordered_map<std::string, std::int64_t>;
 
 enum class DimFunction : std::uint8_t {
-  floordiv,   // rounds towards minus infinity; the divisor is positive
-  ceildiv,    // rounds towards plus infinity; the divisor is positive
-  mod,        // a - floordiv(a,b)*b
+  floordiv,  // rounds towards minus infinity; the divisor is positive
+  ceildiv,   // rounds towards plus infinity; the divisor is positive
+  mod,       // a - floordiv(a,b)*b
   min,
   max,
   broadcast,  // NumPy broadcasting of two sizes: a if b is 1, b if a is 1, else both must be equal
@@ -44,7 +45,8 @@ class Dim {
   std::int64_t value() const;       // of a constant
   bool is(std::int64_t number) const { return is_constant() && value_ == number; }
 
-  // Throws Error(bad_shape) when a symbol has no value, on overflow, and where a broadcast does not fit.
+  // Throws Error(bad_shape) when a symbol has no value, on overflow, and where a broadcast does not
+  // fit.
   std::int64_t evaluate(const SymbolValues& values) const;
   // As evaluate, but nothing when a symbol has no value.
   std::optional<std::int64_t> try_evaluate(const SymbolValues& values) const;

@@ -42,7 +42,15 @@ enum class DType : std::uint8_t {
 
 inline constexpr int kDTypeCount = 27;
 
-enum class DTypeKind : std::uint8_t { none, floating, signed_int, unsigned_int, boolean, string, complex };
+enum class DTypeKind : std::uint8_t {
+  none,
+  floating,
+  signed_int,
+  unsigned_int,
+  boolean,
+  string,
+  complex
+};
 
 struct DTypeInfo {
   DType type;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One error type for everything a user can cause. Each error says what happened, why, and what to do about it, under a
-// stable code (docs/errors.md). Programmer errors are STROP_CHECK: always on, and reported as ErrorCode::internal.
+// One error type for everything a user can cause. Each error says what happened, why, and what to
+// do about it, under a stable code (docs/errors.md). Programmer errors are STROP_CHECK: always on,
+// and reported as ErrorCode::internal.
 #pragma once
 
 #include <cstdint>
@@ -27,16 +28,16 @@ enum class ErrorCode : std::uint16_t {
   // ONNX import.
   not_onnx = 300,
   model_truncated = 301,
-  model_malformed = 302,   // well-formed protobuf, but not a valid model (cycle, missing value, ...)
+  model_malformed = 302,  // well-formed protobuf, but not a valid model (cycle, missing value, ...)
   unknown_operator = 303,
   unsupported_operator = 304,
   bad_attribute = 305,
-  bad_shape = 306,         // shapes that contradict the operator or each other
-  bad_type = 307,          // an element type the operator does not take
-  bad_weights = 308,       // weights shorter than their shape, wrong encoding
-  external_data = 309,     // missing, or outside the model's folder
+  bad_shape = 306,      // shapes that contradict the operator or each other
+  bad_type = 307,       // an element type the operator does not take
+  bad_weights = 308,    // weights shorter than their shape, wrong encoding
+  external_data = 309,  // missing, or outside the model's folder
   unsupported_opset = 310,
-  several_problems = 311,  // more than one of the above; see Error::problems
+  several_problems = 311,  // more than one of the above; see Error::diagnostics
 
   // Build.
   no_implementation = 400,
@@ -65,7 +66,7 @@ enum class ErrorCode : std::uint16_t {
   input_rank = 703,
   input_shape = 704,
   input_bytes = 705,
-  bad_value = 706,   // data that an operator refuses at run time (index out of range, ...)
+  bad_value = 706,  // data that an operator refuses at run time (index out of range, ...)
   bad_argument = 707,
 };
 
@@ -74,7 +75,7 @@ std::string error_code_text(ErrorCode code);
 std::string_view error_code_name(ErrorCode code);
 
 // One thing that is wrong. Empty parts are left out when printed.
-struct Problem {
+struct Diagnostic {
   ErrorCode code = ErrorCode::internal;
   std::string what;  // the subject: node, operator, tensor, file and offset
   std::string why;   // expected and got
@@ -91,11 +92,12 @@ struct Problem {
 class Error : public std::exception {
  public:
   Error(ErrorCode code, std::string what, std::string why = {}, std::string hint = {});
-  explicit Error(std::vector<Problem> problems);
+  explicit Error(std::vector<Diagnostic> diagnostics);
 
   ErrorCode code() const;  // of the only problem, or several_problems
-  const std::vector<Problem>& problems() const { return problems_; }
-  // Says where the error passed through ("pass fuse_bias", "loading model.onnx"); outermost first when printed.
+  const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+  // Says where the error passed through ("pass fuse_bias", "loading model.onnx"); outermost first
+  // when printed.
   Error& add_context(std::string context);
   const std::vector<std::string>& context() const { return context_; }
 
@@ -104,15 +106,17 @@ class Error : public std::exception {
   const char* what() const noexcept override;
 
  private:
-  std::vector<Problem> problems_;
+  std::vector<Diagnostic> diagnostics_;
   std::vector<std::string> context_;
   mutable std::string text_;
 };
 
-[[noreturn]] void check_failed(const char* condition, const char* file, int line, std::string_view note);
+[[noreturn]] void check_failed(const char* condition, const char* file, int line,
+                               std::string_view note);
 
 }  // namespace strop
 
 // An invariant of Strop's own code; `note` is a string saying what was relied on.
-#define STROP_CHECK(condition, note) \
-  (static_cast<bool>(condition) ? static_cast<void>(0) : ::strop::check_failed(#condition, __FILE__, __LINE__, (note)))
+#define STROP_CHECK(condition, note)                   \
+  (static_cast<bool>(condition) ? static_cast<void>(0) \
+                                : ::strop::check_failed(#condition, __FILE__, __LINE__, (note)))

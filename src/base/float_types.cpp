@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All conversions work on bits, so that they give the same result on every machine and under every rounding mode.
+// All conversions work on bits, so that they give the same result on every machine and under every
+// rounding mode.
 #include "base/float_types.hpp"
 
 #include <array>
@@ -30,13 +31,15 @@ std::uint16_t f32_to_f16(float value) {
   if (magnitude > 0x7f800000u) {  // NaN: quiet, with what fits of its payload
     return static_cast<std::uint16_t>(sign | 0x7e00u | ((magnitude >> 13) & 0x3ffu));
   }
-  if (magnitude >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // from 65520 on: infinity
-  if (magnitude < 0x38800000u) {                                                    // below 2^-14: subnormal
-    if (magnitude < 0x33000000u) return static_cast<std::uint16_t>(sign);           // below 2^-25: zero
+  if (magnitude >= 0x477ff000u)
+    return static_cast<std::uint16_t>(sign | 0x7c00u);  // from 65520 on: infinity
+  if (magnitude < 0x38800000u) {                        // below 2^-14: subnormal
+    if (magnitude < 0x33000000u) return static_cast<std::uint16_t>(sign);  // below 2^-25: zero
     const std::uint32_t shift = 126u - (magnitude >> 23);
     const std::uint32_t significand = (magnitude & 0x7fffffu) | 0x800000u;
     const std::uint32_t odd = (significand >> shift) & 1u;
-    return static_cast<std::uint16_t>(sign | ((significand + (1u << (shift - 1)) - 1u + odd) >> shift));
+    return static_cast<std::uint16_t>(sign |
+                                      ((significand + (1u << (shift - 1)) - 1u + odd) >> shift));
   }
   magnitude += 0xfffu + ((magnitude >> 13) & 1u);
   return static_cast<std::uint16_t>(sign | ((magnitude - (112u << 23)) >> 13));
@@ -100,7 +103,8 @@ constexpr float decode(const SmallFormat& format, int code) {
 
 constexpr std::array<float, 256> decode_all(const SmallFormat& format) {
   std::array<float, 256> values{};
-  for (int code = 0; code < (1 << format.width); ++code) values[static_cast<std::size_t>(code)] = decode(format, code);
+  for (int code = 0; code < (1 << format.width); ++code)
+    values[static_cast<std::size_t>(code)] = decode(format, code);
   return values;
 }
 
@@ -112,7 +116,8 @@ std::uint8_t encode(const SmallFormat& format, float value, bool saturate) {
     // FP4 has no NaN: ONNX makes it 6, whatever its sign.
     return static_cast<std::uint8_t>(format.width == 8 ? format.nan | sign : format.nan);
   }
-  // The value is significand * 2^(exponent-23); in the result a unit of the last place is 2^(target-mantissa).
+  // The value is significand * 2^(exponent-23); in the result a unit of the last place is
+  // 2^(target-mantissa).
   const int field = magnitude >> 23;
   const int exponent = (field > 0 ? field : 1) - 127;
   const int significand = (magnitude & 0x7fffff) | (field > 0 ? 0x800000 : 0);
@@ -120,7 +125,8 @@ std::uint8_t encode(const SmallFormat& format, float value, bool saturate) {
   const int shift = (target - format.mantissa) - (exponent - 23);
   int code = 0;
   if (shift <= 25) {
-    const int rounded = (significand + (1 << (shift - 1)) - 1 + ((significand >> shift) & 1)) >> shift;
+    const int rounded =
+        (significand + (1 << (shift - 1)) - 1 + ((significand >> shift) & 1)) >> shift;
     // A carry out of the mantissa adds to the exponent, as it should.
     code = ((target + format.bias - 1) << format.mantissa) + rounded;
   }
@@ -131,12 +137,18 @@ std::uint8_t encode(const SmallFormat& format, float value, bool saturate) {
 
 const SmallFormat& format_of(DType type) {
   switch (type) {
-    case DType::f8e4m3fn: return kE4m3fn;
-    case DType::f8e4m3fnuz: return kE4m3fnuz;
-    case DType::f8e5m2: return kE5m2;
-    case DType::f8e5m2fnuz: return kE5m2fnuz;
-    case DType::f4e2m1: return kE2m1;
-    default: break;
+    case DType::f8e4m3fn:
+      return kE4m3fn;
+    case DType::f8e4m3fnuz:
+      return kE4m3fnuz;
+    case DType::f8e5m2:
+      return kE5m2;
+    case DType::f8e5m2fnuz:
+      return kE5m2fnuz;
+    case DType::f4e2m1:
+      return kE2m1;
+    default:
+      break;
   }
   STROP_CHECK(false, "the type is an 8-bit or 4-bit float");
 }
@@ -149,7 +161,8 @@ constexpr std::array<float, 256> kE2m1Values = decode_all(kE2m1);
 
 float f8e8m0_to_f32(std::uint8_t bits) {
   if (bits == 0xff) return kNan;
-  return std::bit_cast<float>(bits > 0 ? static_cast<std::uint32_t>(bits) << 23 : 0x00400000u);  // 0: 2^-127
+  return std::bit_cast<float>(bits > 0 ? static_cast<std::uint32_t>(bits) << 23
+                                       : 0x00400000u);  // 0: 2^-127
 }
 
 template <class T>
@@ -168,7 +181,8 @@ void store(std::byte* data, std::int64_t index, T value) {
 std::uint64_t wrap_to_bits(double value) {
   if (!std::isfinite(value)) return 0;
   const double whole = std::trunc(value);
-  if (whole >= -0x1p63 && whole < 0x1p63) return static_cast<std::uint64_t>(static_cast<std::int64_t>(whole));
+  if (whole >= -0x1p63 && whole < 0x1p63)
+    return static_cast<std::uint64_t>(static_cast<std::int64_t>(whole));
   const auto magnitude = static_cast<std::uint64_t>(std::fmod(std::fabs(whole), 0x1p64));
   return whole < 0 ? 0 - magnitude : magnitude;
 }
@@ -177,13 +191,20 @@ std::uint64_t wrap_to_bits(double value) {
 
 float small_float_to_f32(DType type, std::uint8_t bits) {
   switch (type) {
-    case DType::f8e4m3fn: return kE4m3fnValues[bits];
-    case DType::f8e4m3fnuz: return kE4m3fnuzValues[bits];
-    case DType::f8e5m2: return kE5m2Values[bits];
-    case DType::f8e5m2fnuz: return kE5m2fnuzValues[bits];
-    case DType::f8e8m0: return f8e8m0_to_f32(bits);
-    case DType::f4e2m1: return kE2m1Values[bits & 0xfu];
-    default: break;
+    case DType::f8e4m3fn:
+      return kE4m3fnValues[bits];
+    case DType::f8e4m3fnuz:
+      return kE4m3fnuzValues[bits];
+    case DType::f8e5m2:
+      return kE5m2Values[bits];
+    case DType::f8e5m2fnuz:
+      return kE5m2fnuzValues[bits];
+    case DType::f8e8m0:
+      return f8e8m0_to_f32(bits);
+    case DType::f4e2m1:
+      return kE2m1Values[bits & 0xfu];
+    default:
+      break;
   }
   STROP_CHECK(false, "the type is an 8-bit or 4-bit float");
 }
@@ -200,11 +221,13 @@ std::uint8_t f32_to_f8e8m0(float value, E8m0Rounding rounding, bool saturate) {
   if (magnitude > 0x7f800000u) return 0xff;
   if (magnitude < kLowest) return saturate ? 0 : 0xff;
   if (magnitude > kHighest) return saturate ? 254 : 0xff;
-  // A value of 2^-126 and more is code + fraction / 2^23; one of [2^-127, 2^-126) doubles that scale.
+  // A value of 2^-126 and more is code + fraction / 2^23; one of [2^-127, 2^-126) doubles that
+  // scale.
   const std::uint32_t code = magnitude >> 23;
   const std::uint32_t fraction = code > 0 ? magnitude & 0x7fffffu : (magnitude - kLowest) * 2u;
-  const bool up = rounding == E8m0Rounding::up ? fraction > 0
-                                               : rounding == E8m0Rounding::nearest && fraction >= 0x400000u;
+  const bool up = rounding == E8m0Rounding::up
+                      ? fraction > 0
+                      : rounding == E8m0Rounding::nearest && fraction >= 0x400000u;
   return static_cast<std::uint8_t>(code + (up ? 1u : 0u));
 }
 
@@ -212,14 +235,16 @@ float f64_to_f32_odd(double value) {
   const float nearest = static_cast<float>(value);
   if (std::isnan(value) || static_cast<double>(nearest) == value) return nearest;
   auto bits = std::bit_cast<std::uint32_t>(nearest);
-  if (std::fabs(static_cast<double>(nearest)) > std::fabs(value)) --bits;  // toward zero; from infinity to the largest
+  if (std::fabs(static_cast<double>(nearest)) > std::fabs(value))
+    --bits;  // toward zero; from infinity to the largest
   return std::bit_cast<float>(bits | 1u);
 }
 
 std::uint8_t load_packed(const std::byte* data, std::int64_t index, int bits) {
   const int per_byte = 8 / bits;
   const int shift = static_cast<int>(index % per_byte) * bits;
-  return static_cast<std::uint8_t>((std::to_integer<unsigned>(data[index / per_byte]) >> shift) & ((1u << bits) - 1u));
+  return static_cast<std::uint8_t>((std::to_integer<unsigned>(data[index / per_byte]) >> shift) &
+                                   ((1u << bits) - 1u));
 }
 
 void store_packed(std::byte* data, std::int64_t index, int bits, std::uint8_t value) {
@@ -233,66 +258,100 @@ void store_packed(std::byte* data, std::int64_t index, int bits, std::uint8_t va
 
 double load_as_double(DType type, const std::byte* data, std::int64_t index) {
   switch (type) {
-    case DType::f32: return static_cast<double>(load<float>(data, index));
-    case DType::f64: return load<double>(data, index);
-    case DType::f16: return static_cast<double>(f16_to_f32(load<std::uint16_t>(data, index)));
-    case DType::bf16: return static_cast<double>(bf16_to_f32(load<std::uint16_t>(data, index)));
+    case DType::f32:
+      return static_cast<double>(load<float>(data, index));
+    case DType::f64:
+      return load<double>(data, index);
+    case DType::f16:
+      return static_cast<double>(f16_to_f32(load<std::uint16_t>(data, index)));
+    case DType::bf16:
+      return static_cast<double>(bf16_to_f32(load<std::uint16_t>(data, index)));
     case DType::f8e4m3fn:
     case DType::f8e4m3fnuz:
     case DType::f8e5m2:
     case DType::f8e5m2fnuz:
-    case DType::f8e8m0: return static_cast<double>(small_float_to_f32(type, load<std::uint8_t>(data, index)));
-    case DType::f4e2m1: return static_cast<double>(small_float_to_f32(type, load_packed(data, index, 4)));
-    case DType::i2: return static_cast<double>((load_packed(data, index, 2) ^ 2) - 2);
-    case DType::i4: return static_cast<double>((load_packed(data, index, 4) ^ 8) - 8);
-    case DType::u2: return static_cast<double>(load_packed(data, index, 2));
-    case DType::u4: return static_cast<double>(load_packed(data, index, 4));
-    case DType::i8: return static_cast<double>(load<std::int8_t>(data, index));
-    case DType::i16: return static_cast<double>(load<std::int16_t>(data, index));
-    case DType::i32: return static_cast<double>(load<std::int32_t>(data, index));
-    case DType::i64: return static_cast<double>(load<std::int64_t>(data, index));
-    case DType::u8: return static_cast<double>(load<std::uint8_t>(data, index));
-    case DType::u16: return static_cast<double>(load<std::uint16_t>(data, index));
-    case DType::u32: return static_cast<double>(load<std::uint32_t>(data, index));
-    case DType::u64: return static_cast<double>(load<std::uint64_t>(data, index));
-    case DType::boolean: return load<std::uint8_t>(data, index) != 0 ? 1.0 : 0.0;
+    case DType::f8e8m0:
+      return static_cast<double>(small_float_to_f32(type, load<std::uint8_t>(data, index)));
+    case DType::f4e2m1:
+      return static_cast<double>(small_float_to_f32(type, load_packed(data, index, 4)));
+    case DType::i2:
+      return static_cast<double>((load_packed(data, index, 2) ^ 2) - 2);
+    case DType::i4:
+      return static_cast<double>((load_packed(data, index, 4) ^ 8) - 8);
+    case DType::u2:
+      return static_cast<double>(load_packed(data, index, 2));
+    case DType::u4:
+      return static_cast<double>(load_packed(data, index, 4));
+    case DType::i8:
+      return static_cast<double>(load<std::int8_t>(data, index));
+    case DType::i16:
+      return static_cast<double>(load<std::int16_t>(data, index));
+    case DType::i32:
+      return static_cast<double>(load<std::int32_t>(data, index));
+    case DType::i64:
+      return static_cast<double>(load<std::int64_t>(data, index));
+    case DType::u8:
+      return static_cast<double>(load<std::uint8_t>(data, index));
+    case DType::u16:
+      return static_cast<double>(load<std::uint16_t>(data, index));
+    case DType::u32:
+      return static_cast<double>(load<std::uint32_t>(data, index));
+    case DType::u64:
+      return static_cast<double>(load<std::uint64_t>(data, index));
+    case DType::boolean:
+      return load<std::uint8_t>(data, index) != 0 ? 1.0 : 0.0;
     case DType::undefined:
     case DType::string:
     case DType::c64:
-    case DType::c128: break;
+    case DType::c128:
+      break;
   }
   STROP_CHECK(false, "the element type is a number");
 }
 
 void store_from_double(DType type, std::byte* data, std::int64_t index, double value) {
   switch (type) {
-    case DType::f32: return store(data, index, static_cast<float>(value));
-    case DType::f64: return store(data, index, value);
-    case DType::f16: return store(data, index, f32_to_f16(f64_to_f32_odd(value)));
-    case DType::bf16: return store(data, index, f32_to_bf16(f64_to_f32_odd(value)));
+    case DType::f32:
+      return store(data, index, static_cast<float>(value));
+    case DType::f64:
+      return store(data, index, value);
+    case DType::f16:
+      return store(data, index, f32_to_f16(f64_to_f32_odd(value)));
+    case DType::bf16:
+      return store(data, index, f32_to_bf16(f64_to_f32_odd(value)));
     case DType::f8e4m3fn:
     case DType::f8e4m3fnuz:
     case DType::f8e5m2:
     case DType::f8e5m2fnuz:
-    case DType::f8e8m0: return store(data, index, f32_to_small_float(type, f64_to_f32_odd(value)));
-    case DType::f4e2m1: return store_packed(data, index, 4, f32_to_small_float(type, f64_to_f32_odd(value)));
+    case DType::f8e8m0:
+      return store(data, index, f32_to_small_float(type, f64_to_f32_odd(value)));
+    case DType::f4e2m1:
+      return store_packed(data, index, 4, f32_to_small_float(type, f64_to_f32_odd(value)));
     case DType::i2:
-    case DType::u2: return store_packed(data, index, 2, static_cast<std::uint8_t>(wrap_to_bits(value)));
+    case DType::u2:
+      return store_packed(data, index, 2, static_cast<std::uint8_t>(wrap_to_bits(value)));
     case DType::i4:
-    case DType::u4: return store_packed(data, index, 4, static_cast<std::uint8_t>(wrap_to_bits(value)));
+    case DType::u4:
+      return store_packed(data, index, 4, static_cast<std::uint8_t>(wrap_to_bits(value)));
     case DType::i8:
-    case DType::u8: return store(data, index, static_cast<std::uint8_t>(wrap_to_bits(value)));
+    case DType::u8:
+      return store(data, index, static_cast<std::uint8_t>(wrap_to_bits(value)));
     case DType::i16:
-    case DType::u16: return store(data, index, static_cast<std::uint16_t>(wrap_to_bits(value)));
+    case DType::u16:
+      return store(data, index, static_cast<std::uint16_t>(wrap_to_bits(value)));
     case DType::i32:
-    case DType::u32: return store(data, index, static_cast<std::uint32_t>(wrap_to_bits(value)));
+    case DType::u32:
+      return store(data, index, static_cast<std::uint32_t>(wrap_to_bits(value)));
     case DType::i64:
-    case DType::u64: return store(data, index, wrap_to_bits(value));
-    case DType::boolean: return store(data, index, static_cast<std::uint8_t>(value != 0 ? 1 : 0));
+    case DType::u64:
+      return store(data, index, wrap_to_bits(value));
+    case DType::boolean:
+      return store(data, index, static_cast<std::uint8_t>(value != 0 ? 1 : 0));
     case DType::undefined:
     case DType::string:
     case DType::c64:
-    case DType::c128: break;
+    case DType::c128:
+      break;
   }
   STROP_CHECK(false, "the element type is a number");
 }

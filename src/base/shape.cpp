@@ -21,7 +21,8 @@ std::int64_t element_count(const Shape& shape) {
   // A zero anywhere makes the tensor empty, whatever the other dimensions would multiply to.
   bool empty = false;
   for (std::int64_t dim : shape) {
-    if (dim < 0) throw Error(ErrorCode::bad_shape, "negative dimension in shape " + to_string(shape));
+    if (dim < 0)
+      throw Error(ErrorCode::bad_shape, "negative dimension in shape " + to_string(shape));
     empty = empty || dim == 0;
   }
   if (empty) return 0;
@@ -29,7 +30,8 @@ std::int64_t element_count(const Shape& shape) {
   for (std::int64_t dim : shape) {
     const auto product = try_mul(count, dim);
     if (!product) {
-      throw Error(ErrorCode::bad_shape, "shape " + to_string(shape) + " has more than 2^63-1 elements");
+      throw Error(ErrorCode::bad_shape,
+                  "shape " + to_string(shape) + " has more than 2^63-1 elements");
     }
     count = *product;
   }
@@ -42,7 +44,9 @@ std::int64_t byte_size(DType dtype, const Shape& shape) {
   STROP_CHECK(bits > 0, "byte_size is for types in plain memory");
   if (bits >= 8) {
     const auto bytes = try_mul(count, bits / 8);
-    if (!bytes) throw Error(ErrorCode::bad_shape, "shape " + to_string(shape) + " needs more than 2^63-1 bytes");
+    if (!bytes)
+      throw Error(ErrorCode::bad_shape,
+                  "shape " + to_string(shape) + " needs more than 2^63-1 bytes");
     return *bytes;
   }
   const std::int64_t per_byte = 8 / bits;
@@ -51,7 +55,8 @@ std::int64_t byte_size(DType dtype, const Shape& shape) {
 
 Shape contiguous_strides(const Shape& shape) {
   Shape strides(shape.size(), 1);
-  for (std::size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * (shape[i] > 0 ? shape[i] : 1);
+  for (std::size_t i = shape.size(); i-- > 1;)
+    strides[i - 1] = strides[i] * (shape[i] > 0 ? shape[i] : 1);
   return strides;
 }
 
@@ -66,9 +71,10 @@ std::string to_string(const Shape& shape) {
 
 std::int64_t normalize_axis(std::int64_t axis, std::int64_t rank, const char* what) {
   if (axis < -rank || axis >= rank) {
-    throw Error(ErrorCode::bad_attribute, std::string(what) + " " + std::to_string(axis) + " is out of range",
-                "it must lie in [" + std::to_string(-rank) + ", " + std::to_string(rank - 1) + "] for rank " +
-                    std::to_string(rank));
+    throw Error(ErrorCode::bad_attribute,
+                std::string(what) + " " + std::to_string(axis) + " is out of range",
+                "it must lie in [" + std::to_string(-rank) + ", " + std::to_string(rank - 1) +
+                    "] for rank " + std::to_string(rank));
   }
   return axis < 0 ? axis + rank : axis;
 }

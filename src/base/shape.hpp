@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Concrete shapes and checked size arithmetic. No product or sum of sizes in Strop is computed without these.
+// Concrete shapes and checked size arithmetic. No product or sum of sizes in Strop is computed
+// without these.
 #pragma once
 
 #include <cstdint>

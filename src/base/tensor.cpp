@@ -31,9 +31,8 @@ Tensor Tensor::allocate(DType dtype, Shape shape) {
                 std::to_string(out.bytes_) + " bytes were asked for");
   }
   out.data_ = static_cast<std::byte*>(memory);
-  out.owner_ = std::shared_ptr<const void>(memory, [](const void* p) {
-    ::operator delete(const_cast<void*>(p), kAlignment);
-  });
+  out.owner_ = std::shared_ptr<const void>(
+      memory, [](const void* p) { ::operator delete(const_cast<void*>(p), kAlignment); });
   return out;
 }
 
@@ -56,7 +55,8 @@ Tensor Tensor::wrap(DType dtype, Shape shape, void* data, std::shared_ptr<const 
 
 Tensor Tensor::from_strings(Shape shape, std::vector<std::string> values) {
   Tensor out = allocate(DType::string, std::move(shape));
-  STROP_CHECK(out.size() == static_cast<std::int64_t>(values.size()), "as many strings as the shape has elements");
+  STROP_CHECK(out.size() == static_cast<std::int64_t>(values.size()),
+              "as many strings as the shape has elements");
   std::move(values.begin(), values.end(), out.mutable_values<std::string>().begin());
   return out;
 }
@@ -85,15 +85,33 @@ std::vector<std::int64_t> Tensor::to_i64() const {
     for (T value : values<T>()) out.push_back(static_cast<std::int64_t>(value));
   };
   switch (dtype_) {
-    case DType::i8: copy(std::int8_t{}); break;
-    case DType::i16: copy(std::int16_t{}); break;
-    case DType::i32: copy(std::int32_t{}); break;
-    case DType::i64: copy(std::int64_t{}); break;
-    case DType::u8: copy(std::uint8_t{}); break;
-    case DType::u16: copy(std::uint16_t{}); break;
-    case DType::u32: copy(std::uint32_t{}); break;
-    case DType::u64: copy(std::uint64_t{}); break;
-    case DType::boolean: copy(bool{}); break;
+    case DType::i8:
+      copy(std::int8_t{});
+      break;
+    case DType::i16:
+      copy(std::int16_t{});
+      break;
+    case DType::i32:
+      copy(std::int32_t{});
+      break;
+    case DType::i64:
+      copy(std::int64_t{});
+      break;
+    case DType::u8:
+      copy(std::uint8_t{});
+      break;
+    case DType::u16:
+      copy(std::uint16_t{});
+      break;
+    case DType::u32:
+      copy(std::uint32_t{});
+      break;
+    case DType::u64:
+      copy(std::uint64_t{});
+      break;
+    case DType::boolean:
+      copy(bool{});
+      break;
     default:
       throw Error(ErrorCode::bad_type, "tensor " + describe(*this) + " is read as integers",
                   "its element type is " + std::string(to_string(dtype_)));
@@ -103,7 +121,8 @@ std::vector<std::int64_t> Tensor::to_i64() const {
 
 bool Tensor::identical(const Tensor& other) const {
   if (dtype_ != other.dtype_ || shape_ != other.shape_) return false;
-  if (dtype_ == DType::string) return std::ranges::equal(values<std::string>(), other.values<std::string>());
+  if (dtype_ == DType::string)
+    return std::ranges::equal(values<std::string>(), other.values<std::string>());
   return bytes_ == 0 || std::memcmp(data_, other.data_, static_cast<std::size_t>(bytes_)) == 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A dense, contiguous, row-major tensor in host memory, and Datum: everything a value of a model can be at run time.
-// Copying a Tensor shares its storage; a tensor that others may hold is not written to.
+// A dense, contiguous, row-major tensor in host memory, and Datum: everything a value of a model
+// can be at run time. Copying a Tensor shares its storage; a tensor that others may hold is not
+// written to.
 #pragma once
 
 #include <cstddef>
@@ -25,10 +26,12 @@ class Tensor {
  public:
   Tensor() = default;  // undefined, no storage
 
-  // Own memory, 64-byte aligned, not initialised (strings are empty). Throws Error(out_of_memory) with the bytes asked.
+  // Own memory, 64-byte aligned, not initialised (strings are empty). Throws Error(out_of_memory)
+  // with the bytes asked.
   static Tensor allocate(DType dtype, Shape shape);
   static Tensor zeros(DType dtype, Shape shape);
-  // Memory of somebody else; `owner` keeps it alive and may be null when the caller guarantees that.
+  // Memory of somebody else; `owner` keeps it alive and may be null when the caller guarantees
+  // that.
   static Tensor wrap(DType dtype, Shape shape, void* data, std::shared_ptr<const void> owner);
   template <class T>
   static Tensor from(Shape shape, const std::vector<T>& values);
@@ -47,7 +50,8 @@ class Tensor {
   const std::byte* data() const { return data_; }
   std::byte* mutable_data() { return data_; }
 
-  // Elements as T; T must be the element type (checked). bool is read as bool, strings as std::string.
+  // Elements as T; T must be the element type (checked). bool is read as bool, strings as
+  // std::string.
   template <class T>
   std::span<const T> values() const;
   template <class T>
@@ -97,10 +101,10 @@ struct Datum {
   const Sequence& sequence() const;  // likewise
 };
 
-#define STROP_DTYPE_OF(type, dtype_value)                \
-  template <>                                            \
-  struct DTypeOf<type> {                                 \
-    static constexpr DType value = DType::dtype_value;   \
+#define STROP_DTYPE_OF(type, dtype_value)              \
+  template <>                                          \
+  struct DTypeOf<type> {                               \
+    static constexpr DType value = DType::dtype_value; \
   };
 STROP_DTYPE_OF(float, f32)
 STROP_DTYPE_OF(double, f64)
@@ -133,7 +137,8 @@ std::span<T> Tensor::mutable_values() {
 template <class T>
 Tensor Tensor::from(Shape shape, const std::vector<T>& values) {
   Tensor out = allocate(DTypeOf<T>::value, std::move(shape));
-  STROP_CHECK(out.size() == static_cast<std::int64_t>(values.size()), "as many values as the shape has elements");
+  STROP_CHECK(out.size() == static_cast<std::int64_t>(values.size()),
+              "as many values as the shape has elements");
   auto target = out.mutable_values<T>();
   for (std::size_t i = 0; i < values.size(); ++i) target[i] = values[i];
   return out;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tactic is one way to run an operator on a backend: data plus functions. For a Problem it says yes or no (with the
+// reason), lists its configurations, and lowers to a kernel step. Tuning times what was accepted; the choice is recorded.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/graph.hpp"
+#include "plan/plan.hpp"
+
+namespace strop {
+
+// One node as a question to the tactics: what is to be computed, on which types. Lives while lowering looks at the node.
+struct Problem {
+  const Node* node = nullptr;
+  const Graph* graph = nullptr;
+  bool precise = false;  // leave out whatever reassociates
+
+  const OpDef& op() const { return *node->op; }
+  bool is(const OpDef& other) const { return node->is(other); }
+  template <class A>
+  const A& attributes() const {
+    return node->as<A>();
+  }
+  bool has_input(std::size_t i) const { return node->input(i).exists(); }
+  const Type& input_type(std::size_t i) const { return graph->value(node->inputs[i]).type; }
+  const Tensor* constant(std::size_t i) const {
+    if (!has_input(i)) return nullptr;
+    const Value& value = graph->value(node->inputs[i]);
+    return value.is_constant() ? &value.constant : nullptr;
+  }
+  const Type& output_type(std::size_t i) const { return graph->value(node->outputs[i]).type; }
+
+  // Operator, attributes, types and which inputs are constants, canonically; what the timing cache is keyed by.
+  std::string key() const;
+};
+
+struct Acceptance {
+  bool yes = false;
+  std::string reason;  // of a refusal
+
+  static Acceptance accept() { return {true, {}}; }
+  static Acceptance refuse(std::string reason) { return {false, std::move(reason)}; }
+};
+
+struct KernelChoice {
+  std::string kernel;      // in the backend's kernel table
+  std::string parameters;  // for that kernel; text, "key=value" separated by ';' unless the kernel says otherwise
+};
+
+struct Tactic {
+  std::string_view name;     // <op>_<library or how>[_<dtype>]: "conv_onednn"
+  std::string_view backend;  // "cpu"
+  const OpDef& (*op)() = nullptr;  // the operator it is for; null: any, `accepts` decides
+  // Never depends on free memory or time.
+  Acceptance (*accepts)(const Problem&) = nullptr;
+  // Names of the ways it can be run; at least one. The first is the default when nothing is timed.
+  std::vector<std::string> (*configs)(const Problem&) = nullptr;  // null: one, named ""
+  KernelChoice (*lower)(const Problem&, std::string_view config) = nullptr;
+};
+
+}  // namespace strop
