@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Narrow floats against an oracle that looks for the nearest value in the sorted list of all values of a type, and
-// against values that ml_dtypes gives.
+// Narrow floats against an oracle that looks for the nearest value in the sorted list of all values
+// of a type, and against values that ml_dtypes gives.
 #include "base/float_types.hpp"
 
 #include <gtest/gtest.h>
@@ -28,8 +28,8 @@ struct Narrow {
 };
 
 constexpr Narrow kTypes[] = {
-    {DType::f16, 16, 0x7bff},        {DType::bf16, 16, 0x7f7f},      {DType::f8e4m3fn, 8, 0x7e},
-    {DType::f8e4m3fnuz, 8, 0x7f},    {DType::f8e5m2, 8, 0x7b},       {DType::f8e5m2fnuz, 8, 0x7f},
+    {DType::f16, 16, 0x7bff},     {DType::bf16, 16, 0x7f7f}, {DType::f8e4m3fn, 8, 0x7e},
+    {DType::f8e4m3fnuz, 8, 0x7f}, {DType::f8e5m2, 8, 0x7b},  {DType::f8e5m2fnuz, 8, 0x7f},
     {DType::f4e2m1, 4, 0x7},
 };
 
@@ -52,11 +52,13 @@ int store_and_take(const Narrow& narrow, double value) {
   return code & ((1 << narrow.bits) - 1);
 }
 
-// The code of the finite value nearest to `magnitude` >= 0, even on a tie; max + 1 where it lies past the largest one.
+// The code of the finite value nearest to `magnitude` >= 0, even on a tie; max + 1 where it lies
+// past the largest one.
 class Oracle {
  public:
   explicit Oracle(const Narrow& narrow) {
-    for (int code = 0; code <= narrow.max; ++code) values_.push_back(static_cast<double>(decode(narrow, code)));
+    for (int code = 0; code <= narrow.max; ++code)
+      values_.push_back(static_cast<double>(decode(narrow, code)));
     const std::size_t n = values_.size();
     values_.push_back(values_[n - 1] + (values_[n - 1] - values_[n - 2]));
   }
@@ -70,7 +72,8 @@ class Oracle {
     return low % 2 == 0 ? low : low + 1;
   }
   double midpoint(int low) const {  // exact: the values have few bits
-    return (values_[static_cast<std::size_t>(low)] + values_[static_cast<std::size_t>(low) + 1]) / 2;
+    return (values_[static_cast<std::size_t>(low)] + values_[static_cast<std::size_t>(low) + 1]) /
+           2;
   }
   const std::vector<double>& values() const { return values_; }
 
@@ -98,7 +101,8 @@ TEST(FloatTypes, every_code_returns_unchanged) {
     for (int code = 0; code < (1 << narrow.bits); ++code) {
       const float value = decode(narrow, code);
       if (std::isnan(value)) {
-        EXPECT_TRUE(std::isnan(decode(narrow, encode(narrow, value)))) << to_string(narrow.type) << " " << code;
+        EXPECT_TRUE(std::isnan(decode(narrow, encode(narrow, value))))
+            << to_string(narrow.type) << " " << code;
         continue;
       }
       if (std::isinf(value) && narrow.bits == 8) {
@@ -114,7 +118,8 @@ TEST(FloatTypes, values_grow_with_their_codes) {
   for (const Narrow& narrow : kTypes) {
     const Oracle oracle(narrow);
     const auto& values = oracle.values();
-    ASSERT_EQ(std::adjacent_find(values.begin(), values.end(), std::greater_equal<>()), values.end())
+    ASSERT_EQ(std::adjacent_find(values.begin(), values.end(), std::greater_equal<>()),
+              values.end())
         << to_string(narrow.type);
   }
 }
@@ -124,14 +129,17 @@ TEST(FloatTypes, rounds_half_to_even_around_every_midpoint) {
     const Oracle oracle(narrow);
     for (int code = 0; code <= narrow.max; ++code) {
       const double middle = oracle.midpoint(code);
-      for (const double value : {std::nextafter(middle, 0.0), middle, std::nextafter(middle, 1e300)}) {
+      for (const double value :
+           {std::nextafter(middle, 0.0), middle, std::nextafter(middle, 1e300)}) {
         for (const double signed_value : {value, -value}) {
-          ASSERT_EQ(store_and_take(narrow, signed_value), expected_code(narrow, oracle, signed_value, true))
+          ASSERT_EQ(store_and_take(narrow, signed_value),
+                    expected_code(narrow, oracle, signed_value, true))
               << to_string(narrow.type) << " from f64 " << signed_value;
         }
       }
       const auto single = static_cast<float>(middle);
-      for (const float value : {std::nextafter(single, 0.0f), single, std::nextafter(single, kInf)}) {
+      for (const float value :
+           {std::nextafter(single, 0.0f), single, std::nextafter(single, kInf)}) {
         for (const bool saturate : {false, true}) {
           ASSERT_EQ(encode(narrow, -value, saturate),
                     expected_code(narrow, oracle, -static_cast<double>(value), saturate))
@@ -170,16 +178,20 @@ TEST(FloatTypes, agrees_with_ml_dtypes) {
     int code;
   };
   const Case cases[] = {
-      {DType::f8e4m3fn, 0.1f, 0x1d},    {DType::f8e4m3fn, -3.3f, 0xc5},   {DType::f8e4m3fn, 464.0f, 0x7e},
-      {DType::f8e4m3fn, 465.0f, 0x7f},  {DType::f8e4m3fn, 0x1p-10f, 0},   {DType::f8e4m3fnuz, 0.1f, 0x25},
-      {DType::f8e4m3fnuz, -3.3f, 0xcd}, {DType::f8e4m3fnuz, 248.0f, 0x80}, {DType::f8e4m3fnuz, 247.9f, 0x7f},
-      {DType::f8e4m3fnuz, 0x1p-10f, 1}, {DType::f8e5m2, 0.1f, 0x2e},      {DType::f8e5m2, -3.3f, 0xc3},
-      {DType::f8e5m2, 61439.0f, 0x7b},  {DType::f8e5m2, 61440.0f, 0x7c},  {DType::f8e5m2fnuz, 0.1f, 0x32},
-      {DType::f8e5m2fnuz, 61439.0f, 0x7f}, {DType::f8e5m2fnuz, 61440.0f, 0x80}, {DType::f4e2m1, -3.3f, 0xd},
-      {DType::f4e2m1, 17.0f, 0x7},      {DType::f4e2m1, 0.1f, 0x0},
+      {DType::f8e4m3fn, 0.1f, 0x1d},       {DType::f8e4m3fn, -3.3f, 0xc5},
+      {DType::f8e4m3fn, 464.0f, 0x7e},     {DType::f8e4m3fn, 465.0f, 0x7f},
+      {DType::f8e4m3fn, 0x1p-10f, 0},      {DType::f8e4m3fnuz, 0.1f, 0x25},
+      {DType::f8e4m3fnuz, -3.3f, 0xcd},    {DType::f8e4m3fnuz, 248.0f, 0x80},
+      {DType::f8e4m3fnuz, 247.9f, 0x7f},   {DType::f8e4m3fnuz, 0x1p-10f, 1},
+      {DType::f8e5m2, 0.1f, 0x2e},         {DType::f8e5m2, -3.3f, 0xc3},
+      {DType::f8e5m2, 61439.0f, 0x7b},     {DType::f8e5m2, 61440.0f, 0x7c},
+      {DType::f8e5m2fnuz, 0.1f, 0x32},     {DType::f8e5m2fnuz, 61439.0f, 0x7f},
+      {DType::f8e5m2fnuz, 61440.0f, 0x80}, {DType::f4e2m1, -3.3f, 0xd},
+      {DType::f4e2m1, 17.0f, 0x7},         {DType::f4e2m1, 0.1f, 0x0},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(f32_to_small_float(c.type, c.value, false), c.code) << to_string(c.type) << " " << c.value;
+    EXPECT_EQ(f32_to_small_float(c.type, c.value, false), c.code)
+        << to_string(c.type) << " " << c.value;
   }
   EXPECT_EQ(small_float_to_f32(DType::f8e4m3fn, 0x31), 0.5625f);
   EXPECT_EQ(small_float_to_f32(DType::f8e4m3fn, 0x07), 0.013671875f);
@@ -202,10 +214,14 @@ TEST(FloatTypes, special_values_follow_the_tables_of_cast) {
     int e4m3fn, e4m3fnuz, e5m2, e5m2fnuz;
   };
   const auto check = [](const Row& row, bool saturate) {
-    EXPECT_EQ(f32_to_small_float(DType::f8e4m3fn, row.value, saturate), row.e4m3fn) << row.value << saturate;
-    EXPECT_EQ(f32_to_small_float(DType::f8e4m3fnuz, row.value, saturate), row.e4m3fnuz) << row.value << saturate;
-    EXPECT_EQ(f32_to_small_float(DType::f8e5m2, row.value, saturate), row.e5m2) << row.value << saturate;
-    EXPECT_EQ(f32_to_small_float(DType::f8e5m2fnuz, row.value, saturate), row.e5m2fnuz) << row.value << saturate;
+    EXPECT_EQ(f32_to_small_float(DType::f8e4m3fn, row.value, saturate), row.e4m3fn)
+        << row.value << saturate;
+    EXPECT_EQ(f32_to_small_float(DType::f8e4m3fnuz, row.value, saturate), row.e4m3fnuz)
+        << row.value << saturate;
+    EXPECT_EQ(f32_to_small_float(DType::f8e5m2, row.value, saturate), row.e5m2)
+        << row.value << saturate;
+    EXPECT_EQ(f32_to_small_float(DType::f8e5m2fnuz, row.value, saturate), row.e5m2fnuz)
+        << row.value << saturate;
   };
   for (const bool saturate : {false, true}) {
     check({0.0f, 0, 0, 0, 0}, saturate);
@@ -305,7 +321,8 @@ TEST(FloatTypes, every_numeric_type_keeps_small_integers) {
       store_from_double(info.type, memory, index, value);
     }
     for (int index = 0; index < 8; ++index) {
-      EXPECT_EQ(load_as_double(info.type, memory, index), is_signed && index % 2 == 1 ? -1.0 : 1.0) << info.name;
+      EXPECT_EQ(load_as_double(info.type, memory, index), is_signed && index % 2 == 1 ? -1.0 : 1.0)
+          << info.name;
     }
   }
   std::byte memory[16] = {};
