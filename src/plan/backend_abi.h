@@ -2,6 +2,8 @@
  * The C boundary between libstrop_runtime and a backend library (libstrop_ops, libstrop_cpu, ...). A backend exports one
  * symbol, strop_backend_v1, that returns its function table. Nothing C++ crosses; no exception leaves a function.
  *
+ * The entry function stands alone in its source file, so that programs can link several backends statically.
+ *
  * Life of a step: create (parameters, static types, constants) -> prepare (concrete shapes; again whenever they change)
  * -> run, any number of times. One step instance belongs to one context and is used by one thread at a time.
  */
@@ -26,13 +28,19 @@ typedef struct StropAbiError {
   char* hint;
 } StropAbiError;
 
+/* What create and prepare are told of sizes that are not known then (outputs of dynamic shape, symbols): a rank of
+ * STROP_ABI_UNKNOWN_RANK, or a dimension of -1. In run, all inputs are known. */
+#define STROP_ABI_UNKNOWN_RANK 0xffffffffu
+
 /* A tensor in host memory (dtype as enum DType, dims outermost first, contiguous), or a boxed value. Absent: dtype 0 and
  * boxed null. dtype of a boxed value is 0 unless it is a string tensor. */
 typedef struct StropAbiValue {
   uint32_t dtype;
   uint32_t rank;
   const int64_t* dims;
-  void* data;     /* null where only the shape is known */
+  void* data;     /* null where only the shape is known, and in run for outputs of dynamic shape; never null in run
+                   * otherwise, not even for an empty tensor. Inputs are aligned for their element type, planned memory
+                   * to 64 bytes. */
   uint64_t bytes;
   void* boxed;    /* owned by libstrop_ops; made and freed with its box functions */
 } StropAbiValue;
@@ -50,7 +58,8 @@ typedef struct StropAbiStep {
 /* Given to run. Callbacks are for steps whose output shapes are their own business. */
 typedef struct StropAbiRun {
   void* user;
-  /* Memory for output i, valid until the slot is written again; null when a limit is passed. */
+  /* Memory for output i, 64-byte aligned, valid until the slot is written again; null when a limit is passed (the step
+   * then returns any error code, the runtime reports the limit). For outputs whose data is null in run. */
   void* (*allocate_output)(void* user, uint32_t i, uint32_t dtype, uint32_t rank, const int64_t* dims);
   /* Hands over a boxed value (or a string tensor) as output i. */
   void (*set_boxed_output)(void* user, uint32_t i, void* boxed);
@@ -87,6 +96,8 @@ typedef struct StropBackendTable {
   const char* (*box_string)(const void* boxed, uint64_t index, uint64_t* length);
   /* Element `index` of a sequence (or the only one of an optional): a tensor by reference, or a boxed value owned by it. */
   int32_t (*box_element)(const void* boxed, uint64_t index, StropAbiValue* value);
+  /* A sequence (kind 1) or optional (kind 2, at most one element) of copies of these values; null on failure. */
+  void* (*box_make)(uint32_t kind, uint64_t count, const StropAbiValue* elements);
 } StropBackendTable;
 
 typedef const StropBackendTable* (*StropBackendEntry)(void);
