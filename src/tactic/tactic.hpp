@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tactic is one way to run an operator on a backend: data plus functions. For a Problem it says yes or no (with the
-// reason), lists its configurations, and lowers to a kernel step. Tuning times what was accepted; the choice is recorded.
+// A tactic is one way to run an operator on a backend: data plus functions. For a Problem it says
+// yes or no (with the reason), lists its configurations, and lowers to a kernel step. Tuning times
+// what was accepted; the choice is recorded.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@
 
 namespace strop {
 
-// One node as a question to the tactics: what is to be computed, on which types. Lives while lowering looks at the node.
+// One node as a question to the tactics: what is to be computed, on which types. Lives while
+// lowering looks at the node.
 struct Problem {
   const Node* node = nullptr;
   const Graph* graph = nullptr;
@@ -36,7 +38,8 @@ struct Problem {
   }
   const Type& output_type(std::size_t i) const { return graph->value(node->outputs[i]).type; }
 
-  // Operator, attributes, types and which inputs are constants, canonically; what the timing cache is keyed by.
+  // Operator, attributes, types and which inputs are constants, canonically; what the timing cache
+  // is keyed by.
   std::string key() const;
 };
 
@@ -48,14 +51,16 @@ struct Acceptance {
   static Acceptance refuse(std::string reason) { return {false, std::move(reason)}; }
 };
 
+// What a candidate lowers to.
 struct KernelChoice {
   std::string kernel;      // in the backend's kernel table
-  std::string parameters;  // for that kernel; text, "key=value" separated by ';' unless the kernel says otherwise
+  std::string parameters;  // for that kernel; text, "key=value" separated by ';' unless the kernel
+                           // says otherwise
 };
 
 struct Tactic {
-  std::string_view name;     // <op>_<library or how>[_<dtype>]: "conv_onednn"
-  std::string_view backend;  // "cpu"
+  std::string_view name;           // <op>_<library or how>[_<dtype>]: "conv_onednn"
+  std::string_view backend;        // "cpu"
   const OpDef& (*op)() = nullptr;  // the operator it is for; null: any, `accepts` decides
   // Never depends on free memory or time.
   Acceptance (*accepts)(const Problem&) = nullptr;

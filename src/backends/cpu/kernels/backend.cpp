@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend behind the C boundary of plan/backend_abi.h. No exception leaves this file.
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "backends/cpu/kernels/backend.hpp"
+#include "backends/cpu/kernels/kernel.hpp"
+#include "backends/cpu/onednn_library.hpp"
+#include "base/os/cpu_features.hpp"
+#include "base/parallel.hpp"
+#include "plan/backend_abi.h"
+
+namespace strop::cpu {
+namespace {
+
+struct Instance {
+  std::unique_ptr<Kernel> kernel;
+  std::vector<View> inputs;  // reused by every run, so that running allocates nothing
+  std::vector<View> outputs;
+};
+
+char* copy_text(const std::string& text) {
+  char* out = static_cast<char*>(std::malloc(text.size() + 1));
+  if (out != nullptr) std::memcpy(out, text.c_str(), text.size() + 1);
+  return out;
+}
+
+int32_t report(StropAbiError* error, ErrorCode code, const std::string& what,
+               const std::string& why, const std::string& hint) {
+  if (error != nullptr) {
+    error->code = static_cast<int32_t>(code);
+    error->what = copy_text(what);
+    error->why = copy_text(why);
+    error->hint = copy_text(hint);
+  }
+  return static_cast<int32_t>(code);
+}
+
+template <class F>
+int32_t guarded(StropAbiError* error, F&& body) {
+  try {
+    body();
+    return 0;
+  } catch (const Error& e) {
+    const Diagnostic& first = e.diagnostics().front();
+    return report(error, first.code, first.what, first.why, first.hint);
+  } catch (const std::bad_alloc&) {
+    return report(error, ErrorCode::out_of_memory, "no memory for a kernel of the cpu backend", {},
+                  {});
+  } catch (const std::exception& e) {
+    return report(error, ErrorCode::internal, "a kernel of the cpu backend failed", e.what(), {});
+  } catch (...) {
+    return report(error, ErrorCode::internal, "a kernel of the cpu backend failed", {}, {});
+  }
+}
+
+const KernelTable& kernels() {
+  static const KernelTable table = [] {
+    KernelTable out;
+    register_all_kernels(out);
+    return out;
+  }();
+  return table;
+}
+
+View view_of(const StropAbiValue& value) {
+  View view;
+  if (value.dtype == 0) return view;
+  view.dtype = static_cast<DType>(value.dtype);
+  view.dims = {value.dims, value.rank};
+  view.data = value.data;
+  view.bytes = value.bytes;
+  return view;
+}
+
+void set_views(std::vector<View>& views, const StropAbiValue* values) {
+  for (std::size_t i = 0; i < views.size(); ++i) views[i] = view_of(values[i]);
+}
+
+int32_t create(const StropAbiStep* step, void** out, StropAbiError* error) {
+  return guarded(error, [&] {
+    const KernelFactory factory = kernels().find(step->kernel);
+    if (factory == nullptr) {
+      throw Error(ErrorCode::library_mismatch,
+                  "the cpu backend has no kernel " + std::string(step->kernel),
+                  "the engine was built by another version of Strop, or libstrop_cpu was built "
+                  "without a library",
+                  "rebuild the engine with this version");
+    }
+    KernelInit init;
+    init.parameters = Parameters({step->parameters, step->parameters_size});
+    for (std::uint32_t i = 0; i < step->input_count; ++i) {
+      KernelInit::Operand& operand = init.inputs.emplace_back();
+      operand.dtype = static_cast<DType>(step->inputs[i].dtype);
+      if (step->input_constant[i] == 0) continue;
+      operand.constant = step->inputs[i].data;
+      operand.constant_shape.assign(step->inputs[i].dims,
+                                    step->inputs[i].dims + step->inputs[i].rank);
+    }
+    for (std::uint32_t i = 0; i < step->output_count; ++i) {
+      init.outputs.emplace_back().dtype = static_cast<DType>(step->outputs[i].dtype);
+    }
+    auto instance = std::make_unique<Instance>();
+    instance->kernel = factory(init);
+    instance->inputs.resize(step->input_count);
+    instance->outputs.resize(step->output_count);
+    *out = instance.release();
+  });
+}
+
+int32_t prepare(void* handle, const StropAbiValue* inputs, const StropAbiValue* outputs,
+                int32_t thread_count, uint64_t* workspace_bytes, StropAbiError* error) {
+  return guarded(error, [&] {
+    auto& instance = *static_cast<Instance*>(handle);
+    set_views(instance.inputs, inputs);
+    set_views(instance.outputs, outputs);
+    *workspace_bytes = instance.kernel->prepare(instance.inputs, instance.outputs, thread_count);
+  });
+}
+
+int32_t run(void* handle, const StropAbiValue* inputs, StropAbiValue* outputs,
+            const StropAbiRun* run, StropAbiError* error) {
+  return guarded(error, [&] {
+    auto& instance = *static_cast<Instance*>(handle);
+    set_views(instance.inputs, inputs);
+    set_views(instance.outputs, outputs);
+    // Nothing to compute; kernels need not think of it.
+    bool empty = !instance.outputs.empty();
+    for (const View& output : instance.outputs) empty = empty && output.bytes == 0;
+    if (empty) return;
+    set_thread_count(run->thread_count);
+    instance.kernel->run(instance.inputs, instance.outputs, run->workspace);
+  });
+}
+
+void destroy(void* handle) { delete static_cast<Instance*>(handle); }
+
+void free_error(StropAbiError* error) {
+  if (error == nullptr) return;
+  std::free(error->what);
+  std::free(error->why);
+  std::free(error->hint);
+  *error = {};
+}
+
+const char* description() {
+  static const std::string text =
+      os::instruction_sets(os::cpu_features()) + "; " + onednn_description();
+  return text.c_str();
+}
+
+}  // namespace
+
+const StropBackendTable* backend_table() {
+  static const StropBackendTable table = [] {
+    StropBackendTable out{};
+    out.abi_version = STROP_BACKEND_ABI_VERSION;
+    out.struct_size = sizeof(StropBackendTable);
+    out.name = "cpu";
+    out.version = STROP_VERSION;
+    out.description = description();
+    out.create = create;
+    out.prepare = prepare;
+    out.run = run;
+    out.destroy = destroy;
+    out.free_error = free_error;
+    return out;
+  }();
+  return &table;
+}
+
+}  // namespace strop::cpu

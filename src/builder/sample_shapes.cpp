@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/sample_shapes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <vector>
+
+#include "base/error.hpp"
+
+namespace strop {
+namespace {
+
+// For anything but a leading axis: pictures, sequences, sound; larger ones where smaller ones leave
+// nothing after striding.
+constexpr std::array<std::int64_t, 12> kUsualSizes{64,   224,   320, 48, 128, 512,
+                                                   1280, 16000, 16,  8,  2,   1};
+
+// Every shape that depends on inputs alone has positive sizes and keeps its constraints.
+bool is_valid(const Graph& graph, const SymbolValues& symbols) {
+  try {
+    for (NodeId id : graph.order()) {
+      const Node& node = graph.node(id);
+      for (const ShapeConstraint& constraint : node.constraints) {
+        const auto a = constraint.a.try_evaluate(symbols);
+        const auto b = constraint.b.try_evaluate(symbols);
+        if (a && b && *a != *b) return false;
+      }
+      for (ValueId output : node.outputs) {
+        const Value& value = graph.value(output);
+        if (!value.type.shape) continue;
+        for (const Dim& dim : *value.type.shape) {
+          const auto size = dim.try_evaluate(symbols);
+          if (size && *size <= 0) return false;
+        }
+      }
+    }
+  } catch (const Error&) {
+    return false;  // overflow, or sizes that do not broadcast
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<SymbolValues> find_sample_symbols(const Graph& graph, const WantedShapes& wanted) {
+  SymbolValues symbols;
+  std::set<std::string> leading;
+  std::set<std::string> open;
+  for (ValueId id : graph.inputs()) {
+    const Value& input = graph.value(id);
+    if (!input.type.shape) continue;
+    const auto shape = wanted.find(input.name);
+    if (shape != wanted.end() && shape->second.size() != input.type.shape->size()) {
+      throw Error(ErrorCode::bad_option,
+                  "shape " + to_string(shape->second) + " for input " + input.name,
+                  "the input is " + input.type.to_string());
+    }
+    for (std::size_t axis = 0; axis < input.type.shape->size(); ++axis) {
+      const Dim& dim = (*input.type.shape)[axis];
+      const std::int64_t size = shape != wanted.end() ? shape->second[axis] : -1;
+      if (dim.is_constant()) {
+        if (size >= 0 && size != dim.value()) {
+          throw Error(ErrorCode::bad_option,
+                      "shape " + to_string(shape->second) + " for input " + input.name,
+                      "the input is " + input.type.to_string());
+        }
+        continue;
+      }
+      if (dim.is_symbol() && size >= 0) symbols[dim.symbol_name()] = size;
+      std::set<std::string> names;
+      dim.collect_symbols(names);
+      for (const std::string& name : names) {
+        if (axis == 0 && input.type.shape->size() > 1) leading.insert(name);
+        open.insert(name);
+      }
+    }
+  }
+  for (const auto& [name, size] : wanted) {
+    const bool known = std::ranges::any_of(
+        graph.inputs(), [&](ValueId id) { return graph.value(id).name == name; });
+    if (!known)
+      throw Error(ErrorCode::bad_option, "a shape was given for input " + name,
+                  "the model has no such input");
+  }
+  std::vector<std::string> rest;
+  for (const std::string& name : open) {
+    if (symbols.contains(name)) continue;
+    if (leading.contains(name)) {
+      symbols[name] = 1;
+    } else {
+      rest.push_back(name);
+    }
+  }
+  if (rest.empty()) return symbols;  // what the user asked for is not second-guessed here
+  // One size for all first, then (for few symbols) every pair of sizes.
+  for (std::int64_t size : kUsualSizes) {
+    for (const std::string& name : rest) symbols[name] = size;
+    if (is_valid(graph, symbols)) return symbols;
+  }
+  for (std::int64_t first : kUsualSizes) {
+    for (std::int64_t others : kUsualSizes) {
+      for (const std::string& name : rest) symbols[name] = name == rest.front() ? first : others;
+      if (is_valid(graph, symbols)) return symbols;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace strop
