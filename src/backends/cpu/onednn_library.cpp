@@ -13,50 +13,40 @@
 #define STROP_ONEDNN_FUNCTIONS(X)                     \
   X(dnnl_convolution_forward_primitive_desc_create)   \
   X(dnnl_deconvolution_forward_primitive_desc_create) \
-  X(dnnl_eltwise_forward_primitive_desc_create)       \
   X(dnnl_engine_create)                               \
   X(dnnl_engine_destroy)                              \
-  X(dnnl_inner_product_forward_primitive_desc_create) \
   X(dnnl_matmul_primitive_desc_create)                \
-  X(dnnl_memory_create)                               \
+  X(dnnl_memory_create_v2)                            \
   X(dnnl_memory_desc_clone)                           \
   X(dnnl_memory_desc_create_with_strides)             \
   X(dnnl_memory_desc_create_with_tag)                 \
   X(dnnl_memory_desc_destroy)                         \
   X(dnnl_memory_desc_equal)                           \
-  X(dnnl_memory_desc_get_size)                        \
+  X(dnnl_memory_desc_get_size_v2)                     \
   X(dnnl_memory_desc_query)                           \
+  X(dnnl_memory_desc_query_v2)                        \
   X(dnnl_memory_destroy)                              \
-  X(dnnl_memory_get_data_handle)                      \
-  X(dnnl_memory_get_memory_desc)                      \
-  X(dnnl_memory_set_data_handle)                      \
+  X(dnnl_memory_set_data_handle_v2)                   \
   X(dnnl_pooling_forward_primitive_desc_create)       \
   X(dnnl_post_ops_append_binary)                      \
   X(dnnl_post_ops_append_eltwise)                     \
-  X(dnnl_post_ops_append_sum)                         \
   X(dnnl_post_ops_create)                             \
   X(dnnl_post_ops_destroy)                            \
-  X(dnnl_post_ops_clone)                              \
-  X(dnnl_primitive_attr_clone)                        \
   X(dnnl_primitive_attr_create)                       \
   X(dnnl_primitive_attr_destroy)                      \
   X(dnnl_primitive_attr_set_post_ops)                 \
   X(dnnl_primitive_attr_set_scratchpad_mode)          \
   X(dnnl_primitive_create)                            \
-  X(dnnl_primitive_desc_clone)                        \
   X(dnnl_primitive_desc_destroy)                      \
-  X(dnnl_primitive_desc_next_impl)                    \
-  X(dnnl_primitive_desc_query)                        \
   X(dnnl_primitive_desc_query_md)                     \
   X(dnnl_primitive_destroy)                           \
   X(dnnl_primitive_execute)                           \
-  X(dnnl_primitive_get_primitive_desc)                \
   X(dnnl_reorder_primitive_desc_create)               \
-  X(dnnl_set_primitive_cache_capacity)                \
   X(dnnl_stream_create)                               \
   X(dnnl_stream_destroy)                              \
   X(dnnl_stream_wait)                                 \
-  X(dnnl_version)
+  X(dnnl_version)                                     \
+  X(omp_set_num_threads)
 
 // Each function is one indirect jump: arguments and result stay where the caller and the library
 // put them.

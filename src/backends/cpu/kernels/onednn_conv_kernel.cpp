@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution through oneDNN, 1-D to 3-D, with bias and epilogue. Activations are plain NCHW at the
+// step's borders; layout "blocked" lets oneDNN choose its own inside and reorders at both ends,
+// "plain" stays in NCHW. Constant weights are put into oneDNN's format once, when shapes are
+// prepared.
+//
+// Inputs: x [N,C,spatial...], w [M,C/group,kernel...], bias [M] (optional), operands of the
+// epilogue.
+#include <algorithm>
+#include <optional>
+
+#include "backends/cpu/kernels/onednn_support.hpp"
+#include "base/tensor.hpp"
+
+namespace strop::cpu {
+namespace {
+
+using dnnl::memory;
+
+class OnednnConvKernel final : public Kernel {
+ public:
+  explicit OnednnConvKernel(const KernelInit& init)
+      : strides_(init.parameters.integers("strides")),
+        dilations_(init.parameters.integers("dilations")),
+        pads_(init.parameters.integers("pads")),
+        auto_pad_(init.parameters.string("auto_pad")),
+        group_(init.parameters.integer("group")),
+        blocked_(init.parameters.string("layout") == "blocked"),
+        epilogue_(parse_epilogue(init.parameters.string("epilogue"))),
+        weights_constant_(init.inputs.size() > 1 && init.inputs[1].constant != nullptr) {
+    if (group_ < 1)
+      throw Error(ErrorCode::engine_invalid, "convolution kernel", "group is not positive");
+  }
+
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
+                        int threads) override {
+    return with_onednn_errors("convolution kernel",
+                              [&] { return prepare_conv(inputs, outputs, threads); });
+  }
+
+  void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
+    use_onednn_threads(threads_);
+    std::byte* const base = static_cast<std::byte*>(workspace);
+    void* source = inputs[0].data;
+    if (reorders_source_) {
+      from_plain_source_.set(DNNL_ARG_FROM, source);
+      from_plain_source_.set(DNNL_ARG_TO, base + source_offset_);
+      from_plain_source_.execute(*stream_);
+      source = base + source_offset_;
+    }
+    void* weights = weights_constant_ ? packed_.mutable_data() : inputs[1].data;
+    if (!weights_constant_ && reorders_weights_) {
+      from_plain_weights_.set(DNNL_ARG_FROM, inputs[1].data);
+      from_plain_weights_.set(DNNL_ARG_TO, base + weights_offset_);
+      from_plain_weights_.execute(*stream_);
+      weights = base + weights_offset_;
+    }
+    void* destination = reorders_destination_ ? base + destination_offset_ : outputs[0].data;
+    conv_.set(DNNL_ARG_SRC, source);
+    conv_.set(DNNL_ARG_WEIGHTS, weights);
+    if (has_bias_) conv_.set(DNNL_ARG_BIAS, inputs[2].data);
+    for (const PostOpOperand& operand : operands_) {
+      conv_.set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1,
+                inputs[operand.input].data);
+    }
+    conv_.set(DNNL_ARG_DST, destination);
+    conv_.set(DNNL_ARG_SCRATCHPAD, base);
+    conv_.execute(*stream_);
+    if (reorders_destination_) {
+      to_plain_destination_.set(DNNL_ARG_FROM, destination);
+      to_plain_destination_.set(DNNL_ARG_TO, outputs[0].data);
+      to_plain_destination_.execute(*stream_);
+    }
+  }
+
+ private:
+  std::uint64_t prepare_conv(std::span<const View> inputs, std::span<const View> outputs,
+                             int threads) {
+    threads_ = threads;
+    use_onednn_threads(threads);
+    if (!stream_) stream_.emplace(onednn_engine());
+    const View& x = inputs[0];
+    const View& w = inputs[1];
+    const View& y = outputs[0];
+    const std::size_t rank = x.dims.size();
+    const std::size_t spatial = rank - 2;
+    if (rank < 3 || rank > 5 || w.dims.size() != rank || y.dims.size() != rank ||
+        strides_.size() != spatial || dilations_.size() != spatial || pads_.size() != 2 * spatial ||
+        w.dims[0] % group_ != 0 || w.dims[1] * group_ != x.dims[1]) {
+      throw Error(ErrorCode::engine_invalid, "convolution kernel",
+                  "shapes and parameters do not fit");
+    }
+    has_bias_ = inputs.size() > 2 && inputs[2].present();
+    if (y.bytes == 0) return 0;
+
+    // oneDNN counts dilation from zero, and derives the output size from the padding given here.
+    memory::dims dilates(spatial), left(spatial), right(spatial);
+    for (std::size_t i = 0; i < spatial; ++i) {
+      dilates[i] = dilations_[i] - 1;
+      const std::int64_t reach = (w.dims[2 + i] - 1) * dilations_[i] + 1;
+      const std::int64_t total = (y.dims[2 + i] - 1) * strides_[i] + reach - x.dims[2 + i];
+      left[i] = pads_[i];
+      if (auto_pad_ == "same_upper") left[i] = std::max<std::int64_t>(total, 0) / 2;
+      if (auto_pad_ == "same_lower") left[i] = (std::max<std::int64_t>(total, 0) + 1) / 2;
+      if (auto_pad_ == "valid") left[i] = 0;
+      right[i] = total - left[i];  // negative where the last rows are not reached
+    }
+    memory::dims weight_dims(w.dims.begin(), w.dims.end());
+    if (group_ > 1) {
+      weight_dims[0] /= group_;
+      weight_dims.insert(weight_dims.begin(), group_);
+    }
+    const memory::desc plain_source = plain_desc(x.dtype, x.shape());
+    const memory::desc plain_destination = plain_desc(y.dtype, y.shape());
+    const memory::desc plain_weights = plain_desc(w.dtype, weight_dims);
+    const auto any = [](const memory::desc& desc) {
+      return memory::desc(desc.get_dims(), desc.get_data_type(), memory::format_tag::any);
+    };
+    const dnnl::primitive_attr attributes = onednn_attributes(epilogue_, inputs, rank, operands_);
+    const memory::desc bias =
+        has_bias_ ? plain_desc(inputs[2].dtype, inputs[2].shape()) : memory::desc();
+    const dnnl::convolution_forward::primitive_desc desc(
+        onednn_engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_auto,
+        blocked_ ? any(plain_source) : plain_source, any(plain_weights), bias,
+        blocked_ ? any(plain_destination) : plain_destination, strides_, dilates, left, right,
+        attributes);
+
+    conv_.reset(dnnl::convolution_forward(desc));
+    conv_.add(DNNL_ARG_SRC, desc.src_desc());
+    conv_.add(DNNL_ARG_WEIGHTS, desc.weights_desc());
+    if (has_bias_) conv_.add(DNNL_ARG_BIAS, bias);
+    for (const PostOpOperand& operand : operands_) {
+      conv_.add(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1, operand.desc);
+    }
+    conv_.add(DNNL_ARG_DST, desc.dst_desc());
+    conv_.add(DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc());
+
+    std::uint64_t workspace = aligned(desc.scratchpad_desc().get_size());
+    const auto reserve = [&workspace](std::uint64_t bytes) {
+      const std::uint64_t offset = workspace;
+      workspace += aligned(bytes);
+      return offset;
+    };
+    reorders_source_ = desc.src_desc() != plain_source;
+    if (reorders_source_) {
+      source_offset_ = reserve(desc.src_desc().get_size());
+      set_reorder(from_plain_source_, plain_source, desc.src_desc());
+    }
+    reorders_destination_ = desc.dst_desc() != plain_destination;
+    if (reorders_destination_) {
+      destination_offset_ = reserve(desc.dst_desc().get_size());
+      set_reorder(to_plain_destination_, desc.dst_desc(), plain_destination);
+    }
+    reorders_weights_ = desc.weights_desc() != plain_weights;
+    if (weights_constant_) {
+      pack_weights(plain_weights, desc.weights_desc(), w.data);
+    } else if (reorders_weights_) {
+      weights_offset_ = reserve(desc.weights_desc().get_size());
+      set_reorder(from_plain_weights_, plain_weights, desc.weights_desc());
+    }
+    return workspace;
+  }
+
+  static std::uint64_t aligned(std::uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+  static void set_reorder(OnednnCall& call, const memory::desc& from, const memory::desc& to) {
+    call.reset(
+        dnnl::reorder(dnnl::reorder::primitive_desc(onednn_engine(), from, onednn_engine(), to)));
+    call.add(DNNL_ARG_FROM, from);
+    call.add(DNNL_ARG_TO, to);
+  }
+
+  void pack_weights(const memory::desc& plain, const memory::desc& wanted, void* data) {
+    if (packed_.defined() && packed_desc_ == wanted) return;  // other input shapes, same format
+    packed_ = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(wanted.get_size())});
+    packed_desc_ = wanted;
+    OnednnCall reorder;
+    set_reorder(reorder, plain, wanted);
+    reorder.set(DNNL_ARG_FROM, data);
+    reorder.set(DNNL_ARG_TO, packed_.mutable_data());
+    reorder.execute(*stream_);
+    stream_->wait();
+  }
+
+  Shape strides_, dilations_, pads_;
+  std::string auto_pad_;
+  std::int64_t group_;
+  bool blocked_;
+  Epilogue epilogue_;
+  bool weights_constant_;
+
+  int threads_ = 1;
+  bool has_bias_ = false, reorders_source_ = false, reorders_weights_ = false,
+       reorders_destination_ = false;
+  std::uint64_t source_offset_ = 0, weights_offset_ = 0, destination_offset_ = 0;
+  std::vector<PostOpOperand> operands_;
+  OnednnCall conv_, from_plain_source_, from_plain_weights_, to_plain_destination_;
+  Tensor packed_;
+  memory::desc packed_desc_;
+  std::optional<dnnl::stream> stream_;
+};
+
+}  // namespace
+
+void register_onednn_conv_kernel(KernelTable& table) {
+  table.add("conv_onednn", make<OnednnConvKernel>);
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/onednn_support.hpp"
+
+#include "backends/cpu/onednn_library.hpp"
+
+// Of the OpenMP library that oneDNN brings; reached like oneDNN itself.
+extern "C" void omp_set_num_threads(int threads);
+
+namespace strop::cpu {
+
+const dnnl::engine& onednn_engine() {
+  if (!onednn_available()) {
+    throw Error(
+        ErrorCode::missing_library, "this engine has steps of oneDNN", onednn_description(),
+        "put libdnnl.so.3 beside libstrop_cpu.so, or build the engine with --tactics=-onednn");
+  }
+  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
+
+dnnl::memory::data_type onednn_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return dnnl::memory::data_type::f32;
+    case DType::bf16:
+      return dnnl::memory::data_type::bf16;
+    case DType::f16:
+      return dnnl::memory::data_type::f16;
+    case DType::i32:
+      return dnnl::memory::data_type::s32;
+    case DType::i8:
+      return dnnl::memory::data_type::s8;
+    case DType::u8:
+      return dnnl::memory::data_type::u8;
+    default:
+      throw Error(ErrorCode::engine_invalid,
+                  "a oneDNN kernel with element type " + std::string(to_string(dtype)));
+  }
+}
+
+dnnl::memory::desc plain_desc(DType dtype, const Shape& dims) {
+  dnnl::memory::dims strides(dims.size(), 1);
+  for (std::size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];
+  return {dims, onednn_type(dtype), strides};
+}
+
+void OnednnCall::reset(const dnnl::primitive& primitive) {
+  primitive_ = primitive;
+  memories_.clear();
+  arguments_.clear();
+}
+
+void OnednnCall::add(int argument, const dnnl::memory::desc& desc) {
+  memories_.emplace_back(desc, onednn_engine(),
+                         static_cast<void*>(nullptr));  // set before each run
+  arguments_.push_back({argument, memories_.back().get()});
+}
+
+void OnednnCall::set(int argument, void* data) {
+  for (std::size_t i = 0; i < arguments_.size(); ++i) {
+    if (arguments_[i].arg == argument) memories_[i].set_data_handle(data);
+  }
+}
+
+void OnednnCall::execute(const dnnl::stream& stream) const {
+  const dnnl_status_t status = dnnl_primitive_execute(
+      primitive_.get(), stream.get(), static_cast<int>(arguments_.size()), arguments_.data());
+  if (status != dnnl_success) {
+    throw Error(ErrorCode::device_failure, "a oneDNN kernel failed",
+                "status " + std::to_string(status));
+  }
+}
+
+namespace {
+
+// One unary function as oneDNN's eltwise; false when oneDNN has no such function.
+void append_unary(dnnl::post_ops& ops, const EpilogueStep& step) {
+  using algorithm = dnnl::algorithm;
+  const auto add = [&](algorithm which, double alpha = 0, double beta = 0) {
+    ops.append_eltwise(which, static_cast<float>(alpha), static_cast<float>(beta));
+  };
+  if (step.kind == EpilogueStep::clip) return add(algorithm::eltwise_clip, step.alpha, step.beta);
+  if (step.function == "relu") return add(algorithm::eltwise_relu);
+  if (step.function == "leaky_relu") return add(algorithm::eltwise_relu, step.alpha);
+  if (step.function == "sigmoid") return add(algorithm::eltwise_logistic);
+  if (step.function == "tanh") return add(algorithm::eltwise_tanh);
+  if (step.function == "elu") return add(algorithm::eltwise_elu, step.alpha);
+  if (step.function == "hard_sigmoid")
+    return add(algorithm::eltwise_hardsigmoid, step.alpha, step.beta);
+  if (step.function == "hard_swish") return add(algorithm::eltwise_hardswish, 1.0 / 6, 0.5);
+  if (step.function == "silu") return add(algorithm::eltwise_swish, 1);
+  if (step.function == "gelu") return add(algorithm::eltwise_gelu_erf);
+  if (step.function == "gelu_tanh") return add(algorithm::eltwise_gelu_tanh);
+  if (step.function == "abs") return add(algorithm::eltwise_abs);
+  if (step.function == "sqrt") return add(algorithm::eltwise_sqrt);
+  if (step.function == "exp") return add(algorithm::eltwise_exp);
+  if (step.function == "mish") return add(algorithm::eltwise_mish);
+  throw Error(ErrorCode::engine_invalid, "epilogue of a oneDNN kernel",
+              "unknown function " + step.function);
+}
+
+dnnl::algorithm binary_algorithm(const EpilogueStep& step) {
+  if (step.function == "add") return dnnl::algorithm::binary_add;
+  if (step.function == "mul") return dnnl::algorithm::binary_mul;
+  if (step.function == "min") return dnnl::algorithm::binary_min;
+  if (step.function == "max") return dnnl::algorithm::binary_max;
+  if (step.function == "sub" && !step.swapped) return dnnl::algorithm::binary_sub;
+  if (step.function == "div" && !step.swapped) return dnnl::algorithm::binary_div;
+  throw Error(ErrorCode::engine_invalid, "epilogue of a oneDNN kernel",
+              "unknown function " + step.function);
+}
+
+}  // namespace
+
+dnnl::primitive_attr onednn_attributes(const Epilogue& epilogue, std::span<const View> inputs,
+                                       std::size_t rank, std::vector<PostOpOperand>& operands) {
+  dnnl::post_ops ops;
+  operands.clear();
+  for (std::size_t i = 0; i < epilogue.size(); ++i) {
+    const EpilogueStep& step = epilogue[i];
+    if (step.kind != EpilogueStep::binary) {
+      append_unary(ops, step);
+      continue;
+    }
+    if (step.input >= inputs.size() || !inputs[step.input].present() ||
+        inputs[step.input].dims.size() > rank) {
+      throw Error(ErrorCode::engine_invalid, "epilogue of a oneDNN kernel",
+                  "an operand does not fit");
+    }
+    const View& operand = inputs[step.input];
+    Shape dims(rank, 1);
+    std::copy(operand.dims.begin(), operand.dims.end(),
+              dims.end() - static_cast<std::ptrdiff_t>(operand.dims.size()));
+    const dnnl::memory::desc desc = plain_desc(operand.dtype, dims);
+    ops.append_binary(binary_algorithm(step), desc);
+    operands.push_back({static_cast<int>(i), step.input, desc});
+  }
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  attributes.set_post_ops(ops);
+  return attributes;
+}
+
+void use_onednn_threads(int threads) { omp_set_num_threads(threads); }
+
+}  // namespace strop::cpu

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the oneDNN kernels share: the engine, memory descriptors of plain tensors, post-ops from an
+// epilogue, and a list of arguments that is filled once and executed without allocating.
+#pragma once
+
+#include <oneapi/dnnl/dnnl.hpp>
+#include <span>
+#include <vector>
+
+#include "backends/cpu/epilogue.hpp"
+#include "backends/cpu/kernels/kernel.hpp"
+
+namespace strop::cpu {
+
+// The process's CPU engine. Throws Error(missing_library) when oneDNN is not there.
+const dnnl::engine& onednn_engine();
+
+dnnl::memory::data_type onednn_type(DType dtype);
+// Plain row-major layout, dims as given.
+dnnl::memory::desc plain_desc(DType dtype, const Shape& dims);
+
+// A primitive with its arguments. Handles are set before every run.
+class OnednnCall {
+ public:
+  // `owns` arguments get memory objects over the given descriptors; handles come later.
+  void reset(const dnnl::primitive& primitive);
+  void add(int argument, const dnnl::memory::desc& desc);
+  void set(int argument, void* data);
+  void execute(const dnnl::stream& stream) const;
+
+ private:
+  dnnl::primitive primitive_;
+  std::vector<dnnl::memory> memories_;
+  std::vector<dnnl_exec_arg_t> arguments_;
+};
+
+// Post-ops for the epilogue on an output of shape `dims`. Operands of binary steps are added to
+// `operands` as (input index, descriptor) in the order of their post-op; input shapes are broadcast
+// to the output's rank.
+struct PostOpOperand {
+  int post_op = 0;
+  std::uint32_t input = 0;
+  dnnl::memory::desc desc;
+};
+dnnl::primitive_attr onednn_attributes(const Epilogue& epilogue, std::span<const View> inputs,
+                                       std::size_t rank, std::vector<PostOpOperand>& operands);
+
+// Sets OpenMP's thread count for what this thread runs next.
+void use_onednn_threads(int threads);
+
+// dnnl::error as Error(no_implementation) with the words of the library.
+template <class F>
+auto with_onednn_errors(const char* what, F&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const dnnl::error& error) {
+    throw Error(ErrorCode::no_implementation, what, std::string("oneDNN: ") + error.message,
+                "leave oneDNN out with --tactics=-onednn");
+  }
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was measured: for a device and a set of library versions, each Problem's candidates with
+// their times. With the same cache a build makes the same choices. A file that is corrupt, of
+// another format or of another machine is set aside with a note: never trusted, never fatal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace strop {
+
+struct TimedCandidate {
+  std::string name;              // Candidate::name()
+  std::int64_t nanoseconds = 0;  // minimum of the medians
+};
+
+class TimingCache {
+ public:
+  // `device` names processor features and library versions; entries of other devices are kept but
+  // not used.
+  explicit TimingCache(std::string device) : device_(std::move(device)) {}
+
+  // Nothing when the problem was not timed, or not with exactly these candidates.
+  const std::vector<TimedCandidate>* find(const std::string& problem,
+                                          const std::vector<std::string>& candidates) const;
+  void store(const std::string& problem, std::vector<TimedCandidate> times);
+
+  // Adds what the file holds. Returns a note when the file was set aside; a missing file is no
+  // note.
+  std::optional<std::string> load(const std::filesystem::path& path);
+  // Merges with what the file holds by now (two builds writing one cache lose nothing) and writes
+  // it whole or not at all.
+  void save(const std::filesystem::path& path) const;
+
+  std::size_t hits() const { return hits_; }
+  bool changed() const { return changed_; }
+
+ private:
+  using Problems = std::map<std::string, std::vector<TimedCandidate>>;
+  std::string device_;
+  std::map<std::string, Problems> devices_;
+  mutable std::size_t hits_ = 0;
+  bool changed_ = false;
+};
+
+}  // namespace strop
