@@ -155,6 +155,28 @@ Attributes Attributes::parse(const AttributeSchema& schema, std::string_view tex
   return out;
 }
 
+bool Attributes::has_symbols() const {
+  return std::ranges::any_of(schema_->fields, [this](const AttributeField& field) {
+    if (field.type != "dim[]") return false;
+    const AttributeValue value = field.get(data_.get());
+    return std::ranges::any_of(std::get<std::vector<Dim>>(value),
+                               [](const Dim& dim) { return !dim.is_constant(); });
+  });
+}
+
+Attributes Attributes::map_dims(const std::function<Dim(const Dim&)>& map) const {
+  Attributes out = *this;
+  const std::shared_ptr<void> data = schema_->copy(data_.get());
+  for (const AttributeField& field : schema_->fields) {
+    if (field.type != "dim[]") continue;
+    auto dims = std::get<std::vector<Dim>>(field.get(data.get()));
+    for (Dim& dim : dims) dim = map(dim);
+    field.set(data.get(), std::move(dims));
+  }
+  out.data_ = data;
+  return out;
+}
+
 namespace detail {
 
 void attribute_type_error(std::string_view field, std::string_view expected) {

@@ -85,6 +85,11 @@ class Attributes {
   std::string to_string() const;
   // Reads what to_string prints; throws Error(bad_attribute).
   static Attributes parse(const AttributeSchema& schema, std::string_view text);
+  // Whether a field of dimensions holds a symbol; such an operator means something only once the
+  // symbols have values.
+  bool has_symbols() const;
+  // With every dimension of such fields replaced.
+  Attributes map_dims(const std::function<Dim(const Dim&)>& map) const;
   bool operator==(const Attributes& other) const;
   std::uint64_t hash() const;
 

@@ -39,7 +39,23 @@ void check_tensor_bytes(const Type& type, const Shape& shape, const RunLimits& l
   }
 }
 
+// Gives symbols that stand alone as a dimension of `declared` the size found there.
+void bind_symbols(const Type& declared, const Datum& datum, SymbolValues& symbols) {
+  if (!declared.is_tensor() || !declared.shape || !datum.is_tensor()) return;
+  const Shape& actual = datum.tensor().shape();
+  if (actual.size() != declared.shape->size()) return;
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    const Dim& dim = (*declared.shape)[i];
+    if (dim.is_symbol()) symbols.try_emplace(dim.symbol_name(), actual[i]);
+  }
+}
+
 }  // namespace
+
+Attributes with_values(const Attributes& attributes, const SymbolValues& symbols) {
+  if (!attributes.has_symbols()) return attributes;
+  return attributes.map_dims([&](const Dim& dim) { return Dim(dim.evaluate(symbols)); });
+}
 
 const Datum& KernelContext::datum(std::size_t i) const {
   STROP_CHECK(has_input(i), "a kernel reads inputs that are present");
@@ -145,6 +161,7 @@ std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inp
                     "it must be " + declared.to_string());
       }
     }
+    bind_symbols(declared, inputs[i], symbols);
     data[id.index] = inputs[i];
     if (observe) observe(id, data[id.index]);
   }
@@ -167,8 +184,8 @@ std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inp
     for (const auto& nested : node.subgraphs) subgraphs.push_back(nested.get());
     std::vector<Datum> outputs;
     try {
-      evaluate_op(*node.op, node.attributes, arguments, subgraphs, node.outputs.size(), outputs,
-                  limits);
+      evaluate_op(*node.op, with_values(node.attributes, symbols), arguments, subgraphs,
+                  node.outputs.size(), outputs, limits);
     } catch (Error& error) {
       error.add_context("node " + (node.name.empty() ? std::string(node.op->name) : node.name));
       throw;

@@ -80,9 +80,13 @@ void evaluate_op(const OpDef& op, const Attributes& attributes,
                  std::size_t output_count, std::vector<Datum>& outputs,
                  const RunLimits& limits = {});
 
+// Attributes whose dimensions are numbers: what an operator with symbolic dimensions means in one
+// run. Throws Error(bad_shape) when a symbol has no value.
+Attributes with_values(const Attributes& attributes, const SymbolValues& symbols);
+
 // Runs a graph node by node in topological order; intermediate values are freed after their last
-// use. Inputs are in the order of graph.inputs(); each is checked against its declared type. Throws
-// Error naming the node.
+// use. Inputs are in the order of graph.inputs(); each is checked against its declared type, and
+// gives the symbols that stand alone in that type their values. Throws Error naming the node.
 std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inputs,
                                   const RunLimits& limits = {});
 

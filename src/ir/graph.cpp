@@ -108,18 +108,6 @@ NodeId Graph::add_node(Node node) {
   return id;
 }
 
-void Graph::kill_node(NodeId id) {
-  Node& node = nodes_[id.index];
-  for (ValueId input : node.inputs) {
-    if (!input.exists()) continue;
-    std::erase_if(values_[input.index].uses, [id](const Use& use) { return use.node == id; });
-  }
-  node.alive = false;
-  node.inputs.clear();
-  node.subgraphs.clear();
-  order_valid_ = false;
-}
-
 void infer_node(const Node& node, const std::function<const Value&(ValueId)>& value_of,
                 const std::string& scope, std::size_t output_count,
                 std::vector<InferOutput>& outputs, std::vector<ShapeConstraint>& constraints) {

@@ -58,7 +58,8 @@ struct Value {
 
 class Graph;
 
-// Removes nodes whose outputs nobody uses, in one sweep against the order. Returns how many.
+// Removes nodes whose outputs nobody uses, in one sweep against the order, and lets go of the
+// contents of constants that nobody uses. Returns how many nodes it removed.
 std::size_t remove_dead_nodes(Graph& graph);
 
 struct Node {
@@ -88,10 +89,10 @@ class Emitter {
   virtual ~Emitter() = default;
 
   struct Options {
-    std::string name;  // default: derived from the first output or the operator
-    std::vector<std::string> output_names;  // default: generated
-    std::vector<std::shared_ptr<const Graph>> subgraphs;
-    std::vector<std::string> origins;
+    std::string name{};  // default: derived from the first output or the operator
+    std::vector<std::string> output_names{};  // default: generated
+    std::vector<std::shared_ptr<const Graph>> subgraphs{};
+    std::vector<std::string> origins{};
   };
   // A node with `output_count` outputs.
   virtual std::vector<ValueId> emit(const OpDef& op, Attributes attributes,
@@ -154,7 +155,6 @@ class Graph {
 
   ValueId add_value(Value value);
   NodeId add_node(Node node);
-  void kill_node(NodeId id);
 
   std::string name_ = "main";
   std::string scope_;

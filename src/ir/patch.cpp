@@ -92,11 +92,16 @@ void Patch::apply(Graph& graph) {
   for (const auto& [from, to] : replacements_) {
     Value& old_value = graph.values_[from.index];
     Value& new_value = graph.values_[to.index];
+    std::vector<Use> own;
     for (const Use& use : old_value.uses) {
+      if (use.node.index >= first_node_) {
+        own.push_back(use);
+        continue;
+      }
       graph.nodes_[use.node.index].inputs[use.input] = to;
       new_value.uses.push_back(use);
     }
-    old_value.uses.clear();
+    old_value.uses = std::move(own);
     for (ValueId& output : graph.outputs_) {
       if (output == from) output = to;
     }
@@ -105,19 +110,36 @@ void Patch::apply(Graph& graph) {
 }
 
 std::size_t remove_dead_nodes(Graph& graph) {
-  std::size_t removed = 0;
+  std::vector<std::size_t> wanted(graph.value_count());  // uses by living nodes and outputs
+  for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = graph.values_[i].uses.size();
+  for (ValueId id : graph.outputs_) ++wanted[id.index];
   const std::vector<NodeId> order = graph.order();
-  std::vector<bool> is_output(graph.value_count(), false);
-  for (ValueId id : graph.outputs()) is_output[id.index] = true;
+  std::size_t removed = 0;
+  std::vector<bool> touched(graph.value_count(), false);
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
-    const Node& node = graph.node(*it);
-    const bool used = std::ranges::any_of(node.outputs, [&](ValueId id) {
-      return is_output[id.index] || !graph.value(id).uses.empty();
-    });
-    if (used) continue;
-    graph.kill_node(*it);
+    Node& node = graph.nodes_[it->index];
+    if (std::ranges::any_of(node.outputs, [&](ValueId id) { return wanted[id.index] > 0; }))
+      continue;
+    for (ValueId id : node.inputs) {
+      if (!id.exists()) continue;
+      --wanted[id.index];
+      touched[id.index] = true;
+    }
+    node.alive = false;
+    node.inputs.clear();
+    node.subgraphs.clear();
     ++removed;
   }
+  for (std::size_t i = 0; i < touched.size(); ++i) {
+    Value& value = graph.values_[i];
+    if (touched[i]) {
+      std::erase_if(value.uses,
+                    [&](const Use& use) { return !graph.nodes_[use.node.index].alive; });
+    }
+    // Nobody can reach it any more: its memory goes.
+    if (value.is_constant() && wanted[i] == 0) value.constant = Tensor();
+  }
+  if (removed > 0) graph.order_valid_ = false;
   return removed;
 }
 

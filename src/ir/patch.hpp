@@ -24,8 +24,9 @@ class Patch final : public Emitter {
   ValueId constant(Tensor tensor, std::string name = {}) override;
   const Value& value(ValueId id) const override;
 
-  // Every use of `from` (graph outputs too) becomes a use of `to`. A new value takes over the old
-  // one's name. The types must agree in kind and element type; a sharper shape is welcome.
+  // Every use of `from` by the graph so far (its outputs too) becomes a use of `to`; the patch's
+  // own nodes go on reading `from`. A new value takes over the old one's name. The types must agree
+  // in kind and element type; a sharper shape is welcome.
   void replace(ValueId from, ValueId to);
   // Nodes made by this patch from now on descend from `node`: its origins are recorded in them.
   void descend_from(const Node& node);

@@ -69,6 +69,13 @@ bool TextScanner::take(std::string_view word) {
   return true;
 }
 
+bool TextScanner::take_prefix(std::string_view text) {
+  skip_space();
+  if (!text_.substr(at_).starts_with(text)) return false;
+  at_ += text.size();
+  return true;
+}
+
 void TextScanner::expect(char c) {
   if (!take(c)) fail(std::string("expected '") + c + "'");
 }
@@ -81,6 +88,17 @@ std::string_view TextScanner::identifier() {
   skip_space();
   const std::size_t start = at_;
   while (at_ < text_.size() && word_character(text_[at_])) ++at_;
+  if (at_ == start) fail("expected a name");
+  return text_.substr(start, at_ - start);
+}
+
+std::string_view TextScanner::word() {
+  skip_space();
+  const std::size_t start = at_;
+  while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 ||
+                                text_[at_] == '_' || text_[at_] == '.')) {
+    ++at_;
+  }
   if (at_ == start) fail("expected a name");
   return text_.substr(start, at_ - start);
 }
@@ -328,7 +346,7 @@ Tensor parse_tensor(TextScanner& scanner) {
   // Each element takes at least one character, so a literal cannot ask for more memory than its
   // text.
   if (element_count(*shape) > (std::int64_t{1} << 28)) scanner.fail("the literal is too large");
-  if (scanner.take("0x")) {
+  if (scanner.take_prefix("0x")) {
     if (type.dtype == DType::string) scanner.fail("strings are not written as bytes");
     const std::string_view digits = scanner.balanced('{', '}');
     const std::int64_t bytes = byte_size(type.dtype, *shape);

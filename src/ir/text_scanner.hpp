@@ -22,10 +22,13 @@ class TextScanner {
   char peek();
   bool take(char c);                 // skips space first
   bool take(std::string_view word);  // a whole word or a punctuation sequence such as "->"
+  bool take_prefix(std::string_view text);  // whatever follows it
   void expect(char c);
   void expect(std::string_view word);
   // Letters, digits and "_.:/#?-" ; throws when there is none.
   std::string_view identifier();
+  // Letters, digits, '_' and '.' only, so that a ':' may follow; throws when there is none.
+  std::string_view word();
   // "..." with \" \\ \n \t \xHH; throws.
   std::string quoted();
   std::int64_t integer();

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "ir/graph.hpp"
+
+namespace strop {
+
+// Emits the nodes and constants of `graph` through `into`, reading `inputs` (values of the
+// emitter's graph, as many as `graph` has) for its inputs. Returns its outputs. Names and origins
+// of the nodes are kept.
+std::vector<ValueId> emit_graph(Emitter& into, const Graph& graph, std::span<const ValueId> inputs);
+
+}  // namespace strop
