@@ -9,8 +9,8 @@
 namespace strop {
 
 inline constexpr int kMaxPlanDepth = 32;                            // plans nested in plans
-inline constexpr std::size_t kMaxPlanSlots = std::size_t{1} << 22;  // of one plan
-inline constexpr std::size_t kMaxPlanSteps = std::size_t{1} << 20;  // of one plan
+inline constexpr std::size_t kMaxPlanSlots = std::size_t{1} << 19;  // with nested plans' when saved
+inline constexpr std::size_t kMaxPlanSteps = std::size_t{1} << 18;  // likewise
 inline constexpr std::size_t kMaxPlanRank = 64;
 inline constexpr std::size_t kMaxPlanBytes = std::size_t{1} << 30;  // saved, without weights
 // Sum of squared lengths of the different size expressions, which is what reading them costs at

@@ -62,6 +62,10 @@ class PlanReader {
         indices_(s.indices(), "indices"),
         lengths_(s.lengths(), "lengths") {
     if (s.text() == nullptr) invalid("it has no text");
+    if (slots_.left() > kMaxPlanSlots || steps_.left() > kMaxPlanSteps) {
+      throw Error(ErrorCode::limit_exceeded, "the engine's plan is too long",
+                  "a plan has at most 2^19 slots and 2^18 steps");
+    }
     text_ = {reinterpret_cast<const char*>(s.text()->data()), s.text()->size()};
   }
 
@@ -70,10 +74,6 @@ class PlanReader {
     Plan out;
     const fbs::PlanRecord& record = *plans_.next();
     out.name = text(record.name());
-    if (record.slots() > kMaxPlanSlots || record.steps() > kMaxPlanSteps) {
-      throw Error(ErrorCode::limit_exceeded, "the engine's plan is too long",
-                  "a plan has at most 2^22 slots and 2^20 steps");
-    }
     out.slots.resize(slots_.require(record.slots()));
     for (Slot& slot : out.slots) this->slot(slot);
     out.constraints.resize(constraints_.require(record.constraints()));
@@ -104,9 +104,7 @@ class PlanReader {
     if (dtype == DType::undefined) invalid("a tensor has no element type");
     if (record.rank() > kMaxPlanRank) invalid("a tensor has more than 64 dimensions");
     Shape shape;
-    for (std::uint32_t i = 0; i < extents_.require(record.rank()); ++i) {
-      shape.push_back(extents_.next());
-    }
+    for (std::uint32_t i = 0; i < record.rank(); ++i) shape.push_back(extents_.next());
     const std::int64_t elements = element_count(shape);
     if (dtype == DType::string) {
       if (record.size() != 0 || elements > lengths_.left()) invalid("a tensor of strings is short");

@@ -19,7 +19,8 @@ constexpr std::byte kZeros[kAlignment] = {};
 
 [[noreturn]] void too_large() {
   throw Error(ErrorCode::limit_exceeded, "the plan is too large to be saved",
-              "without weights a saved plan has at most 1 GiB, and bounded size expressions",
+              "without weights a saved plan has at most 1 GiB, 2^19 slots, 2^18 steps, and bounded "
+              "size expressions",
               "give the model static dimensions where it leaves them open");
 }
 
@@ -99,7 +100,10 @@ class PlanWriter {
         constraints_.size() * sizeof(fbs::ConstraintRecord) +
         dims_.size() * sizeof(fbs::DimRecord) + extents_.size() * 8 + indices_.size() * 4 +
         lengths_.size() * 4 + text_.size();
-    if (total + 4096 > kMaxPlanBytes) too_large();
+    if (total + 4096 > kMaxPlanBytes || slots_.size() > kMaxPlanSlots ||
+        steps_.size() > kMaxPlanSteps) {
+      too_large();
+    }
     const auto plans = b.CreateVectorOfStructs(plans_);
     const auto slots = b.CreateVectorOfStructs(slots_);
     const auto steps = b.CreateVectorOfStructs(steps_);

@@ -25,7 +25,7 @@ class PlanVerifier {
     if (depth_ > kMaxPlanDepth) invalid("the plan", "plans are nested more than 32 deep");
     if (plan_.slots.size() > kMaxPlanSlots || plan_.steps.size() > kMaxPlanSteps) {
       throw Error(ErrorCode::limit_exceeded, where() + " is too long",
-                  "a plan has at most 2^22 slots and 2^20 steps");
+                  "a plan has at most 2^19 slots and 2^18 steps");
     }
     roots_.assign(plan_.slots.size(), kNoSlot);
     available_.assign(plan_.slots.size(), false);
