@@ -17,6 +17,7 @@ struct Atom {
   DimFunction function = DimFunction::floordiv;
   Dim a, b;
   std::string key;  // printed form, what atoms are compared by
+  int depth = 0;    // of functions within functions; 0 for a symbol
 };
 
 struct Term {
@@ -28,6 +29,7 @@ struct Dim::Expression {
   std::int64_t constant = 0;
   std::map<std::string, Term> terms;  // by product of keys; never empty, no zero coefficients
   std::string text;
+  int depth = 0;  // of its deepest atom
 };
 
 namespace {
@@ -52,6 +54,9 @@ std::int64_t checked_mul(std::int64_t a, std::int64_t b) {
 // refused.
 constexpr std::size_t kMaxTerms = 256;
 constexpr std::size_t kMaxText = 4096;
+constexpr std::size_t kMaxFactors = 64;
+// Bounds recursion: whatever can be made can also be read again.
+constexpr int kMaxDepth = 128;
 
 struct Polynomial {
   std::int64_t constant = 0;
@@ -125,8 +130,9 @@ std::int64_t apply_function(DimFunction function, std::int64_t a, std::int64_t b
       if (b <= 0) {
         throw Error(ErrorCode::bad_shape, "a dimension is divided by " + std::to_string(b));
       }
-      const std::int64_t quotient = a / b - ((a % b != 0 && a < 0) ? 1 : 0);
-      const std::int64_t remainder = a - quotient * b;
+      const std::int64_t toward_zero = a / b;
+      const std::int64_t remainder = a % b < 0 ? a % b + b : a % b;  // of the floor, in [0, b)
+      const std::int64_t quotient = a % b < 0 ? toward_zero - 1 : toward_zero;
       if (function == DimFunction::floordiv) return quotient;
       if (function == DimFunction::mod) return remainder;
       return remainder != 0 ? quotient + 1 : quotient;
@@ -157,9 +163,16 @@ Dim make(Polynomial p, std::shared_ptr<const Dim::Expression>* expression, std::
   }
   auto out = std::make_shared<Dim::Expression>();
   out->text = print(p);
-  if (p.terms.size() > kMaxTerms || out->text.size() > kMaxText) {
+  std::size_t factors = 0;
+  for (const auto& [key, term] : p.terms) {
+    for (const Atom& atom : term.atoms) out->depth = std::max(out->depth, atom.depth);
+    factors = std::max(factors, term.atoms.size());
+  }
+  if (p.terms.size() > kMaxTerms || factors > kMaxFactors || out->text.size() > kMaxText ||
+      out->depth > kMaxDepth) {
     throw Error(ErrorCode::limit_exceeded, "a shape expression grew past its limit",
-                "an expression has at most 256 terms and 4096 characters",
+                "an expression has at most 256 terms of 64 factors, 4096 characters, and 128 "
+                "functions within each other",
                 "give the model static dimensions where it leaves them open");
   }
   out->constant = p.constant;
@@ -273,8 +286,14 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
     if (a == b) return function == DimFunction::mod ? Dim(0) : Dim(1);
     if (a.is(0)) return Dim(0);
     if (b.is_constant() && b.value_ > 0) {
-      // Terms whose coefficient the divisor divides leave the division: (4*H+3) floordiv 2 = 2*H
-      // + 1.
+      if (function == DimFunction::ceildiv) {
+        // One form for both roundings, so that they compare equal: the floor of (a+b-1) / b.
+        if (try_add(polynomial_of(a, a.expression_).constant, b.value_ - 1)) {
+          return apply(DimFunction::floordiv, a + Dim(b.value_ - 1), b);
+        }
+      }
+      // Terms whose coefficient the divisor divides leave the division:
+      // (4*H+3) floordiv 2 = 2*H + 1.
       Polynomial whole;
       Polynomial rest;
       const Polynomial p = polynomial_of(a, a.expression_);
@@ -289,7 +308,7 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
       }
       const std::int64_t quotient = apply_function(DimFunction::floordiv, p.constant, b.value_);
       whole.constant = quotient;
-      rest.constant = p.constant - quotient * b.value_;
+      rest.constant = apply_function(DimFunction::mod, p.constant, b.value_);
       if (whole.constant != 0 || !whole.terms.empty()) {
         Dim outside;
         make(std::move(whole), &outside.expression_, &outside.value_);
@@ -297,6 +316,18 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
         make(std::move(rest), &inside.expression_, &inside.value_);
         const Dim remainder = apply(function, inside, b);
         return function == DimFunction::mod ? remainder : outside + remainder;
+      }
+      // A floor of a floor is one floor: ((x floordiv c) + r) floordiv b = (x+r*c) floordiv (c*b).
+      if (function == DimFunction::floordiv && p.terms.size() == 1) {
+        const Term& only = p.terms.begin()->second;
+        const Atom& inner = only.atoms.front();
+        if (only.coefficient == 1 && only.atoms.size() == 1 && inner.name.empty() &&
+            inner.function == DimFunction::floordiv && inner.b.is_constant() &&
+            inner.b.value_ > 0) {
+          const auto both = try_mul(inner.b.value_, b.value_);
+          const auto shift = try_mul(inner.b.value_, p.constant);
+          if (both && shift) return apply(function, inner.a + Dim(*shift), Dim(*both));
+        }
       }
     } else if (!b.is_constant() && b.expression_->constant == 0 &&
                b.expression_->terms.size() == 1 && !a.is_constant() &&
@@ -343,6 +374,8 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
   // These three do not care about the order of their arguments.
   const bool symmetric = !division;
   if (symmetric && atom.b.to_string() < atom.a.to_string()) std::swap(atom.a, atom.b);
+  atom.depth = 1 + std::max(a.expression_ ? a.expression_->depth : 0,
+                            b.expression_ ? b.expression_->depth : 0);
   atom.key = std::string(function_name(function)) + "(" + atom.a.to_string() + "," +
              atom.b.to_string() + ")";
   Polynomial p;
@@ -456,38 +489,45 @@ class DimParser {
   }
 
   Dim sum(int depth) {
-    if (depth > 32) fail("nested too deeply");
-    Dim out = take('-') ? product(depth) * Dim(-1) : product(depth);
+    if (depth > kMaxDepth) fail("nested too deeply");
+    Dim out = product(depth, take('-'));
     while (true) {
       if (take('+')) {
-        out = out + product(depth);
+        out = out + product(depth, false);
       } else if (take('-')) {
-        out = out - product(depth);
+        out = out + product(depth, true);
       } else {
         return out;
       }
     }
   }
 
-  Dim product(int depth) {
-    Dim out = atom(depth);
-    while (take('*')) out = out * atom(depth);
+  Dim product(int depth, bool negative) {
+    Dim out = atom(depth, negative);
+    while (take('*')) out = out * atom(depth, false);
     return out;
   }
 
-  Dim atom(int depth) {
+  // The sign belongs to the first factor: -2^63 has no positive counterpart.
+  Dim atom(int depth, bool negative) {
     const std::size_t start = at_;
     if (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) != 0) {
       std::int64_t value = 0;
       while (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])) != 0) {
+        const std::int64_t digit = text_[at_] - '0';
         const auto next = try_mul(value, 10);
-        const auto with_digit = next ? try_add(*next, text_[at_] - '0') : std::nullopt;
+        const auto with_digit = next ? try_add(*next, negative ? -digit : digit) : std::nullopt;
         if (!with_digit) fail("number too large");
         value = *with_digit;
         ++at_;
       }
       return Dim(value);
     }
+    const Dim factor = named(start, depth);
+    return negative ? factor * Dim(-1) : factor;
+  }
+
+  Dim named(std::size_t start, int depth) {
     while (at_ < text_.size() && symbol_character(text_[at_])) ++at_;
     if (at_ == start) fail("expected a number or a name");
     const std::string_view name = text_.substr(start, at_ - start);
