@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/shape.hpp"
 
+#include <algorithm>
+
 #include "base/error.hpp"
 
 namespace strop {
@@ -54,9 +56,12 @@ std::int64_t byte_size(DType dtype, const Shape& shape) {
 }
 
 Shape contiguous_strides(const Shape& shape) {
+  element_count(shape);  // throws
   Shape strides(shape.size(), 1);
-  for (std::size_t i = shape.size(); i-- > 1;)
-    strides[i - 1] = strides[i] * (shape[i] > 0 ? shape[i] : 1);
+  for (std::size_t i = shape.size(); i-- > 1;) {
+    // Only an empty tensor can overflow here, and nothing is ever reached by its strides.
+    strides[i - 1] = try_mul(strides[i], std::max<std::int64_t>(shape[i], 1)).value_or(0);
+  }
   return strides;
 }
 

@@ -23,7 +23,8 @@ std::optional<std::int64_t> try_add(std::int64_t a, std::int64_t b);
 std::int64_t element_count(const Shape& shape);
 // Bytes of a packed tensor of plain memory; throws like element_count.
 std::int64_t byte_size(DType dtype, const Shape& shape);
-// Distance in elements between neighbours along each axis of a contiguous tensor.
+// Distance in elements between neighbours along each axis of a contiguous tensor; throws like
+// element_count.
 Shape contiguous_strides(const Shape& shape);
 // "[1,3,224,224]"
 std::string to_string(const Shape& shape);

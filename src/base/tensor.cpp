@@ -18,9 +18,15 @@ Tensor Tensor::allocate(DType dtype, Shape shape) {
   out.size_ = element_count(shape);
   out.shape_ = std::move(shape);
   if (dtype == DType::string) {
-    auto strings = std::make_shared<std::vector<std::string>>(static_cast<std::size_t>(out.size_));
-    out.data_ = reinterpret_cast<std::byte*>(strings->data());
-    out.owner_ = std::move(strings);
+    try {
+      auto strings =
+          std::make_shared<std::vector<std::string>>(static_cast<std::size_t>(out.size_));
+      out.data_ = reinterpret_cast<std::byte*>(strings->data());
+      out.owner_ = std::move(strings);
+    } catch (const std::exception&) {  // bad_alloc, or length_error where it could never be
+      throw Error(ErrorCode::out_of_memory, "no memory for a tensor " + describe(out),
+                  std::to_string(out.size_) + " strings were asked for");
+    }
     return out;
   }
   out.bytes_ = byte_size(dtype, out.shape_);
@@ -69,6 +75,7 @@ Tensor Tensor::reshaped(Shape shape) const {
 }
 
 Tensor Tensor::clone() const {
+  if (!defined()) return {};
   Tensor out = allocate(dtype_, shape_);
   if (dtype_ == DType::string) {
     std::ranges::copy(values<std::string>(), out.mutable_values<std::string>().begin());
@@ -123,7 +130,12 @@ bool Tensor::identical(const Tensor& other) const {
   if (dtype_ != other.dtype_ || shape_ != other.shape_) return false;
   if (dtype_ == DType::string)
     return std::ranges::equal(values<std::string>(), other.values<std::string>());
-  return bytes_ == 0 || std::memcmp(data_, other.data_, static_cast<std::size_t>(bytes_)) == 0;
+  if (bytes_ == 0) return true;
+  // Of a last byte that is not full, the rest means nothing.
+  const std::int64_t used_bits = bits_of(dtype_) < 8 ? size_ * bits_of(dtype_) % 8 : 0;
+  const auto whole = static_cast<std::size_t>(used_bits == 0 ? bytes_ : bytes_ - 1);
+  if (std::memcmp(data_, other.data_, whole) != 0) return false;
+  return used_bits == 0 || ((data_[whole] ^ other.data_[whole]) << (8 - used_bits)) == std::byte{0};
 }
 
 std::string describe(const Tensor& tensor) {
