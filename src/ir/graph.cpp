@@ -206,6 +206,10 @@ ValueId GraphBuilder::constant(Tensor tensor, std::string name) {
 
 const Value& GraphBuilder::value(ValueId id) const { return graph_.value(id); }
 
+void GraphBuilder::set_name(ValueId id, std::string name) {
+  graph_.values_[id.index].name = std::move(name);
+}
+
 void GraphBuilder::add_output(ValueId id, std::string name) {
   graph_.outputs_.push_back(id);
   graph_.output_names_.push_back(std::move(name));

@@ -178,6 +178,7 @@ class GraphBuilder final : public Emitter {
                             std::size_t output_count, Options options) override;
   ValueId constant(Tensor tensor, std::string name = {}) override;
   const Value& value(ValueId id) const override;
+  void set_name(ValueId id, std::string name);
   void add_output(ValueId id, std::string name);
   const Graph& graph() const { return graph_; }
   // Scope for a nested graph of the next node to be emitted.

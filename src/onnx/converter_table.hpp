@@ -108,6 +108,9 @@ class ConvertContext {
                                  std::vector<ValueId> inputs, std::size_t output_count,
                                  std::vector<std::shared_ptr<const Graph>> subgraphs = {});
   [[noreturn]] void fail(ErrorCode code, std::string why, std::string hint = {}) const;
+
+ private:
+  int emitted_ = 0;  // nodes so far; the first one has the plain name
 };
 
 // Every converter of src/onnx/convert; the list behind it is generated from the file names.
