@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ir/evaluate.hpp"
+#include "ir/text.hpp"
 #include "ops/op_list.hpp"
 
 namespace strop::reference {
@@ -77,6 +78,23 @@ class Keeper {
   std::vector<std::pair<const std::byte*, const std::byte*>> ranges_;
 };
 
+// Takes the text of one graph off the front: it ends with the first line that is "}" (nested ones
+// are indented, and line ends within quotes are escaped).
+std::string_view take_graph(std::string_view& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    at = std::min(end + 1, text.size());
+    if (line != "}") continue;
+    const std::string_view graph = text.substr(0, at);
+    text.remove_prefix(at);
+    return graph;
+  }
+  const std::string_view graph = text;
+  text = {};
+  return graph;
+}
+
 }  // namespace
 
 ReferenceStep::ReferenceStep(std::string_view kernel, std::string_view parameters,
@@ -92,10 +110,19 @@ ReferenceStep::ReferenceStep(std::string_view kernel, std::string_view parameter
   attributes_ = Attributes::parse(*op_->attributes, parameters.substr(0, line_end));
   std::string_view rest =
       line_end == std::string_view::npos ? std::string_view() : parameters.substr(line_end + 1);
-  if (op_->subgraphs.empty() != rest.empty()) {
+  for (const std::string_view name : op_->subgraphs) {
+    if (rest.empty()) {
+      throw Error(ErrorCode::engine_invalid, "operator " + std::string(op_->name),
+                  "its nested graph " + std::string(name) + " is not in the engine",
+                  "build the engine again");
+    }
+    subgraphs_.push_back(std::make_shared<const Graph>(parse_graph(take_graph(rest), find_op)));
+  }
+  if (rest.find_first_not_of("\n ") != std::string_view::npos) {
     throw Error(ErrorCode::engine_invalid, "operator " + std::string(op_->name),
-                op_->subgraphs.empty() ? "it has no nested graphs, but the engine gives some"
-                                       : "its nested graphs are not in the engine");
+                "it has " + std::to_string(op_->subgraphs.size()) +
+                    " nested graphs, but the engine gives more",
+                "build the engine again");
   }
 }
 
