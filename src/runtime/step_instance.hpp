@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kernel of a backend as the runtime holds it: created from its step, made ready for shapes, run.
+// Errors of the backend come out as Error.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "plan/backend_abi.h"
+#include "plan/plan.hpp"
+
+namespace strop {
+
+class StepInstance {
+ public:
+  StepInstance() = default;
+  // Steps that are no kernels have an instance without a kernel. `values`: per slot, for constants.
+  // Throws what the backend reports, Error(missing_library).
+  StepInstance(const Plan& plan, const Step& step, std::span<const StropAbiValue> values);
+  ~StepInstance();
+  StepInstance(StepInstance&& other) noexcept;
+  StepInstance& operator=(StepInstance&& other) noexcept;
+
+  // Bytes of workspace that run needs.
+  std::int64_t prepare(std::span<const StropAbiValue> inputs,
+                       std::span<const StropAbiValue> outputs, int threads);
+  void run(std::span<const StropAbiValue> inputs, std::span<StropAbiValue> outputs,
+           const StropAbiRun& run);
+
+ private:
+  const StropBackendTable* table_ = nullptr;
+  void* instance_ = nullptr;
+};
+
+// "step 3 /conv1 (operator conv, kernel conv_onednn of backend cpu)".
+std::string step_text(const Plan& plan, const Step& step);
+
+}  // namespace strop
