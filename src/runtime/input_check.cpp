@@ -33,6 +33,21 @@ std::string conversion_hint(const EnginePort& port, DType dtype,
   return "give " + port.type;
 }
 
+// byte_size without a Shape, which would allocate.
+std::int64_t bytes_of(DType dtype, std::span<const std::int64_t> dims) {
+  std::int64_t bits = bits_of(dtype);
+  if (std::ranges::find(dims, 0) != dims.end()) return 0;
+  for (const std::int64_t dim : dims) {
+    const auto product = try_mul(bits, dim);
+    if (!product) {
+      throw Error(ErrorCode::bad_shape, "shape " + to_string(Shape(dims.begin(), dims.end())),
+                  "it needs more than 2^60 bytes");
+    }
+    bits = *product;
+  }
+  return bits / 8 + (bits % 8 != 0 ? 1 : 0);
+}
+
 }  // namespace
 
 std::size_t find_port(std::span<const EnginePort> ports, std::string_view name, const char* kind) {
@@ -87,7 +102,7 @@ void check_input_shape(const EnginePort& port, DType dtype, std::span<const std:
 void check_input_memory(const EnginePort& port, DType dtype, std::span<const std::int64_t> dims,
                         const void* data, std::uint64_t bytes, bool must_be_aligned) {
   check_input_shape(port, dtype, dims);
-  const std::int64_t wanted = byte_size(dtype, Shape(dims.begin(), dims.end()));
+  const std::int64_t wanted = bytes_of(dtype, dims);
   if (bytes != static_cast<std::uint64_t>(wanted)) {
     throw Error(ErrorCode::input_bytes, got_text(port, dtype, dims),
                 std::to_string(bytes) + " bytes instead of " + std::to_string(wanted),
