@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The C boundary between libstrop_runtime and a backend library (libstrop_ops, libstrop_cpu, ...). A backend exports one
- * symbol, strop_backend_v1, that returns its function table. Nothing C++ crosses; no exception leaves a function.
+ * The C boundary between libstrop_runtime and a backend library (libstrop_ops, libstrop_cpu, ...).
+ * A backend exports one symbol, strop_backend_v1, that returns its function table. Nothing C++
+ * crosses; no exception leaves a function.
  *
- * The entry function stands alone in its source file, so that programs can link several backends statically.
+ * The entry function stands alone in its source file, so that programs can link several backends
+ * statically.
  *
- * Life of a step: create (parameters, static types, constants) -> prepare (concrete shapes; again whenever they change)
- * -> run, any number of times. One step instance belongs to one context and is used by one thread at a time.
+ * Life of a step: create (parameters, static types, constants) -> prepare (concrete shapes; again
+ * whenever they change)
+ * -> run, any number of times. One step instance belongs to one context and is used by one thread
+ * at a time.
  */
 #ifndef STROP_BACKEND_ABI_H
 #define STROP_BACKEND_ABI_H
@@ -19,8 +23,8 @@ extern "C" {
 
 #define STROP_BACKEND_ABI_VERSION 1
 
-/* Error code (ErrorCode of base/error.hpp), 0 for success. The texts are owned by the error and freed with
- * free_error of the table that filled it. */
+/* Error code (ErrorCode of base/error.hpp), 0 for success. The texts are owned by the error and
+ * freed with free_error of the table that filled it. */
 typedef struct StropAbiError {
   int32_t code;
   char* what;
@@ -28,21 +32,23 @@ typedef struct StropAbiError {
   char* hint;
 } StropAbiError;
 
-/* What create and prepare are told of sizes that are not known then (outputs of dynamic shape, symbols): a rank of
- * STROP_ABI_UNKNOWN_RANK, or a dimension of -1. In run, all inputs are known. */
+/* What create and prepare are told of sizes that are not known then (outputs of dynamic shape,
+ * symbols): a rank of STROP_ABI_UNKNOWN_RANK, or a dimension of -1. In run, all inputs are known.
+ */
 #define STROP_ABI_UNKNOWN_RANK 0xffffffffu
 
-/* A tensor in host memory (dtype as enum DType, dims outermost first, contiguous), or a boxed value. Absent: dtype 0 and
- * boxed null. dtype of a boxed value is 0 unless it is a string tensor. */
+/* A tensor in host memory (dtype as enum DType, dims outermost first, contiguous), or a boxed
+ * value. Absent: dtype 0 and boxed null. dtype of a boxed value is 0 unless it is a string tensor.
+ */
 typedef struct StropAbiValue {
   uint32_t dtype;
   uint32_t rank;
   const int64_t* dims;
-  void* data;     /* null where only the shape is known, and in run for outputs of dynamic shape; never null in run
-                   * otherwise, not even for an empty tensor. Inputs are aligned for their element type, planned memory
-                   * to 64 bytes. */
+  void* data; /* null where only the shape is known, and in run for outputs of dynamic shape; never
+               * null in run otherwise, not even for an empty tensor. Inputs are aligned for their
+               * element type, planned memory to 64 bytes. */
   uint64_t bytes;
-  void* boxed;    /* owned by libstrop_ops; made and freed with its box functions */
+  void* boxed; /* owned by libstrop_ops; made and freed with its box functions */
 } StropAbiValue;
 
 typedef struct StropAbiStep {
@@ -50,7 +56,8 @@ typedef struct StropAbiStep {
   const char* parameters;
   uint64_t parameters_size;
   uint32_t input_count, output_count;
-  const StropAbiValue* inputs;   /* constants with their data; others with dtype, and rank and dims where static */
+  const StropAbiValue*
+      inputs; /* constants with their data; others with dtype, and rank and dims where static */
   const uint8_t* input_constant; /* 1 where inputs[i] is a constant */
   const StropAbiValue* outputs;
 } StropAbiStep;
@@ -58,15 +65,17 @@ typedef struct StropAbiStep {
 /* Given to run. Callbacks are for steps whose output shapes are their own business. */
 typedef struct StropAbiRun {
   void* user;
-  /* Memory for output i, 64-byte aligned, valid until the slot is written again; null when a limit is passed (the step
-   * then returns any error code, the runtime reports the limit). For outputs whose data is null in run. */
-  void* (*allocate_output)(void* user, uint32_t i, uint32_t dtype, uint32_t rank, const int64_t* dims);
+  /* Memory for output i, 64-byte aligned, valid until the slot is written again; null when a limit
+   * is passed (the step then returns any error code, the runtime reports the limit). For outputs
+   * whose data is null in run. */
+  void* (*allocate_output)(void* user, uint32_t i, uint32_t dtype, uint32_t rank,
+                           const int64_t* dims);
   /* Hands over a boxed value (or a string tensor) as output i. */
   void (*set_boxed_output)(void* user, uint32_t i, void* boxed);
-  void* workspace;           /* as many bytes as prepare asked for, 64-byte aligned */
-  int32_t thread_count;      /* at least 1 */
-  int64_t deadline_ns;       /* on the monotonic clock; 0: none */
-  int64_t loop_iterations;   /* limits, 0: none */
+  void* workspace;         /* as many bytes as prepare asked for, 64-byte aligned */
+  int32_t thread_count;    /* at least 1 */
+  int64_t deadline_ns;     /* on the monotonic clock; 0: none */
+  int64_t loop_iterations; /* limits, 0: none */
   int64_t tensor_bytes;
   int64_t sequence_length;
 } StropAbiRun;
@@ -74,29 +83,34 @@ typedef struct StropAbiRun {
 typedef struct StropBackendTable {
   uint32_t abi_version;
   uint32_t struct_size;
-  const char* name;            /* "cpu" */
-  const char* version;         /* Strop's version; must equal the runtime's */
-  const char* description;     /* for people: libraries found and their versions, CPU features used */
+  const char* name;        /* "cpu" */
+  const char* version;     /* Strop's version; must equal the runtime's */
+  const char* description; /* for people: libraries found and their versions, CPU features used */
 
   /* Each returns 0 or an error code, and fills *error then. */
   int32_t (*create)(const StropAbiStep* step, void** instance, StropAbiError* error);
-  int32_t (*prepare)(void* instance, const StropAbiValue* inputs, const StropAbiValue* outputs, int32_t thread_count,
-                     uint64_t* workspace_bytes, StropAbiError* error);
-  int32_t (*run)(void* instance, const StropAbiValue* inputs, StropAbiValue* outputs, const StropAbiRun* run,
-                 StropAbiError* error);
+  int32_t (*prepare)(void* instance, const StropAbiValue* inputs, const StropAbiValue* outputs,
+                     int32_t thread_count, uint64_t* workspace_bytes, StropAbiError* error);
+  int32_t (*run)(void* instance, const StropAbiValue* inputs, StropAbiValue* outputs,
+                 const StropAbiRun* run, StropAbiError* error);
   void (*destroy)(void* instance);
   void (*free_error)(StropAbiError* error);
 
   /* Boxed values; null except in libstrop_ops. Strings are bytes with a length, not terminated. */
   void* (*box_clone)(const void* boxed);
   void (*box_free)(void* boxed);
-  void* (*box_strings)(uint32_t rank, const int64_t* dims, const char* const* strings, const uint64_t* lengths);
-  /* Kind as ValueKind (0: string tensor, 1 sequence, 2 optional, 3 map); rank, dims of a string tensor; number of elements. */
-  void (*box_describe)(const void* boxed, uint32_t* kind, uint32_t* rank, const int64_t** dims, uint64_t* count);
+  void* (*box_strings)(uint32_t rank, const int64_t* dims, const char* const* strings,
+                       const uint64_t* lengths);
+  /* Kind as ValueKind (0: string tensor, 1 sequence, 2 optional, 3 map); rank, dims of a string
+   * tensor; number of elements. */
+  void (*box_describe)(const void* boxed, uint32_t* kind, uint32_t* rank, const int64_t** dims,
+                       uint64_t* count);
   const char* (*box_string)(const void* boxed, uint64_t index, uint64_t* length);
-  /* Element `index` of a sequence (or the only one of an optional): a tensor by reference, or a boxed value owned by it. */
+  /* Element `index` of a sequence (or the only one of an optional): a tensor by reference, or a
+   * boxed value owned by it. */
   int32_t (*box_element)(const void* boxed, uint64_t index, StropAbiValue* value);
-  /* A sequence (kind 1) or optional (kind 2, at most one element) of copies of these values; null on failure. */
+  /* A sequence (kind 1) or optional (kind 2, at most one element) of copies of these values; null
+   * on failure. */
   void* (*box_make)(uint32_t kind, uint64_t count, const StropAbiValue* elements);
 } StropBackendTable;
 
