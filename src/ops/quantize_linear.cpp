@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// q = clamp(rint(x / s) + z, qmin, qmax), done in FP32 as: divide, clamp to [qmin - z, qmax - z],
+// round half to even, add z; NaN gives z. These are the exact bytes that every backend must give.
+// Into FP8 and FP4: x / s rounded once.
+#include "ops/quantize_linear.hpp"
+
+#include <array>
+#include <cmath>
+
+#include "base/parallel.hpp"
+#include "ir/evaluate.hpp"
+#include "ops/chunk.hpp"
+#include "ops/quantize_parameters.hpp"
+
+namespace strop {
+namespace {
+
+constexpr DTypeSet kQuantized =
+    DTypeSet{DType::i8, DType::u8, DType::i16, DType::u16} | kFloat8s | kSubByte;
+
+void infer(InferContext& context) {
+  const auto& attributes = context.attributes<QuantizeLinearAttributes>();
+  context.require(kQuantized.contains(attributes.to), ErrorCode::bad_type,
+                  "cannot quantise to " + std::string(to_string(attributes.to)));
+  if (context.has_input(2)) {
+    context.require(context.dtype(2) == attributes.to, ErrorCode::bad_type,
+                    "the zero point is " + std::string(to_string(context.dtype(2))) +
+                        ", the result " + std::string(to_string(attributes.to)));
+  }
+  check_quantize_parameters(context, attributes.axis, attributes.block_size);
+  Type type = context.input(0);
+  type.dtype = attributes.to;
+  context.set_output(0, std::move(type));
+}
+
+// Half to even, for magnitudes below 2^22: adding 1.5 * 2^23 leaves no bits for a fraction.
+inline float round_half_even(float x) { return (x + 12582912.0f) - 12582912.0f; }
+
+void reference(KernelContext& context) {
+  const auto& attributes = context.attributes<QuantizeLinearAttributes>();
+  const Tensor& x = context.input(0);
+  const Tensor& scale = context.input(1);
+  Tensor& y = context.output(0);
+  std::vector<float> scale_copy, zeros;
+  const float* scales = load_all<float>(scale, scale_copy);
+  const bool integer = is_integer(y.dtype());
+  if (context.has_input(2) && integer) {
+    zeros.resize(static_cast<std::size_t>(scale.size()));
+    for (std::int64_t i = 0; i < scale.size(); ++i) {
+      zeros[static_cast<std::size_t>(i)] =
+          static_cast<float>(load_as_double(y.dtype(), context.input(2).data(), i));
+    }
+  }
+  const int bits = bits_of(y.dtype());
+  const bool is_signed = dtype_info(y.dtype()).kind == DTypeKind::signed_int;
+  const float lowest = is_signed ? -static_cast<float>(1 << (bits - 1)) : 0.0f;
+  const float highest = static_cast<float>((1 << (is_signed ? bits - 1 : bits)) - 1);
+  const bool unsaturated = kFloat8s.contains(y.dtype()) && !attributes.saturate;
+  parallel_for(x.size(), 16 * kChunk, [&](std::int64_t begin, std::int64_t end) {
+    QuantizeIndex index(x.shape(), scale.shape(), attributes.axis, attributes.block_size, begin);
+    std::array<float, kChunk> in, out;
+    for (std::int64_t i = begin; i < end; i += kChunk) {
+      const std::int64_t count = std::min(kChunk, end - i);
+      const float* from = load_chunk<float>(x, i, count, in.data());
+      for (std::int64_t k = 0; k < count; ++k) {
+        const std::int64_t at = index.next();
+        const float ratio = from[k] / scales[at];
+        float& result = out[static_cast<std::size_t>(k)];
+        result = ratio;
+        if (!integer) continue;
+        const float zero = zeros.empty() ? 0.0f : zeros[static_cast<std::size_t>(at)];
+        const float clamped = std::min(std::max(ratio, lowest - zero), highest - zero);
+        result = std::isnan(ratio) ? zero : round_half_even(clamped) + zero;
+      }
+      if (unsaturated) {
+        for (std::int64_t k = 0; k < count; ++k) {
+          y.mutable_data()[i + k] = static_cast<std::byte>(
+              f32_to_small_float(y.dtype(), out[static_cast<std::size_t>(k)], false));
+        }
+      } else {
+        store_chunk<float>(y, i, count, out.data());
+      }
+    }
+  });
+}
+
+}  // namespace
+
+const OpDef& op_quantize_linear() {
+  static const OpDef def{
+      .name = "quantize_linear",
+      .summary = "q = clamp(round(x / scale) + zero_point), rounded half to even",
+      .attributes = &attribute_schema<QuantizeLinearAttributes>(),
+      .inputs = {{.name = "x", .types = kFloats | DTypeSet{DType::i32}},
+                 {.name = "scale", .types = kFloats | DTypeSet{DType::i32, DType::f8e8m0}},
+                 {.name = "zero_point", .types = kQuantized, .arity = Operand::optional}},
+      .outputs = {{.name = "y", .types = kQuantized}},
+      .subgraphs = {},
+      .traits = {},
+      .infer = infer,
+      .reference = reference,
+  };
+  return def;
+}
+
+}  // namespace strop

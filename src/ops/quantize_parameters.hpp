@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which scale and zero point belong to which element: one for the whole tensor, one per index along
+// an axis, or one per block of `block_size` indices along it. Shared by quantize_linear and
+// dequantize_linear.
+#pragma once
+
+#include "ir/infer.hpp"
+#include "ops/dispatch.hpp"
+
+namespace strop {
+
+// Checks the shapes of scale (input 1) and zero point (input 2) against x (input 0).
+inline void check_quantize_parameters(InferContext& context, std::int64_t axis,
+                                      std::int64_t block_size) {
+  const SymShape* x = context.shape(0);
+  const SymShape* scale = context.shape(1);
+  context.require(block_size >= 0, ErrorCode::bad_attribute,
+                  "block_size is " + std::to_string(block_size));
+  if (scale != nullptr && context.has_input(2) && context.shape(2) != nullptr) {
+    const SymShape& zero = *context.shape(2);
+    context.require(zero.size() == scale->size(), ErrorCode::bad_shape,
+                    "scale and zero point have different ranks");
+    for (std::size_t i = 0; i < zero.size(); ++i) {
+      context.require_equal(zero[i], (*scale)[i], "sizes of scale and zero point");
+    }
+  }
+  if (scale == nullptr || x == nullptr) return;
+  const auto rank = static_cast<std::int64_t>(x->size());
+  if (block_size == 0) {
+    context.require(scale->size() <= 1, ErrorCode::bad_shape,
+                    "scale must be a scalar or have one axis unless there is a block size");
+    if (scale->empty() || (*scale)[0].is(1)) return;
+    const auto at = static_cast<std::size_t>(normalize_axis(axis, rank));
+    context.require_equal((*scale)[0], (*x)[at], "the size of scale and x's axis");
+    return;
+  }
+  const auto at = static_cast<std::size_t>(normalize_axis(axis, rank));
+  context.require(scale->size() == x->size(), ErrorCode::bad_shape,
+                  "a blocked scale has the rank of x");
+  for (std::size_t i = 0; i < x->size(); ++i) {
+    const Dim wanted = i == at ? ceildiv((*x)[i], Dim(block_size)) : (*x)[i];
+    context.require_equal((*scale)[i], wanted, "sizes of the blocked scale and of x");
+  }
+}
+
+// Steps through the elements of x in order and gives the index of each one's scale.
+class QuantizeIndex {
+ public:
+  QuantizeIndex(const Shape& x, const Shape& scale, std::int64_t axis, std::int64_t block_size,
+                std::int64_t begin) {
+    if (block_size == 0 && (scale.empty() || scale[0] == 1)) {
+      whole_ = true;
+      return;
+    }
+    const AxisSplit split(x, normalize_axis(axis, static_cast<std::int64_t>(x.size())));
+    size_ = split.size;
+    inner_ = split.inner;
+    block_ = block_size;
+    blocks_ = block_size > 0 ? (size_ + block_size - 1) / block_size : size_;
+    in_ = begin % inner_;
+    at_ = begin / inner_ % size_;
+    out_ = begin / inner_ / size_;
+  }
+  // Of the current element; then moves on.
+  std::int64_t next() {
+    if (whole_) return 0;
+    const std::int64_t index = block_ > 0 ? (out_ * blocks_ + at_ / block_) * inner_ + in_ : at_;
+    if (++in_ == inner_) {
+      in_ = 0;
+      if (++at_ == size_) at_ = 0, ++out_;
+    }
+    return index;
+  }
+
+ private:
+  bool whole_ = false;
+  std::int64_t size_ = 1, inner_ = 1, block_ = 0, blocks_ = 1;
+  std::int64_t in_ = 0, at_ = 0, out_ = 0;
+};
+
+}  // namespace strop
