@@ -3,9 +3,7 @@
 
 #include <algorithm>
 
-#include "base/parallel.hpp"
 #include "ir/evaluate.hpp"
-#include "ops/dispatch.hpp"
 #include "ops/move_elements_support.hpp"
 
 namespace strop {
@@ -58,23 +56,11 @@ void infer(InferContext& context) {
 }
 
 void reference(KernelContext& context) {
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < context.input_count(); ++i) inputs.push_back(context.input(i));
   Tensor& y = context.output(0);
   const std::int64_t axis = normalize_axis(context.attributes<ConcatAttributes>().axis, y.rank());
-  const AxisSplit split(y.shape(), axis);  // y as [outer, size, inner]
-  const bool packed = y.dtype() != DType::string && bits_of(y.dtype()) < 8;
-  Tensor whole = packed ? Tensor::allocate(DType::u8, y.shape()) : y;
-  std::int64_t start = 0;
-  for (std::size_t i = 0; i < context.input_count(); ++i) {
-    const Tensor x = unpack_elements(context.input(i));
-    const std::int64_t run = x.dim(axis) * split.inner;  // elements that stay together
-    parallel_for(split.outer, 1 + 65536 / (run + 1), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        copy_elements(x, row * run, whole, (row * split.size + start) * split.inner, run);
-      }
-    });
-    start += x.dim(axis);
-  }
-  if (packed) pack_elements(whole, y);
+  concat_elements(inputs, y, axis);
 }
 
 }  // namespace

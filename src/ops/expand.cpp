@@ -42,18 +42,7 @@ void infer(InferContext& context) {
                   : *elements);
 }
 
-void reference(KernelContext& context) {
-  const Tensor& x = context.input(0);
-  Tensor& y = context.output(0);
-  const Shape strides = contiguous_strides(x.shape());
-  std::vector<AxisMap> axes(y.shape().size());
-  const std::size_t added = axes.size() - x.shape().size();
-  for (std::size_t a = 0; a < axes.size(); ++a) {
-    axes[a].size = y.shape()[a];
-    if (a >= added && x.shape()[a - added] != 1) axes[a].step = strides[a - added];
-  }
-  move_elements(x, y, std::move(axes));
-}
+void reference(KernelContext& context) { broadcast_elements(context.input(0), context.output(0)); }
 
 }  // namespace
 

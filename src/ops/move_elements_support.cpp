@@ -143,6 +143,34 @@ void copy_whole(const Tensor& x, Tensor& y) {
   }
 }
 
+void broadcast_elements(const Tensor& x, Tensor& y) {
+  const Shape strides = contiguous_strides(x.shape());
+  std::vector<AxisMap> axes(y.shape().size());
+  const std::size_t added = axes.size() - x.shape().size();
+  for (std::size_t a = 0; a < axes.size(); ++a) {
+    axes[a].size = y.shape()[a];
+    if (a >= added && x.shape()[a - added] != 1) axes[a].step = strides[a - added];
+  }
+  move_elements(x, y, std::move(axes));
+}
+
+void concat_elements(std::span<const Tensor> inputs, Tensor& y, std::int64_t axis) {
+  const AxisSplit split(y.shape(), axis);  // y as [outer, size, inner]
+  Tensor whole = is_packed(y.dtype()) ? Tensor::allocate(DType::u8, y.shape()) : y;
+  std::int64_t start = 0;
+  for (const Tensor& input : inputs) {
+    const Tensor x = unpack_elements(input);
+    const std::int64_t run = x.dim(axis) * split.inner;  // elements that stay together
+    parallel_for(split.outer, 1 + 65536 / (run + 1), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        copy_elements(x, row * run, whole, (row * split.size + start) * split.inner, run);
+      }
+    });
+    start += x.dim(axis);
+  }
+  if (is_packed(y.dtype())) pack_elements(whole, y);
+}
+
 Tensor unpack_elements(const Tensor& x) {
   if (!is_packed(x.dtype())) return x;
   Tensor out = Tensor::allocate(DType::u8, x.shape());

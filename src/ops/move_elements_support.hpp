@@ -39,6 +39,12 @@ std::vector<std::int64_t> offset_table(std::int64_t size);
 // under another shape.
 void copy_whole(const Tensor& x, Tensor& y);
 
+// x repeated along its axes of size 1 (and new ones before them) to the shape of y.
+void broadcast_elements(const Tensor& x, Tensor& y);
+
+// The inputs one after the other along an axis of y; their sizes there add up to its size.
+void concat_elements(std::span<const Tensor> inputs, Tensor& y, std::int64_t axis);
+
 // The same elements with one byte each when the type is packed (the bits zero-extended, typed u8),
 // else the tensor itself. Kernels that copy elements one by one work on these.
 Tensor unpack_elements(const Tensor& x);
