@@ -84,7 +84,6 @@ Bytes bytes_of(const Tensor& tensor) {
 EngineContents load(Bytes file, const std::shared_ptr<const void>& owner) {
   const engine_layout::Header layout = engine_layout::read_header(file);
   EngineContents out;
-  out.header = header_of(layout);
   Tensor plan;
   Bytes weights;
   std::vector<Hash> plan_hashes;
@@ -113,6 +112,8 @@ EngineContents load(Bytes file, const std::shared_ptr<const void>& owner) {
     }
     // Sections of other names are of later versions that kept the format; they may be left out.
   }
+  // Everything is intact; now what it says.
+  out.header = header_of(layout);
   const auto invalid = [](const char* what, const char* why) {
     throw Error(ErrorCode::engine_invalid, what, why, "build the engine again from its model");
   };

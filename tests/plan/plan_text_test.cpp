@@ -13,9 +13,9 @@ TEST(PlanText, shows_slots_constraints_steps_and_nested_plans) {
   %2 constant bool[] flag #e12ef9d2eb86ceeb
   %3 constant string[2] text #390681908030a217
   %4 constant i4[5] packed #eb5d658bb22f286b
-  %5 arena f32[N,floordiv(N+1,2)+1] y
-  %6 alias of %5 f32[N+N*floordiv(N+1,2)] y2
-  %7 alias of %6 f32[1,N+N*floordiv(N+1,2)] y3
+  %5 arena f32[N,floordiv(N,2)] y
+  %6 alias of %5 f32[N*floordiv(N,2)] y2
+  %7 alias of %6 f32[1,N*floordiv(N,2)] y3
   %8 arena i64[2] shape = [N,4]
   %9 dynamic i64[2,found:0] found
   %10 boxed seq(f32[*]) list
