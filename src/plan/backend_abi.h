@@ -7,9 +7,10 @@
  * statically.
  *
  * Life of a step: create (parameters, static types, constants) -> prepare (concrete shapes; again
- * whenever they change)
- * -> run, any number of times. One step instance belongs to one context and is used by one thread
- * at a time.
+ * whenever they change) -> run, any number of times. One step instance belongs to one context and
+ * is used by one thread at a time. A context keeps an instance for each of the shapes it has ready,
+ * so what follows from constants alone (packed weights) is best shared between instances, found by
+ * the address of the constant.
  */
 #ifndef STROP_BACKEND_ABI_H
 #define STROP_BACKEND_ABI_H

@@ -67,7 +67,13 @@ const KernelTable& kernels() {
 
 View view_of(const StropAbiValue& value) {
   View view;
-  if (value.dtype == 0) return view;
+  if (value.dtype == 0 && value.boxed == nullptr) return view;
+  // Kernels of this backend are chosen for planned tensors; an engine that says otherwise is wrong.
+  if (value.boxed != nullptr || value.dtype == static_cast<std::uint32_t>(DType::string) ||
+      value.rank == STROP_ABI_UNKNOWN_RANK) {
+    throw Error(ErrorCode::engine_invalid, "a kernel of the cpu backend",
+                "it is given a value that is no tensor of known shape", "build the engine again");
+  }
   view.dtype = static_cast<DType>(value.dtype);
   view.dims = {value.dims, value.rank};
   view.data = value.data;
