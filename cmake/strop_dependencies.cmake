@@ -5,6 +5,11 @@
 add_library(strop_headers INTERFACE)
 target_compile_definitions(strop_headers INTERFACE FMT_HEADER_ONLY XXH_INLINE_ALL)
 
+if(WIN32)
+  # All targets of this tree hold the components themselves; dllimport is for users of the installed libraries.
+  target_compile_definitions(strop_headers INTERFACE STROP_EXPORTS)
+endif()
+
 if(CMAKE_CROSSCOMPILING)
   # /usr/include is the host's: a folder of links shows the header-only libraries and nothing else of it.
   set(headers ${CMAKE_BINARY_DIR}/headers)
