@@ -20,8 +20,8 @@ class TextScanner {
   bool at_end();
   // The next character after space; 0 at the end.
   char peek();
-  bool take(char c);                 // skips space first
-  bool take(std::string_view word);  // a whole word or a punctuation sequence such as "->"
+  bool take(char c);                        // skips space first
+  bool take(std::string_view word);         // a whole word or a punctuation sequence such as "->"
   bool take_prefix(std::string_view text);  // whatever follows it
   void expect(char c);
   void expect(std::string_view word);
