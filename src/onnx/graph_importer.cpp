@@ -58,7 +58,7 @@ GraphImporter::GraphImporter(const ModelProto& model, const ImportOptions& optio
       options_(options),
       decoder_(decoder),
       budget_(budget),
-      table_(all_converters()),
+      table_(options.converters != nullptr ? *options.converters : all_converters()),
       orders_(budget) {}
 
 Graph GraphImporter::import() {

@@ -16,6 +16,8 @@
 
 namespace strop::onnx {
 
+class ConverterTable;
+
 inline constexpr std::int64_t kOldestOpset = 1;
 inline constexpr std::int64_t kNewestOpset = 28;
 
@@ -32,6 +34,8 @@ struct ImportOptions {
   std::string external_data_root;
   // Names of values to be the outputs instead of the model's own; empty: the model's own.
   std::vector<std::string> outputs;
+  // Null: Strop's own. Must outlive the import.
+  const ConverterTable* converters = nullptr;
   ImportLimits limits;
 };
 

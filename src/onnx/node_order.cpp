@@ -26,6 +26,14 @@ class UniqueNames {
   std::vector<std::string_view> names_;
 };
 
+std::unordered_set<std::string_view> given_names(const GraphProto& graph) {
+  std::unordered_set<std::string_view> out;
+  for (const auto& input : graph.input) out.insert(input.name);
+  for (const auto& tensor : graph.initializer) out.insert(tensor.name);
+  for (const auto& sparse : graph.sparse_initializer) out.insert(sparse.values.name);
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string_view> NodeOrders::captures_of(const NodeProto& node) {
@@ -38,10 +46,7 @@ std::vector<std::string_view> NodeOrders::captures_of(const NodeProto& node) {
 }
 
 std::vector<std::string_view> NodeOrders::free_names(const GraphProto& graph) {
-  std::unordered_set<std::string_view> defined;
-  for (const auto& input : graph.input) defined.insert(input.name);
-  for (const auto& tensor : graph.initializer) defined.insert(tensor.name);
-  for (const auto& sparse : graph.sparse_initializer) defined.insert(sparse.values.name);
+  std::unordered_set<std::string_view> defined = given_names(graph);
   for (const auto& node : graph.node) defined.insert(node.output.begin(), node.output.end());
   UniqueNames out(budget_);
   const auto read = [&](std::string_view name) {
@@ -59,23 +64,26 @@ std::vector<std::string_view> NodeOrders::free_names(const GraphProto& graph) {
 }
 
 const NodeOrder& NodeOrders::of(const GraphProto& graph) {
+  if (const auto known = orders_.find(&graph); known != orders_.end()) return known->second;
   std::vector<std::string_view> outputs;
   for (const auto& output : graph.output) outputs.push_back(output.name);
-  return make(&graph, graph.node, outputs);
+  return make(&graph, graph.node, given_names(graph), outputs);
 }
 
 const NodeOrder& NodeOrders::of(const FunctionProto& function) {
-  return make(&function, function.node, function.output);
+  if (const auto known = orders_.find(&function); known != orders_.end()) return known->second;
+  return make(&function, function.node, {function.input.begin(), function.input.end()},
+              function.output);
 }
 
 const NodeOrder& NodeOrders::make(const void* key, const std::vector<NodeProto>& nodes,
+                                  const std::unordered_set<std::string_view>& given,
                                   const std::vector<std::string_view>& outputs) {
-  if (const auto known = orders_.find(key); known != orders_.end()) return known->second;
   NodeOrder order;
   std::unordered_map<std::string_view, std::size_t> producer;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     for (const std::string_view name : nodes[i].output) {
-      if (name.empty()) continue;
+      if (name.empty() || given.contains(name)) continue;  // the given one is read
       budget_.charge_bytes(kBytesOfName);
       if (!producer.emplace(name, i).second &&
           (order.redefining.empty() || order.redefining.back() != i)) {

@@ -32,7 +32,9 @@ class NodeOrders {
   const NodeOrder& of(const FunctionProto& function);
 
  private:
+  // `given` are the names that have a value before any node runs.
   const NodeOrder& make(const void* key, const std::vector<NodeProto>& nodes,
+                        const std::unordered_set<std::string_view>& given,
                         const std::vector<std::string_view>& outputs);
   // Names that a graph reads and does not define, in order of first use.
   std::vector<std::string_view> free_names(const GraphProto& graph);
