@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every pass, each in the file of its name. builder/pipeline.cpp puts them in order.
+#pragma once
+
+#include "passes/pass.hpp"
+
+namespace strop {
+
+// Integers that inference knows become constants, or `dims` nodes over the symbols of the inputs.
+Pass fold_shape_arithmetic();
+// Nodes whose inputs are all constants become constants, within a limit on memory.
+Pass fold_constants();
+// Nodes that change nothing go; transposes and reshapes in a row become one.
+Pass eliminate_identity();
+// What several nodes compute alike is computed once.
+Pass eliminate_common_subexpressions();
+// Activations that are spelled out become one function. Rounds elsewhere: not for a precise target.
+Pass fuse_activation();
+// Scales and shifts after a product go into its weights. Likewise.
+Pass fuse_batch_norm();
+// A product and the pointwise nodes after it become one `fused` node. Goes last: it hides nodes.
+Pass fuse_epilogue();
+
+}  // namespace strop
