@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// A convolution or matrix product (the anchor) and the pointwise nodes after it become one `fused`
+// node, so that a kernel applies them while an output tile is still in registers. The body holds
+// the anchor, then a chain: each node changes one running value, of the anchor's own type and
+// shape, and may read other tensors (a bias, a residual) that broadcast to it. Nobody else reads
+// the running value on its way. Nothing is computed otherwise than before: the result is the same
+// to the bit.
+//
+// The functions are those that kernels commonly offer after a product; a chain is at most eight
+// steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
+// becomes its body's nodes again.
+#include "passes/passes.hpp"
+
+#include <algorithm>
+
+#include "ops/binary.hpp"
+#include "ops/clip.hpp"
+#include "ops/conv.hpp"
+#include "ops/conv_transpose.hpp"
+#include "ops/fused.hpp"
+#include "ops/gemm.hpp"
+#include "ops/matmul.hpp"
+#include "ops/unary.hpp"
+
+namespace strop {
+namespace {
+
+constexpr std::size_t kLongestChain = 8;
+
+bool is_anchor(const Node& node) {
+  return node.is(op_conv()) || node.is(op_conv_transpose()) || node.is(op_gemm()) ||
+         node.is(op_matmul());
+}
+
+bool in_epilogues(UnaryFunction function) {
+  switch (function) {
+    case UnaryFunction::relu:
+    case UnaryFunction::leaky_relu:
+    case UnaryFunction::elu:
+    case UnaryFunction::sigmoid:
+    case UnaryFunction::hard_sigmoid:
+    case UnaryFunction::hard_swish:
+    case UnaryFunction::silu:
+    case UnaryFunction::gelu:
+    case UnaryFunction::gelu_tanh:
+    case UnaryFunction::tanh:
+    case UnaryFunction::exp:
+    case UnaryFunction::sqrt:
+    case UnaryFunction::abs:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// sub and div only with the running value first: kernels have no reversed form.
+bool in_epilogues(BinaryFunction function, bool running_first) {
+  switch (function) {
+    case BinaryFunction::add:
+    case BinaryFunction::mul:
+    case BinaryFunction::min:
+    case BinaryFunction::max:
+      return true;
+    case BinaryFunction::sub:
+    case BinaryFunction::div:
+      return running_first;
+    default:
+      return false;
+  }
+}
+
+std::string display_name(const Node& node) {
+  if (node.is(op_unary())) {
+    const UnaryFunction function = node.as<UnaryAttributes>().function;
+    return std::string(enum_names(function)[static_cast<std::size_t>(function)]);
+  }
+  if (node.is(op_binary())) {
+    const BinaryFunction function = node.as<BinaryAttributes>().function;
+    return std::string(enum_names(function)[static_cast<std::size_t>(function)]);
+  }
+  return std::string(node.op->name);
+}
+
+class Fuser {
+ public:
+  Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
+
+  int run() {
+    const std::vector<NodeId> order = graph_.order();
+    int fused = 0;
+    for (const NodeId id : order) {
+      if (!is_anchor(graph_.node(id))) continue;
+      const std::vector<NodeId> nodes = chain_from(id);
+      if (nodes.size() < 2) continue;
+      fuse(nodes);
+      ++fused;
+    }
+    return fused;
+  }
+
+ private:
+  std::vector<NodeId> chain_from(NodeId anchor) const {
+    std::vector<NodeId> nodes = {anchor};
+    ValueId running = graph_.node(anchor).outputs[0];
+    if (!graph_.value(running).type.shape) return nodes;
+    while (nodes.size() <= kLongestChain && graph_.has_single_use(running)) {
+      const NodeId next = graph_.value(running).uses[0].node;
+      if (!is_step(graph_.node(next), running)) break;
+      nodes.push_back(next);
+      running = graph_.node(next).outputs[0];
+    }
+    return nodes;
+  }
+
+  bool is_step(const Node& node, ValueId running) const {
+    if (node.outputs.size() != 1 || node.inputs.empty() ||
+        !(graph_.value(node.outputs[0]).type == graph_.value(running).type)) {
+      return false;
+    }
+    if (node.is(op_unary())) return in_epilogues(node.as<UnaryAttributes>().function);
+    if (node.is(op_binary())) {
+      const bool first = node.inputs[0] == running;
+      const Type& other = graph_.value(node.inputs[first ? 1 : 0]).type;
+      return in_epilogues(node.as<BinaryAttributes>().function, first) && other.shape &&
+             other.dtype == graph_.value(running).type.dtype;
+    }
+    // Bounds are part of a kernel's parameters.
+    return node.is(op_clip()) && node.inputs[0] == running &&
+           std::all_of(node.inputs.begin() + 1, node.inputs.end(), [&](ValueId bound) {
+             return !bound.exists() || graph_.value(bound).is_constant();
+           });
+  }
+
+  void fuse(const std::vector<NodeId>& nodes) {
+    const Node& anchor = graph_.node(nodes[0]);
+    const ValueId last = graph_.node(nodes.back()).outputs[0];
+    std::string kind;
+    for (const NodeId id : nodes) kind += (kind.empty() ? "" : "+") + display_name(graph_.node(id));
+    Patch patch(graph_, "fuse " + kind + " at " + label_of(anchor));
+    for (const NodeId id : nodes) patch.descend_from(graph_.node(id));
+    std::vector<ValueId> inputs;
+    Emitter::Options options;
+    options.name = anchor.name;
+    options.subgraphs.push_back(std::make_shared<const Graph>(body(nodes, inputs)));
+    const auto outputs =
+        patch.emit(op_fused(), FusedAttributes{kind}, inputs, 1, std::move(options));
+    patch.replace(last, outputs[0]);
+    context_.apply(patch, graph_);
+  }
+
+  // The chain as a graph of its own; `inputs` receives what it reads from outside.
+  Graph body(const std::vector<NodeId>& nodes, std::vector<ValueId>& inputs) const {
+    GraphBuilder builder("body", graph_.scope() + std::to_string(graph_.node_slots()) + "body/");
+    // Inputs first, in the order in which the nodes read them.
+    std::vector<ValueId> made;
+    for (const NodeId id : nodes) made.push_back(graph_.node(id).outputs[0]);
+    std::vector<ValueId> inside;
+    for (const NodeId id : nodes) {
+      for (const ValueId input : graph_.node(id).inputs) {
+        if (!input.exists() || std::ranges::find(made, input) != made.end() ||
+            std::ranges::find(inputs, input) != inputs.end()) {
+          continue;
+        }
+        inputs.push_back(input);
+        inside.push_back(builder.add_input(graph_.value(input).name, graph_.value(input).type));
+      }
+    }
+    std::vector<ValueId> results;
+    const auto moved = [&](ValueId id) {
+      if (!id.exists()) return id;
+      const auto own = std::ranges::find(made, id);
+      if (own != made.end()) return results[static_cast<std::size_t>(own - made.begin())];
+      return inside[static_cast<std::size_t>(std::ranges::find(inputs, id) - inputs.begin())];
+    };
+    for (const NodeId id : nodes) {
+      const Node& node = graph_.node(id);
+      std::vector<ValueId> arguments;
+      for (const ValueId input : node.inputs) arguments.push_back(moved(input));
+      Emitter::Options options;
+      options.name = node.name;
+      options.origins = node.origins;
+      options.output_names = {graph_.value(node.outputs[0]).name};
+      results.push_back(
+          builder.emit(*node.op, node.attributes, std::move(arguments), 1, std::move(options))[0]);
+    }
+    builder.add_output(results.back(), graph_.value(made.back()).name);
+    return builder.take();
+  }
+
+  Graph& graph_;
+  const PassContext& context_;
+};
+
+int run(Graph& graph, const PassContext& context) { return Fuser(graph, context).run(); }
+
+}  // namespace
+
+Pass fuse_epilogue() {
+  return {
+      .name = "fuse_epilogue",
+      .summary =
+          "joins a convolution or matrix product and the pointwise nodes after it in one node",
+      .run = run,
+  };
+}
+
+}  // namespace strop

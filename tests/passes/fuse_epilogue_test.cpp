@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/passes.hpp"
+
+#include "ops/fused.hpp"
+#include "passes/pass_check.hpp"
+
+namespace strop {
+namespace {
+
+using testing::check_pass;
+using testing::check_unchanged;
+
+TEST(FuseEpilogue, joins_a_convolution_with_bias_residual_and_activation) {
+  EXPECT_EQ(check_pass(fuse_epilogue(),
+                       R"(graph main(%x: f32[N,1,4], %r: f32[N,2,4]) -> (%z) {
+                         const %w = f32[2,1,1]{1, -2}
+                         const %b = f32[2]{0.5, 1}
+                         %a = conv(%x, %w, %b)
+                         %s = binary(%r, %a)
+                         %z = unary(%s)
+                       })",
+                       R"(graph main(%x: f32[N,1,4], %r: f32[N,2,4]) -> (%z) {
+                         const %w = f32[2,1,1]{1, -2}
+                         const %b = f32[2]{0.5, 1}
+                         %z = fused{kind="conv+add+relu"}(%x, %w, %b, %r)
+                           body graph body(%x: f32[N,1,4], %w: f32[2,1,1], %b: f32[2], %r: f32[N,2,4]) -> (%z) {
+                             %a = conv(%x, %w, %b)
+                             %s = binary(%r, %a)
+                             %z = unary(%s)
+                           }
+                       })"),
+            1);
+}
+
+TEST(FuseEpilogue, takes_clip_with_constant_bounds_and_stops_at_eight_steps) {
+  check_pass(fuse_epilogue(),
+             R"(graph main(%x: f32[N,2]) -> (%z) {
+               const %w = f32[2,2]{1, 2, 3, 4}
+               const %low = f32[]{0}
+               const %high = f32[]{6}
+               %a = matmul(%x, %w)
+               %b = clip(%a, %low, %high)
+               %z = unary{function="tanh"}(%b)
+             })",
+             R"(graph main(%x: f32[N,2]) -> (%z) {
+               const %w = f32[2,2]{1, 2, 3, 4}
+               const %low = f32[]{0}
+               const %high = f32[]{6}
+               %z = fused{kind="matmul+clip+tanh"}(%x, %w, %low, %high)
+                 body graph body(%x: f32[N,2], %w: f32[2,2], %low: f32[], %high: f32[]) -> (%z) {
+                   %a = matmul(%x, %w)
+                   %b = clip(%a, %low, %high)
+                   %z = unary{function="tanh"}(%b)
+                 }
+             })");
+  std::string chain =
+      "graph main(%x: f32[N,2]) -> (%v10) { const %w = f32[2,2]{1, 2, 3, 4}\n"
+      "%v0 = matmul(%x, %w)\n";
+  for (int i = 1; i <= 10; ++i) {
+    chain +=
+        "%v" + std::to_string(i) + " = unary{function=\"tanh\"}(%v" + std::to_string(i - 1) + ")\n";
+  }
+  Graph graph = testing::parse_test_graph(chain + "}");
+  run_passes(graph, std::vector{fuse_epilogue()}, {});
+  EXPECT_EQ(graph.node_count(), 3u);
+  EXPECT_EQ(body_of(graph.node(graph.order()[0])).node_count(), 9u);
+}
+
+TEST(FuseEpilogue, joins_both_branches_of_a_sum_where_they_belong) {
+  Graph graph = testing::parse_test_graph(R"(graph main(%x: f32[N,2]) -> (%z) {
+    const %w = f32[2,2]{1, 2, 3, 4}
+    const %v = f32[2,2]{1, 0, 0, 1}
+    %a = gemm(%x, %w)
+    %b = gemm(%x, %v)
+    %c = unary(%b)
+    %s = binary(%a, %c)
+    %z = unary{function="sigmoid"}(%s)
+  })");
+  const Graph before = graph.clone();
+  run_passes(graph, std::vector{fuse_epilogue()}, {});
+  EXPECT_EQ(graph.node_count(), 2u);  // gemm+relu, gemm+add+sigmoid
+  testing::expect_same_results(before, graph, {});
+}
+
+TEST(FuseEpilogue, leaves_nodes_that_no_kernel_could_append) {
+  const std::string start =
+      "graph main(%x: f32[N,2], %wide: f32[3,N,2]) -> (%z) { const %w = f32[2,2]{1, 2, 3, 4}\n"
+      "%a = matmul(%x, %w)\n";
+  check_unchanged(fuse_epilogue(), start + "%b = unary(%a) %z = binary(%a, %b) }");  // read twice
+  check_unchanged(fuse_epilogue(), start + "%z = binary(%a, %wide) }");  // broadcasts to more
+  check_unchanged(fuse_epilogue(), start + "%z = binary{function=\"sub\"}(%x, %a) }");
+  check_unchanged(fuse_epilogue(), start + "%z = unary{function=\"sin\"}(%a) }");
+  check_unchanged(fuse_epilogue(), start + "%z = softmax(%a) }");
+  check_unchanged(fuse_epilogue(),
+                  start + "%b = binary{function=\"mul\"}(%a, %a) %z = softmax(%b) }");
+}
+
+TEST(FuseEpilogue, is_undone_by_splitting_the_fused_node) {
+  const std::string text = R"(graph main(%x: f32[N,1,4]) -> (%z) {
+    const %w = f32[2,1,1]{1, -2}
+    %a = conv(%x, %w) "c" from ["c"]
+    %z = unary(%a) "r" from ["r"]
+  })";
+  Graph graph = testing::parse_test_graph(text);
+  run_passes(graph, std::vector{fuse_epilogue()}, {});
+  const NodeId fused = graph.order()[0];
+  EXPECT_EQ(graph.node(fused).name, "c");
+  EXPECT_EQ(graph.node(fused).origins, (std::vector<std::string>{"c", "r"}));
+  inline_fused(graph, fused);
+  remove_dead_nodes(graph);
+  graph.infer();
+  verify(graph);
+  EXPECT_EQ(testing::canonical_text(graph),
+            testing::canonical_text(testing::parse_test_graph(text)));
+}
+
+}  // namespace
+}  // namespace strop
