@@ -160,6 +160,7 @@ void reference(KernelContext& context) {
     }
     return;
   }
+  if (y.dtype() != DType::string) clear_padding(y);
   if (x.dtype() == DType::string) return parse_all(context, attributes, x, y);
   dispatch_compute(compute_kind(x.dtype()), [&]<class C>() {
     if (y.dtype() == DType::string) {

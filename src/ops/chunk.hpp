@@ -131,6 +131,14 @@ void store_chunk(Tensor& tensor, std::int64_t begin, std::int64_t count, const C
   }
 }
 
+// Packed elements may leave bits of the last byte over: those are 0, so that equal tensors have
+// equal bytes. To be called before the elements are written.
+inline void clear_padding(Tensor& tensor) {
+  if (bits_of(tensor.dtype()) < 8 && tensor.bytes() > 0) {
+    tensor.mutable_data()[tensor.bytes() - 1] = std::byte{0};
+  }
+}
+
 // All elements as C, in place where they are C already; `owned` holds the copy otherwise.
 template <class C>
 const C* load_all(const Tensor& tensor, std::vector<C>& owned) {

@@ -44,6 +44,7 @@ void reference(KernelContext& context) {
   std::vector<float> scale_copy, zeros;
   const float* scales = load_all<float>(scale, scale_copy);
   const bool integer = is_integer(y.dtype());
+  clear_padding(y);
   if (context.has_input(2) && integer) {
     zeros.resize(static_cast<std::size_t>(scale.size()));
     for (std::int64_t i = 0; i < scale.size(); ++i) {
@@ -66,7 +67,7 @@ void reference(KernelContext& context) {
         const std::int64_t at = index.next();
         const float ratio = from[k] / scales[at];
         float& result = out[static_cast<std::size_t>(k)];
-        result = ratio;
+        result = ratio + 0.0f;  // FP8 and FP4 get no -0 from 0
         if (!integer) continue;
         const float zero = zeros.empty() ? 0.0f : zeros[static_cast<std::size_t>(at)];
         const float clamped = std::min(std::max(ratio, lowest - zero), highest - zero);

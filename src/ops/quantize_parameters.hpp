@@ -18,10 +18,16 @@ inline void check_quantize_parameters(InferContext& context, std::int64_t axis,
                   "block_size is " + std::to_string(block_size));
   if (scale != nullptr && context.has_input(2) && context.shape(2) != nullptr) {
     const SymShape& zero = *context.shape(2);
-    context.require(zero.size() == scale->size(), ErrorCode::bad_shape,
-                    "scale and zero point have different ranks");
-    for (std::size_t i = 0; i < zero.size(); ++i) {
-      context.require_equal(zero[i], (*scale)[i], "sizes of scale and zero point");
+    // A scalar and a list of one are the same here; exporters mix them.
+    const auto single = [](const SymShape& shape) {
+      return shape.empty() || (shape.size() == 1 && shape[0].is(1));
+    };
+    if (!single(zero) || !single(*scale)) {
+      context.require(zero.size() == scale->size(), ErrorCode::bad_shape,
+                      "scale and zero point have different ranks");
+      for (std::size_t i = 0; i < zero.size(); ++i) {
+        context.require_equal(zero[i], (*scale)[i], "sizes of scale and zero point");
+      }
     }
   }
   if (scale == nullptr || x == nullptr) return;

@@ -44,8 +44,14 @@ TEST(Cast, rounds_once_to_narrow_floats) {
 
 TEST(Cast, fills_packed_and_8_bit_types) {
   const Tensor x = floats({5}, {1, -2, 7, -8, 3});
-  const Tensor packed = run(x, DType::i4);
-  EXPECT_EQ(packed.bytes(), 3);
+  std::vector<Datum> outputs{Tensor::allocate(DType::i4, {5})};
+  std::fill_n(std::get<Tensor>(outputs[0].value).mutable_data(), 3, std::byte{0xff});
+  const Datum input(x);
+  const Datum* inputs[] = {&input};
+  evaluate_op(op_cast(), CastAttributes{.to = DType::i4}, inputs, {}, 1, outputs);
+  const Tensor packed = outputs[0].tensor();
+  ASSERT_EQ(packed.bytes(), 3);
+  EXPECT_EQ(packed.data()[2], std::byte{3});  // bits beyond the last element are 0
   expect_near(packed, {5}, {1, -2, 7, -8, 3}, 0);
   expect_near(run(packed, DType::f32), {5}, {1, -2, 7, -8, 3}, 0);
   const Tensor big = floats({2}, {1e6f, -0.1f});

@@ -89,6 +89,14 @@ TEST(DequantizeLinear, undoes_quantisation_of_packed_types) {
   EXPECT_TRUE(dequantize({}, {q, floats({}, {1})}).identical(x));
 }
 
+TEST(QuantizeLinear, takes_a_list_of_one_for_a_scalar) {
+  const Tensor zero = Tensor::from<std::int8_t>({1}, {3});
+  EXPECT_EQ(
+      quantize({.to = DType::i8}, {ramp({1}), floats({}, {1}), zero}).values<std::int8_t>()[0], 3);
+  const Tensor negative = quantize({.to = DType::f8e5m2}, {floats({1}, {-0.0f}), floats({}, {1})});
+  EXPECT_EQ(negative.data()[0], std::byte{0});
+}
+
 TEST(QuantizeLinear, refuses_parameters_that_do_not_fit) {
   const auto refused = [](const QuantizeLinearAttributes& a, const std::vector<Tensor>& inputs) {
     return error_of(op_quantize_linear(), a, inputs);
