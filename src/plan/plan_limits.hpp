@@ -12,6 +12,7 @@ inline constexpr int kMaxPlanDepth = 32;                            // plans nes
 inline constexpr std::size_t kMaxPlanSlots = std::size_t{1} << 19;  // with nested plans' when saved
 inline constexpr std::size_t kMaxPlanSteps = std::size_t{1} << 18;  // likewise
 inline constexpr std::size_t kMaxPlanRank = 64;
+inline constexpr std::size_t kMaxPlanAliases = 1024;                // of aliases in a row
 inline constexpr std::size_t kMaxPlanBytes = std::size_t{1} << 30;  // saved, without weights
 // Sum of squared lengths of the different size expressions, which is what reading them costs at
 // worst: 26,000 of 100 characters each.

@@ -140,6 +140,7 @@ class PlanVerifier {
       if (plan_.slots[i].kind != SlotKind::alias) roots_[i] = static_cast<std::uint32_t>(i);
     }
     std::vector<std::uint32_t> path;
+    std::vector<std::size_t> hops(plan_.slots.size(), 0);
     for (std::size_t i = 0; i < plan_.slots.size(); ++i) {
       path.clear();
       auto at = static_cast<std::uint32_t>(i);
@@ -151,7 +152,12 @@ class PlanVerifier {
         if (at >= plan_.slots.size()) invalid(slot_text(i), "it shares memory with no slot");
       }
       if (roots_[at] == kOnPath) invalid(slot_text(i), "it shares memory with itself");
-      for (const std::uint32_t passed : path) roots_[passed] = roots_[at];
+      std::size_t distance = hops[at] + path.size();
+      if (distance > kMaxPlanAliases) invalid(slot_text(i), "more than 1024 aliases of each other");
+      for (const std::uint32_t passed : path) {
+        roots_[passed] = roots_[at];
+        hops[passed] = distance--;
+      }
     }
     for (std::size_t i = 0; i < plan_.slots.size(); ++i) {
       if (plan_.slots[i].kind == SlotKind::alias) check_alias(i);

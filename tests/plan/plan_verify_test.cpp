@@ -69,6 +69,13 @@ const Fault kFaults[] = {
        p.slots[6].shape = SymShape{4};
        p.slots[6].alias_of = 1;
      }},
+    {"aliases_of_aliases_without_end",
+     [](Plan& p) {
+       for (std::uint32_t i = 0; i < 1100; ++i) {
+         p.slots.push_back(p.slots[7]);
+         p.slots.back().alias_of = i == 0 ? 7 : 14 + i;
+       }
+     }},
     {"arena_that_names_an_alias", [](Plan& p) { p.slots[5].alias_of = 0; }},
     {"constant_without_contents", [](Plan& p) { p.slots[1].constant = Tensor(); }},
     {"constant_smaller_than_its_shape", [](Plan& p) { p.slots[1].shape = SymShape{4}; }},
