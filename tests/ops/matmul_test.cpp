@@ -81,6 +81,19 @@ TEST(Gemm, scales_transposes_and_adds) {
   expect_near(run_gemm({.trans_a = true}, {ramp({2, 1}), ramp({2, 3})}), {1, 3}, {3, 4, 5});
 }
 
+TEST(Gemm, transposes_beyond_one_block) {
+  const Tensor a = ramp({70, 3}), b = ramp({45, 70});
+  const Tensor y = run_op(op_gemm(), GemmAttributes{.trans_a = true, .trans_b = true}, {a, b});
+  ASSERT_EQ(y.shape(), (Shape{3, 45}));
+  for (std::int64_t i = 0; i < 3; ++i) {
+    for (std::int64_t j = 0; j < 45; ++j) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < 70; ++k) sum += static_cast<double>((k * 3 + i) * (j * 70 + k));
+      ASSERT_NEAR(y.values<float>()[static_cast<std::size_t>(i * 45 + j)], sum, 1e-6 * sum + 1e-3);
+    }
+  }
+}
+
 TEST(Gemm, refuses_shapes_that_contradict) {
   const auto refused_gemm = [](const Shape& a, const Shape& b, const Shape& c) {
     return error_of(op_gemm(), GemmAttributes{}, {ramp(a), ramp(b), ramp(c)});
