@@ -54,9 +54,10 @@ os::FileView ExternalData::read(const TensorProto& tensor, std::int64_t bytes) {
   if (!opened_) opened_.emplace(*folder_, link_root_);
   try {
     return opened_->read(*location, offset, bytes);
-  } catch (Error& error) {
-    error.add_context("tensor " + in_quotes(tensor.name));
-    throw;
+  } catch (const Error& error) {
+    Diagnostic problem = error.diagnostics().front();
+    problem.what = what + ": " + problem.what;
+    throw Error({std::move(problem)});
   }
 }
 

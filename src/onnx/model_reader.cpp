@@ -648,7 +648,9 @@ ModelProto read_model(std::string_view bytes, ImportBudget& budget) {
     const std::string why = std::string("protobuf: ") + error.what() + " " + where;
     const bool looks_like_onnx = model.ir_version > 0 && model.ir_version < 1000;
     if (!looks_like_onnx) fail_not_onnx(bytes, why);
-    if (!top_level_is_whole(bytes)) {
+    if (top_level_is_whole(bytes)) {
+      if (!model.graph) fail_not_onnx(bytes, why);
+    } else {
       throw Error(ErrorCode::model_truncated, "the model ends in the middle", why,
                   "copy or download the file again");
     }

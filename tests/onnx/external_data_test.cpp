@@ -227,6 +227,7 @@ TEST_F(ExternalDataTest, no_form_of_a_name_escapes_at_any_site) {
         EXPECT_EQ(error_code_text(error.code()), error_code_text(ErrorCode::external_data))
             << site.name << ": " << form << "\n"
             << error.message();
+        EXPECT_NE(error.message().find("of tensor \""), std::string::npos) << error.message();
       }
     }
   }

@@ -95,6 +95,10 @@ TEST(ImporterFiles, no_graph) {
   EXPECT_EQ(code_of(wire::Message().number(1, 8).data), ErrorCode::not_onnx);
 }
 
+TEST(ImporterFiles, value_of_test_data_is_no_model) {
+  EXPECT_EQ(code_of(wire::float_tensor("w", {3}, {1, 2, 3}).data), ErrorCode::not_onnx);
+}
+
 TEST(ImporterFiles, damage_inside_is_not_called_a_truncation) {
   // A graph whose node claims more bytes than the graph has.
   const std::string bytes = wire::Message()

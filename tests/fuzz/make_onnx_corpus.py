@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the seeds of onnx_reader_fuzzer: tiny models, each with another part of the format.
+
+usage: tests/fuzz/make_onnx_corpus.py [FOLDER]     default: tests/fuzz/corpus/onnx_reader
+Needs the `onnx` package.
+"""
+import pathlib
+import sys
+
+import numpy
+import onnx
+from onnx import TensorProto as T
+from onnx import helper as h
+from onnx import numpy_helper
+
+
+def value(name, kind=T.FLOAT, shape=("N", 3)):
+    return h.make_tensor_value_info(name, kind, shape)
+
+
+def model(nodes, inputs=None, outputs=None, initializers=(), opset=17, functions=(), opsets=(), sparse=()):
+    graph = h.make_graph(nodes, "g", [value("x")] if inputs is None else inputs, outputs or [value("y", shape=None)],
+                         initializer=list(initializers), sparse_initializer=list(sparse))
+    imports = [h.make_opsetid("", opset), *opsets]
+    return h.make_model(graph, opset_imports=imports, functions=list(functions), ir_version=8)
+
+
+def tensor(array, name="w"):
+    return numpy_helper.from_array(numpy.array(array), name)
+
+
+def external():
+    out = T(name="w", data_type=T.FLOAT, dims=[3], data_location=T.EXTERNAL)
+    for key, text in (("location", "weights.bin"), ("offset", "0"), ("length", "12")):
+        out.external_data.add(key=key, value=text)
+    return out
+
+
+def every_element_type():
+    for kind in T.DataType.values():
+        if kind in (T.UNDEFINED, T.STRING):
+            continue
+        bits = {T.UINT4: 4, T.INT4: 4, T.FLOAT4E2M1: 4, T.UINT2: 2, T.INT2: 2}.get(kind)
+        size = 1 if bits else h.tensor_dtype_to_np_dtype(kind).itemsize
+        raw = T(name=f"w{kind}", data_type=kind, dims=[8 // bits if bits else 1], raw_data=b"\1" * size)
+        yield raw
+        typed = T(name=f"t{kind}", data_type=kind, dims=[1])
+        field = {T.FLOAT: typed.float_data, T.DOUBLE: typed.double_data, T.INT64: typed.int64_data,
+                 T.UINT64: typed.uint64_data, T.UINT32: typed.uint64_data, T.COMPLEX64: typed.float_data,
+                 T.COMPLEX128: typed.double_data}.get(kind, typed.int32_data)
+        field.extend([1, 1] if kind in (T.COMPLEX64, T.COMPLEX128) else [1])
+        yield typed
+    yield h.make_tensor("strings", T.STRING, [2], [b"one", b"two"])
+
+
+def seeds():
+    node = h.make_node
+    softmax = node("Softmax", ["x"], ["y"], axis=1)
+    yield "softmax", model([softmax])
+    yield "softmax_11", model([softmax], opset=11)
+    yield "element_types", model([softmax], initializers=every_element_type())
+    yield "external", model([softmax], initializers=[external()])
+    values, indices = tensor([1.0], "s"), tensor([2], "i")
+    yield "sparse", model([softmax], sparse=[h.make_sparse_tensor(values, indices, [9])])
+    yield "constants", model([
+        node("Constant", [], ["a"], value=tensor([1.0, 2.0])), node("Constant", [], ["b"], value_ints=[1, 2]),
+        node("Constant", [], ["c"], value_floats=[1.0]), node("Constant", [], ["d"], value_strings=[b"s"]),
+        node("Constant", [], ["e"], sparse_value=h.make_sparse_tensor(values, indices, [9])), softmax])
+    yield "shapes", model([
+        node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["n"]), node("Concat", ["n", "m"], ["t"], axis=0),
+        node("Reshape", ["x", "t"], ["y"])], initializers=[tensor([0], "zero"), tensor([-1], "m")])
+    yield "conv", model(
+        [node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]), node("Relu", ["c"], ["r"]),
+         node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]), node("Flatten", ["p"], ["f"]),
+         node("Gemm", ["f", "g"], ["y"], transB=1)],
+        inputs=[value("x", shape=["N", 1, 4, 4])],
+        initializers=[tensor(numpy.ones((1, 1, 3, 3), numpy.float32)), tensor(numpy.ones((2, 4), numpy.float32), "g")])
+    yield "quantized", model(
+        [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["y"])],
+        initializers=[tensor(numpy.float32(0.1), "s"), tensor(numpy.int8(0), "z")])
+    yield "resize", model(
+        [node("Resize", ["x", "", "s"], ["y"], mode="linear")], inputs=[value("x", shape=[1, 1, 4, "W"])],
+        initializers=[tensor(numpy.array([1, 1, 2, 2], numpy.float32), "s")])
+    yield "fill", model([node("ConstantOfShape", ["s"], ["f"], value=tensor([1.0])), softmax],
+                        initializers=[tensor([2, 3], "s")])
+    yield "data_movement", model(
+        [node("Transpose", ["x"], ["a"], perm=[1, 0]), node("Unsqueeze", ["a", "i"], ["b"]),
+         node("Slice", ["b", "i", "j", "i"], ["c"]), node("Pad", ["c", "p"], ["d"]), node("Tile", ["d", "t"], ["e"]),
+         node("Split", ["e"], ["f", "g"], axis=0), node("Expand", ["f", "t"], ["y"])],
+        initializers=[tensor([0], "i"), tensor([2], "j"), tensor([0] * 6, "p"), tensor([2, 1, 1], "t")])
+    then = h.make_graph([node("Softmax", ["x"], ["a"])], "then", [], [value("a", shape=None)])
+    other = h.make_graph([node("Identity", ["x"], ["b"])], "else", [], [value("b", shape=None)])
+    yield "if", model([node("If", ["c"], ["y"], then_branch=then, else_branch=other)],
+                      inputs=[value("x"), value("c", T.BOOL, [])])
+    body = h.make_graph([node("Softmax", ["state"], ["next"]), node("Identity", ["go"], ["on"])], "body",
+                        [value("i", T.INT64, []), value("go", T.BOOL, []), value("state", shape=None)],
+                        [value("on", T.BOOL, []), value("next", shape=None)])
+    yield "loop", model([node("Loop", ["m", "c", "x"], ["y"], body=body)],
+                        inputs=[value("x"), value("m", T.INT64, []), value("c", T.BOOL, [])])
+    inner = node("Softmax", ["in"], ["out"])
+    inner.attribute.append(onnx.AttributeProto(name="axis", type=onnx.AttributeProto.INT, ref_attr_name="which"))
+    function = h.make_function("mine", "F", ["in"], ["out"], [inner], [h.make_opsetid("", 17)], ["which"])
+    call = node("F", ["x"], ["y"], domain="mine", which=0)
+    yield "function", model([call], functions=[function], opsets=[h.make_opsetid("mine", 1)])
+    sequence = h.make_sequence_type_proto(h.make_tensor_type_proto(T.FLOAT, ["N"]))
+    optional = h.make_optional_type_proto(sequence)
+    yield "types", model([softmax], inputs=[value("x"), h.make_value_info("s", sequence),
+                                            h.make_value_info("o", optional)])
+    yield "aten", model([node("ATen", ["x"], ["y"], operator="embedding_bag", domain="org.pytorch.aten")])
+    yield "cycle", model([node("Relu", ["b"], ["a"]), node("Relu", ["a"], ["b"]), softmax])
+    yield "tensor", tensor(numpy.arange(3, dtype=numpy.float32))
+    yield "sequence", numpy_helper.from_list([numpy.ones(2, numpy.float32)] * 2, "s")
+
+
+def main():
+    default = pathlib.Path(__file__).resolve().parent / "corpus/onnx_reader"
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, message in seeds():
+        (folder / name).write_bytes(message.SerializeToString())
+
+
+main()
