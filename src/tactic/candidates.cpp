@@ -31,7 +31,9 @@ CandidateList list_candidates(const Problem& problem, std::span<const Tactic* co
     }
     const Acceptance acceptance = tactic->accepts(problem);
     if (!acceptance.yes) {
-      list.refusals.push_back({std::string(tactic->name), acceptance.reason});
+      if (!acceptance.reason.empty()) {
+        list.refusals.push_back({std::string(tactic->name), acceptance.reason});
+      }
       continue;
     }
     if (tactic->configs == nullptr) {

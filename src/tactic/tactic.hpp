@@ -45,7 +45,7 @@ struct Problem {
 
 struct Acceptance {
   bool yes = false;
-  std::string reason;  // of a refusal
+  std::string reason;  // of a refusal; empty: the operator is none of this tactic's business
 
   static Acceptance accept() { return {true, {}}; }
   static Acceptance refuse(std::string reason) { return {false, std::move(reason)}; }

@@ -27,7 +27,8 @@ class OnednnConvKernel final : public Kernel {
         group_(init.parameters.integer("group")),
         blocked_(init.parameters.string("layout") == "blocked"),
         epilogue_(parse_epilogue(init.parameters.string("epilogue"))),
-        weights_constant_(init.inputs.size() > 1 && init.inputs[1].constant != nullptr) {
+        inputs_(read_inputs(init)),
+        weights_constant_(init.inputs[inputs_.w].constant != nullptr) {
     if (group_ < 1)
       throw Error(ErrorCode::engine_invalid, "convolution kernel", "group is not positive");
   }
@@ -41,16 +42,16 @@ class OnednnConvKernel final : public Kernel {
   void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
     use_onednn_threads(threads_);
     std::byte* const base = static_cast<std::byte*>(workspace);
-    void* source = inputs[0].data;
+    void* source = inputs[inputs_.x].data;
     if (reorders_source_) {
       from_plain_source_.set(DNNL_ARG_FROM, source);
       from_plain_source_.set(DNNL_ARG_TO, base + source_offset_);
       from_plain_source_.execute(*stream_);
       source = base + source_offset_;
     }
-    void* weights = weights_constant_ ? packed_.mutable_data() : inputs[1].data;
+    void* weights = weights_constant_ ? packed_.mutable_data() : inputs[inputs_.w].data;
     if (!weights_constant_ && reorders_weights_) {
-      from_plain_weights_.set(DNNL_ARG_FROM, inputs[1].data);
+      from_plain_weights_.set(DNNL_ARG_FROM, inputs[inputs_.w].data);
       from_plain_weights_.set(DNNL_ARG_TO, base + weights_offset_);
       from_plain_weights_.execute(*stream_);
       weights = base + weights_offset_;
@@ -58,7 +59,7 @@ class OnednnConvKernel final : public Kernel {
     void* destination = reorders_destination_ ? base + destination_offset_ : outputs[0].data;
     conv_.set(DNNL_ARG_SRC, source);
     conv_.set(DNNL_ARG_WEIGHTS, weights);
-    if (has_bias_) conv_.set(DNNL_ARG_BIAS, inputs[2].data);
+    if (has_bias_) conv_.set(DNNL_ARG_BIAS, inputs[inputs_.bias].data);
     for (const PostOpOperand& operand : operands_) {
       conv_.set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1,
                 inputs[operand.input].data);
@@ -79,8 +80,8 @@ class OnednnConvKernel final : public Kernel {
     threads_ = threads;
     use_onednn_threads(threads);
     if (!stream_) stream_.emplace(onednn_engine());
-    const View& x = inputs[0];
-    const View& w = inputs[1];
+    const View& x = inputs[inputs_.x];
+    const View& w = inputs[inputs_.w];
     const View& y = outputs[0];
     const std::size_t rank = x.dims.size();
     const std::size_t spatial = rank - 2;
@@ -90,7 +91,7 @@ class OnednnConvKernel final : public Kernel {
       throw Error(ErrorCode::engine_invalid, "convolution kernel",
                   "shapes and parameters do not fit");
     }
-    has_bias_ = inputs.size() > 2 && inputs[2].present();
+    has_bias_ = inputs_.has_bias;
     if (y.bytes == 0) return 0;
 
     // oneDNN counts dilation from zero, and derives the output size from the padding given here.
@@ -118,7 +119,8 @@ class OnednnConvKernel final : public Kernel {
     };
     const dnnl::primitive_attr attributes = onednn_attributes(epilogue_, inputs, rank, operands_);
     const memory::desc bias =
-        has_bias_ ? plain_desc(inputs[2].dtype, inputs[2].shape()) : memory::desc();
+        has_bias_ ? plain_desc(inputs[inputs_.bias].dtype, inputs[inputs_.bias].shape())
+                  : memory::desc();
     const dnnl::convolution_forward::primitive_desc desc(
         onednn_engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_auto,
         blocked_ ? any(plain_source) : plain_source, any(plain_weights), bias,
@@ -187,6 +189,7 @@ class OnednnConvKernel final : public Kernel {
   std::int64_t group_;
   bool blocked_;
   Epilogue epilogue_;
+  OnednnInputs inputs_;
   bool weights_constant_;
 
   int threads_ = 1;

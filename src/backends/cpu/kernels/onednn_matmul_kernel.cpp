@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix product through oneDNN with NumPy batch broadcasting, transposed operands, scale, bias and
-// epilogue: y = epilogue(alpha * op(a) op(b) + c). Constant right-hand sides are put into oneDNN's
+// Matrix product through oneDNN with NumPy batch broadcasting, transposed operands, bias and
+// epilogue: y = epilogue(op(a) op(b) + bias). Constant right-hand sides are put into oneDNN's
 // format when shapes are prepared.
 //
 // Inputs: a [..., M, K] (or [K, M]), b [..., K, N] (or [N, K]), c broadcast to y (optional),
@@ -22,7 +22,8 @@ class OnednnMatmulKernel final : public Kernel {
       : trans_a_(init.parameters.integer("trans_a") != 0),
         trans_b_(init.parameters.integer("trans_b") != 0),
         epilogue_(parse_epilogue(init.parameters.string("epilogue"))),
-        b_constant_(init.inputs.size() > 1 && init.inputs[1].constant != nullptr) {}
+        inputs_(read_inputs(init)),
+        b_constant_(init.inputs[inputs_.w].constant != nullptr) {}
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
                         int threads) override {
@@ -32,9 +33,9 @@ class OnednnMatmulKernel final : public Kernel {
 
   void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
     use_onednn_threads(threads_);
-    matmul_.set(DNNL_ARG_SRC, inputs[0].data);
-    matmul_.set(DNNL_ARG_WEIGHTS, b_constant_ ? packed_.mutable_data() : inputs[1].data);
-    if (has_c_) matmul_.set(DNNL_ARG_BIAS, inputs[2].data);
+    matmul_.set(DNNL_ARG_SRC, inputs[inputs_.x].data);
+    matmul_.set(DNNL_ARG_WEIGHTS, b_constant_ ? packed_.mutable_data() : inputs[inputs_.w].data);
+    if (has_bias_) matmul_.set(DNNL_ARG_BIAS, inputs[inputs_.bias].data);
     for (const PostOpOperand& operand : operands_) {
       matmul_.set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1,
                   inputs[operand.input].data);
@@ -69,8 +70,8 @@ class OnednnMatmulKernel final : public Kernel {
     threads_ = threads;
     use_onednn_threads(threads);
     if (!stream_) stream_.emplace(onednn_engine());
-    const View& a = inputs[0];
-    const View& b = inputs[1];
+    const View& a = inputs[inputs_.x];
+    const View& b = inputs[inputs_.w];
     const View& y = outputs[0];
     if (a.dims.empty() || b.dims.empty()) {
       throw Error(ErrorCode::engine_invalid, "matrix product kernel", "an operand is a scalar");
@@ -84,13 +85,13 @@ class OnednnMatmulKernel final : public Kernel {
     const memory::desc source = operand_desc(a, rank, trans_a_, true);
     const memory::desc plain_b = operand_desc(b, rank, trans_b_, false);
     const memory::desc destination = plain_desc(y.dtype, out_dims);
-    has_c_ = inputs.size() > 2 && inputs[2].present();
+    has_bias_ = inputs_.has_bias;
     memory::desc bias;
-    if (has_c_) {
+    if (has_bias_) {
       Shape dims(rank, 1);
-      std::copy(inputs[2].dims.begin(), inputs[2].dims.end(),
-                dims.end() - static_cast<std::ptrdiff_t>(inputs[2].dims.size()));
-      bias = plain_desc(inputs[2].dtype, dims);
+      std::copy(inputs[inputs_.bias].dims.begin(), inputs[inputs_.bias].dims.end(),
+                dims.end() - static_cast<std::ptrdiff_t>(inputs[inputs_.bias].dims.size()));
+      bias = plain_desc(inputs[inputs_.bias].dtype, dims);
     }
     const dnnl::primitive_attr attributes = onednn_attributes(epilogue_, inputs, rank, operands_);
     const memory::desc weights =
@@ -98,14 +99,14 @@ class OnednnMatmulKernel final : public Kernel {
             ? memory::desc(plain_b.get_dims(), plain_b.get_data_type(), memory::format_tag::any)
             : plain_b;
     const dnnl::matmul::primitive_desc desc =
-        has_c_ ? dnnl::matmul::primitive_desc(onednn_engine(), source, weights, bias, destination,
-                                              attributes)
-               : dnnl::matmul::primitive_desc(onednn_engine(), source, weights, destination,
-                                              attributes);
+        has_bias_ ? dnnl::matmul::primitive_desc(onednn_engine(), source, weights, bias,
+                                                 destination, attributes)
+                  : dnnl::matmul::primitive_desc(onednn_engine(), source, weights, destination,
+                                                 attributes);
     matmul_.reset(dnnl::matmul(desc));
     matmul_.add(DNNL_ARG_SRC, source);
     matmul_.add(DNNL_ARG_WEIGHTS, desc.weights_desc());
-    if (has_c_) matmul_.add(DNNL_ARG_BIAS, bias);
+    if (has_bias_) matmul_.add(DNNL_ARG_BIAS, bias);
     for (const PostOpOperand& operand : operands_) {
       matmul_.add(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1, operand.desc);
     }
@@ -132,9 +133,10 @@ class OnednnMatmulKernel final : public Kernel {
 
   bool trans_a_, trans_b_;
   Epilogue epilogue_;
+  OnednnInputs inputs_;
   bool b_constant_;
   int threads_ = 1;
-  bool has_c_ = false;
+  bool has_bias_ = false;
   std::vector<PostOpOperand> operands_;
   OnednnCall matmul_;
   Tensor packed_;

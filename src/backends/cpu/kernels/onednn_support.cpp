@@ -44,6 +44,20 @@ dnnl::memory::desc plain_desc(DType dtype, const Shape& dims) {
   return {dims, onednn_type(dtype), strides};
 }
 
+OnednnInputs read_inputs(const KernelInit& init) {
+  const std::vector<std::int64_t> indices = init.parameters.integers("inputs");
+  const auto count = static_cast<std::int64_t>(init.inputs.size());
+  const auto fits = [count](std::int64_t i) { return i >= 0 && i < count; };
+  if (indices.size() != 3 || !fits(indices[0]) || !fits(indices[1]) ||
+      (indices[2] != -1 && !fits(indices[2]))) {
+    throw Error(ErrorCode::engine_invalid, "a oneDNN kernel", "its inputs are not there");
+  }
+  OnednnInputs out{static_cast<std::size_t>(indices[0]), static_cast<std::size_t>(indices[1]), 0,
+                   indices[2] >= 0};
+  if (out.has_bias) out.bias = static_cast<std::size_t>(indices[2]);
+  return out;
+}
+
 void OnednnCall::reset(const dnnl::primitive& primitive) {
   primitive_ = primitive;
   memories_.clear();
@@ -87,8 +101,9 @@ void append_unary(dnnl::post_ops& ops, const EpilogueStep& step) {
   if (step.function == "elu") return add(algorithm::eltwise_elu, step.alpha);
   if (step.function == "hard_sigmoid")
     return add(algorithm::eltwise_hardsigmoid, step.alpha, step.beta);
-  if (step.function == "hard_swish") return add(algorithm::eltwise_hardswish, 1.0 / 6, 0.5);
-  if (step.function == "silu") return add(algorithm::eltwise_swish, 1);
+  if (step.function == "hard_swish")
+    return add(algorithm::eltwise_hardswish, step.alpha, step.beta);
+  if (step.function == "silu") return add(algorithm::eltwise_swish, step.alpha);
   if (step.function == "gelu") return add(algorithm::eltwise_gelu_erf);
   if (step.function == "gelu_tanh") return add(algorithm::eltwise_gelu_tanh);
   if (step.function == "abs") return add(algorithm::eltwise_abs);

@@ -19,10 +19,17 @@ dnnl::memory::data_type onednn_type(DType dtype);
 // Plain row-major layout, dims as given.
 dnnl::memory::desc plain_desc(DType dtype, const Shape& dims);
 
+// Which inputs of a kernel are the operands of its main sum (parameter "inputs": three indices, the
+// last -1 for none).
+struct OnednnInputs {
+  std::size_t x = 0, w = 0, bias = 0;
+  bool has_bias = false;
+};
+OnednnInputs read_inputs(const KernelInit& init);
+
 // A primitive with its arguments. Handles are set before every run.
 class OnednnCall {
  public:
-  // `owns` arguments get memory objects over the given descriptors; handles come later.
   void reset(const dnnl::primitive& primitive);
   void add(int argument, const dnnl::memory::desc& desc);
   void set(int argument, void* data);

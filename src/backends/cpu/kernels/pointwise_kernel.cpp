@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/kernel.hpp"
-#include "backends/cpu/kernels/pointwise_functions.hpp"
+#include "backends/cpu/pointwise_functions.hpp"
 #include "base/parallel.hpp"
 
 namespace strop::cpu {
@@ -20,7 +20,11 @@ constexpr std::int64_t kGrain = 16 * kRun;  // least work for a thread
 class PointwiseKernel final : public Kernel {
  public:
   explicit PointwiseKernel(const KernelInit& init)
-      : program_(parse_epilogue(init.parameters.string("program"))) {
+      : start_(static_cast<std::size_t>(init.parameters.integer("start"))),
+        program_(parse_epilogue(init.parameters.string("program"))) {
+    if (start_ >= init.inputs.size()) {
+      throw Error(ErrorCode::engine_invalid, "pointwise kernel", "its first operand is not there");
+    }
     for (const EpilogueStep& step : program_) {
       functions_.push_back(find_run_function(step));
       if (functions_.back() == nullptr) {
@@ -114,7 +118,7 @@ class PointwiseKernel final : public Kernel {
                  std::int64_t count) const {
     alignas(64) float value[kRun];
     alignas(64) float splat[kRun];
-    std::copy_n(load(inputs[0], 0, row, start, count, splat), count, value);
+    std::copy_n(load(inputs[start_], start_, row, start, count, splat), count, value);
     for (std::size_t s = 0; s < program_.size(); ++s) {
       const EpilogueStep& step = program_[s];
       const float* operand = nullptr;
@@ -126,6 +130,7 @@ class PointwiseKernel final : public Kernel {
     std::copy_n(value, count, out + start);
   }
 
+  std::size_t start_;
   Epilogue program_;
   std::vector<RunFunction> functions_;
   Shape dims_;                                      // merged, innermost first

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/tactics/anchor_support.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "ops/binary.hpp"
+#include "ops/clip.hpp"
+#include "ops/fused.hpp"
+#include "ops/unary.hpp"
+
+namespace strop::cpu {
+namespace {
+
+// A fused node's body, or a plain node seen as a body of one node over its own inputs.
+class Body {
+ public:
+  explicit Body(const Problem& problem) : problem_(problem) {
+    if (problem.is(op_fused())) {
+      graph_ = problem.node->subgraphs.at(0).get();
+      for (NodeId id : graph_->order()) nodes_.push_back(&graph_->node(id));
+    } else {
+      nodes_.push_back(problem.node);
+    }
+  }
+
+  const std::vector<const Node*>& nodes() const { return nodes_; }
+
+  // Which input of the problem's node a value is; -1: none of them.
+  std::int64_t input_index(ValueId id) const {
+    const auto inputs =
+        graph_ != nullptr ? graph_->inputs() : std::span<const ValueId>(problem_.node->inputs);
+    const auto at = std::ranges::find(inputs, id);
+    return at == inputs.end() ? -1 : at - inputs.begin();
+  }
+
+  const Tensor* constant(ValueId id) const {
+    const std::int64_t index = input_index(id);
+    if (index >= 0) return problem_.constant(static_cast<std::size_t>(index));
+    const Value& value = (graph_ != nullptr ? *graph_ : *problem_.graph).value(id);
+    return value.is_constant() ? &value.constant : nullptr;
+  }
+
+  const Type& type(ValueId id) const { return (graph_ != nullptr ? *graph_ : *problem_.graph).value(id).type; }
+
+  // The body has one output, the last node's.
+  bool ends_in(ValueId id) const {
+    return graph_ == nullptr || (graph_->outputs().size() == 1 && graph_->outputs()[0] == id);
+  }
+
+ private:
+  const Problem& problem_;
+  const Graph* graph_ = nullptr;
+  std::vector<const Node*> nodes_;
+};
+
+std::optional<double> scalar(const Tensor* tensor) {
+  if (tensor == nullptr || tensor->size() != 1 || tensor->dtype() != DType::f32)
+    return std::nullopt;
+  return tensor->values<float>()[0];
+}
+
+// One pointwise node after the value `running`; nothing (and why) when it cannot be a step.
+std::optional<EpilogueStep> read_step(const Body& body, const Node& node, ValueId running,
+                                      std::string& refusal) {
+  EpilogueStep step;
+  if (node.is(op_unary())) {
+    const auto& attributes = node.as<UnaryAttributes>();
+    step.kind = EpilogueStep::unary;
+    step.function = enum_names(attributes.function)[static_cast<std::size_t>(attributes.function)];
+    step.alpha = attributes.alpha;
+    step.beta = attributes.beta;
+    return step;
+  }
+  if (node.is(op_binary())) {
+    const auto& attributes = node.as<BinaryAttributes>();
+    step.kind = EpilogueStep::binary;
+    step.function = enum_names(attributes.function)[static_cast<std::size_t>(attributes.function)];
+    step.swapped = node.inputs[0] != running;
+    if (node.inputs[0] == node.inputs[1]) {
+      refusal = "a step uses the running value twice";
+      return std::nullopt;
+    }
+    const std::int64_t index = body.input_index(node.inputs[step.swapped ? 0 : 1]);
+    if (index < 0) {
+      refusal = "a step's operand is computed inside the fused node";
+      return std::nullopt;
+    }
+    step.input = static_cast<std::uint32_t>(index);
+    return step;
+  }
+  if (node.is(op_clip()) && node.inputs[0] == running) {
+    step.kind = EpilogueStep::clip;
+    step.alpha = std::numeric_limits<float>::lowest();
+    step.beta = std::numeric_limits<float>::max();
+    const auto bound = [&](std::size_t i, double& into) {
+      if (!node.input(i).exists()) return true;
+      const auto value = scalar(body.constant(node.input(i)));
+      if (value) into = *value;
+      return value.has_value();
+    };
+    if (!bound(1, step.alpha) || !bound(2, step.beta)) {
+      refusal = "a clip's bounds are not constants";
+      return std::nullopt;
+    }
+    return step;
+  }
+  refusal = "a step is the operator " + std::string(node.op->name);
+  return std::nullopt;
+}
+
+bool read_chain(const Body& body, std::size_t first, ValueId running, AnchorView& view,
+                std::string& refusal) {
+  for (std::size_t i = first; i < body.nodes().size(); ++i) {
+    const Node& node = *body.nodes()[i];
+    if (std::ranges::find(node.inputs, running) == node.inputs.end()) {
+      refusal = "its body is not a chain";
+      return false;
+    }
+    auto step = read_step(body, node, running, refusal);
+    if (!step) return false;
+    view.epilogue.push_back(std::move(*step));
+    running = node.outputs[0];
+  }
+  if (!body.ends_in(running)) refusal = "its body has other outputs";
+  return body.ends_in(running);
+}
+
+}  // namespace
+
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
+                                  std::string& refusal) {
+  const Body body(problem);
+  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  AnchorView view;
+  view.anchor = body.nodes()[0];
+  if (!(body.type(view.anchor->outputs[0]) == problem.output_type(0))) {
+    refusal = "the epilogue changes the shape or the element type";
+    return std::nullopt;
+  }
+  for (ValueId input : view.anchor->inputs)
+    view.inputs.push_back(input.exists() ? body.input_index(input) : -1);
+  for (std::size_t i = 0; i < view.anchor->inputs.size(); ++i) {
+    if (view.anchor->inputs[i].exists() && view.inputs[i] < 0) {
+      refusal = "an operand is a constant inside the fused node";
+      return std::nullopt;
+    }
+  }
+  if (!read_chain(body, 1, view.anchor->outputs[0], view, refusal)) return std::nullopt;
+  return view;
+}
+
+std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal) {
+  const Body body(problem);
+  if (body.nodes().empty()) return std::nullopt;
+  const Node& first = *body.nodes()[0];
+  if (!first.is(op_unary()) && !first.is(op_binary()) && !first.is(op_clip())) return std::nullopt;
+  AnchorView view;
+  view.anchor = &first;
+  // The chain starts from the first operand that is as large as the output.
+  std::size_t start = 0;
+  if (first.is(op_binary()) && problem.node->inputs.size() > 1) {
+    const std::int64_t left = body.input_index(first.inputs[0]);
+    const std::int64_t right = body.input_index(first.inputs[1]);
+    if (left >= 0 && right >= 0) {
+      const Type& output = problem.output_type(0);
+      const bool left_full =
+          problem.input_type(static_cast<std::size_t>(left)).shape == output.shape;
+      const bool right_full =
+          problem.input_type(static_cast<std::size_t>(right)).shape == output.shape;
+      if (!left_full && right_full) start = 1;
+    }
+  }
+  view.inputs.push_back(body.input_index(first.inputs[start]));
+  if (view.inputs[0] < 0) {
+    refusal = "it starts from a constant inside the fused node";
+    return std::nullopt;
+  }
+  if (!read_chain(body, 0, first.inputs[start], view, refusal)) return std::nullopt;
+  return view;
+}
+
+bool onednn_takes(const Epilogue& epilogue, std::string& refusal) {
+  static constexpr std::array<std::string_view, 13> kUnary = {
+      "relu", "leaky_relu", "sigmoid",   "tanh", "elu",  "hard_sigmoid", "hard_swish",
+      "silu", "gelu",       "gelu_tanh", "abs",  "sqrt", "exp"};
+  static constexpr std::array<std::string_view, 6> kBinary = {"add", "mul", "min",
+                                                              "max", "sub", "div"};
+  for (const EpilogueStep& step : epilogue) {
+    if (step.kind == EpilogueStep::clip) continue;
+    const bool known = step.kind == EpilogueStep::unary
+                           ? std::ranges::find(kUnary, step.function) != kUnary.end()
+                           : std::ranges::find(kBinary, step.function) != kBinary.end();
+    const bool ordered = step.function == "sub" || step.function == "div";
+    if (!known || (step.swapped && ordered)) {
+      refusal = "oneDNN has no post-op for " + step.function;
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A problem seen as one main operator (the anchor: conv, matmul, ...) followed by a chain of
+// pointwise steps. A plain node is an anchor with an empty chain; a fused node is one if its body
+// has that form.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backends/cpu/epilogue.hpp"
+#include "tactic/tactic.hpp"
+
+namespace strop::cpu {
+
+struct AnchorView {
+  const Node* anchor = nullptr;
+  // Per input of the anchor: which input of the problem's node it is; -1: absent.
+  std::vector<std::int64_t> inputs;
+  Epilogue epilogue;
+
+  std::int64_t input(std::size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
+};
+
+// Nothing when the problem's main operator is another one (`refusal` stays empty), or when the
+// chain cannot be written as an epilogue (`refusal` says why).
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
+                                  std::string& refusal);
+
+// As view_as for a problem that is nothing but a chain of pointwise steps: a plain pointwise node,
+// or a fused one. `inputs[0]` is the value the chain starts from, `anchor` the first step's node.
+std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal);
+
+// Whether oneDNN has post-ops for all of it.
+bool onednn_takes(const Epilogue& epilogue, std::string& refusal);
+
+}  // namespace strop::cpu

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution (with bias and epilogue) as a oneDNN primitive. Two ways: "blocked" lets oneDNN
+// choose its activation layout and reorders at both ends of the step, "plain" stays in NCHW.
+#include "backends/cpu/onednn_library.hpp"
+#include "backends/cpu/parameters.hpp"
+#include "backends/cpu/tactics/anchor_support.hpp"
+#include "ops/conv.hpp"
+
+namespace strop::cpu {
+const Tactic& tactic_conv_onednn();
+namespace {
+
+Acceptance accepts(const Problem& problem) {
+  std::string refusal;
+  const auto view = view_as(problem, op_conv(), refusal);
+  if (!view) return Acceptance::refuse(refusal);
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
+      return Acceptance::refuse("input " + std::to_string(i) + " is " +
+                                std::string(to_string(problem.input_type(i).dtype)) +
+                                ", this tactic is for f32");
+    }
+  }
+  const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->input(0))).rank();
+  if (rank < 3 || rank > 5)
+    return Acceptance::refuse("it takes 1-D to 3-D convolutions of known rank");
+  if (!onednn_takes(view->epilogue, refusal)) return Acceptance::refuse(refusal);
+  if (!onednn_available()) return Acceptance::refuse(onednn_description());
+  return Acceptance::accept();
+}
+
+std::vector<std::string> configs(const Problem&) { return {"blocked", "plain"}; }
+
+KernelChoice lower(const Problem& problem, std::string_view config) {
+  std::string refusal;
+  const auto view = view_as(problem, op_conv(), refusal);
+  STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
+  const auto& conv = view->anchor->as<ConvAttributes>();
+  const auto rank =
+      static_cast<std::size_t>(problem.input_type(static_cast<std::size_t>(view->input(0))).rank());
+  const auto per_axis = [&](std::vector<std::int64_t> values, std::size_t count,
+                            std::int64_t otherwise) {
+    values.resize(count, otherwise);
+    return values;
+  };
+  Parameters parameters;
+  parameters.set("inputs",
+                 std::vector<std::int64_t>{view->input(0), view->input(1), view->input(2)});
+  parameters.set("strides", per_axis(conv.strides, rank - 2, 1));
+  parameters.set("dilations", per_axis(conv.dilations, rank - 2, 1));
+  parameters.set("pads", per_axis(conv.pads, 2 * (rank - 2), 0));
+  parameters.set("auto_pad", enum_names(conv.auto_pad)[static_cast<std::size_t>(conv.auto_pad)]);
+  parameters.set("group", conv.group);
+  parameters.set("layout", config);
+  parameters.set("epilogue", to_text(view->epilogue));
+  return {"conv_onednn", parameters.text()};
+}
+
+}  // namespace
+
+const Tactic& tactic_conv_onednn() {
+  static const Tactic tactic{.name = "conv_onednn",
+                             .backend = "cpu",
+                             .op = nullptr,
+                             .accepts = accepts,
+                             .configs = configs,
+                             .lower = lower};
+  return tactic;
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Max and average pooling as a oneDNN primitive.
+#include "backends/cpu/onednn_library.hpp"
+#include "backends/cpu/parameters.hpp"
+#include "ops/pool.hpp"
+#include "tactic/tactic.hpp"
+
+namespace strop::cpu {
+const Tactic& tactic_pool_onednn();
+namespace {
+
+Acceptance accepts(const Problem& problem) {
+  const auto& pool = problem.attributes<PoolAttributes>();
+  if (problem.input_type(0).dtype != DType::f32) {
+    return Acceptance::refuse("input x is " + std::string(to_string(problem.input_type(0).dtype)) +
+                              ", this tactic is for f32");
+  }
+  const std::int64_t rank = problem.input_type(0).rank();
+  if (rank < 3 || rank > 5) return Acceptance::refuse("it takes 1-D to 3-D pooling of known rank");
+  if (pool.function == PoolFunction::lp) return Acceptance::refuse("oneDNN has no Lp pooling");
+  if (problem.node->outputs.size() > 1) return Acceptance::refuse("oneDNN gives no indices in ONNX's order");
+  if (pool.function == PoolFunction::average && pool.count_include_pad && pool.ceil_mode) {
+    return Acceptance::refuse("oneDNN would count elements beyond the padding");
+  }
+  if (!onednn_available()) return Acceptance::refuse(onednn_description());
+  return Acceptance::accept();
+}
+
+KernelChoice lower(const Problem& problem, std::string_view) {
+  const auto& pool = problem.attributes<PoolAttributes>();
+  const std::size_t axes = pool.kernel.size();
+  const auto per_axis = [](std::vector<std::int64_t> values, std::size_t count, std::int64_t otherwise) {
+    values.resize(count, otherwise);
+    return values;
+  };
+  Parameters parameters;
+  parameters.set("function", pool.function == PoolFunction::max ? "max"
+                             : pool.count_include_pad           ? "average_include_pad"
+                                                                : "average_exclude_pad");
+  parameters.set("kernel", pool.kernel);
+  parameters.set("strides", per_axis(pool.strides, axes, 1));
+  parameters.set("dilations", per_axis(pool.dilations, axes, 1));
+  parameters.set("pads", per_axis(pool.pads, 2 * axes, 0));
+  parameters.set("auto_pad", enum_names(pool.auto_pad)[static_cast<std::size_t>(pool.auto_pad)]);
+  return {"pool_onednn", parameters.text()};
+}
+
+}  // namespace
+
+const Tactic& tactic_pool_onednn() {
+  static const Tactic tactic{.name = "pool_onednn",
+                             .backend = "cpu",
+                             .op = op_pool,
+                             .accepts = accepts,
+                             .configs = nullptr,
+                             .lower = lower};
+  return tactic;
+}
+
+}  // namespace strop::cpu

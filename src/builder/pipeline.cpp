@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/pipeline.hpp"
+
+#include <functional>
+
+#include "base/os/clock.hpp"
+#include "builder/self_check.hpp"
+#include "builder/targets.hpp"
+#include "builder/tuner.hpp"
+#include "ir/text.hpp"
+#include "onnx/importer.hpp"
+#include "passes/passes.hpp"
+
+namespace strop {
+
+std::span<const Pass> default_passes() {
+  // What depends on shapes alone goes first, so that the rest sees constants. Fusion goes last: it hides operators in bodies.
+  static const Pass passes[] = {
+      eliminate_identity(),
+      fold_shape_arithmetic(),
+      fold_constants(),
+      eliminate_identity(),  // what folding has shown to be one
+      eliminate_common_subexpressions(),
+      fuse_batch_norm(),
+      fuse_activation(),
+      fuse_epilogue(),
+  };
+  return passes;
+}
+
+namespace {
+
+// Runs one stage: progress before, time after.
+class Stages {
+ public:
+  Stages(const BuildConfig& config, BuildReport& report) : config_(config), report_(report) {}
+
+  void run(const char* stage, double fraction, const std::function<void()>& body) {
+    if (config_.progress && !config_.progress({stage, {}, fraction})) {
+      throw Error(ErrorCode::cancelled, "the build was cancelled",
+                  std::string("before stage ") + stage);
+    }
+    const std::int64_t before = os::monotonic_ns();
+    body();
+    report_.stages.push_back({stage, static_cast<double>(os::monotonic_ns() - before) / 1e9});
+  }
+
+ private:
+  const BuildConfig& config_;
+  BuildReport& report_;
+};
+
+LowerOptions lower_options(const BuildConfig& config, const BuildTarget& target) {
+  LowerOptions options;
+  options.backend = target.backend;
+  options.tactics = target.tactics;
+  options.precise = config.precise;
+  for (const std::string& entry : config.tactics) {
+    if (!entry.starts_with('-') || entry.size() < 2) {
+      throw Error(ErrorCode::bad_option, "--tactics " + entry,
+                  "an entry is '-' and the name of a library or tactic",
+                  "for example --tactics=-onednn");
+    }
+    options.excluded_tactics.push_back(entry.substr(1));
+  }
+  return options;
+}
+
+std::int64_t constant_bytes(const Plan& plan) {
+  std::int64_t bytes = 0;
+  for (const Slot& slot : plan.slots) {
+    if (slot.kind == SlotKind::constant) bytes += slot.constant.bytes();
+  }
+  return bytes;
+}
+
+BuildResult build_graph(const std::function<Graph()>& import, const std::string& name,
+                        const BuildConfig& config) {
+  check_config(config);
+  BuildResult result;
+  BuildReport& report = result.report;
+  report.model = name;
+  Stages stages(config, report);
+  const BuildTarget target = find_target(config);
+  report.device = target.backend;
+  LowerOptions lowering = lower_options(config, target);
+
+  Graph graph;
+  stages.run("import", 0, [&] { graph = import(); });
+  report.imported_nodes = graph.node_count();
+  if (config.stop_after == "import") {
+    result.stopped = to_text(graph);
+    return result;
+  }
+
+  stages.run("passes", 0.1, [&] {
+    const Target pass_target{
+        .backend = target.backend, .precise = config.precise, .fold_bytes = config.folding_bytes};
+    PassRunOptions options;
+    options.dump = config.dump_directory;
+    options.command = "strop build " + name;
+    report.passes = run_passes(graph, default_passes(), pass_target, options);
+  });
+  if (config.stop_after == "passes") {
+    result.stopped = to_text(graph);
+    return result;
+  }
+
+  report.sample = find_sample_symbols(graph, config.shapes);
+  const SymbolValues sample = report.sample.value_or(SymbolValues{});
+  Tuner tuner(config, sample);
+  if (const auto note = tuner.load_cache()) report.notes.push_back(*note);
+  if (config.stop_after != "lower" && config.tuning) {
+    lowering.choose = [&](const Problem& problem, std::span<const Candidate> candidates,
+                          NodeReport& entry) { return tuner.choose(problem, candidates, entry); };
+  }
+  EngineContents& engine = result.engine;
+  stages.run("tune", 0.3, [&] { engine.plan = lower(graph, lowering, report.lowering); });
+  report.timed_problems = tuner.timed();
+  report.cached_problems = tuner.cached();
+  tuner.save_cache();
+  if (config.stop_after == "lower" || config.stop_after == "tune") {
+    result.stopped = to_text(engine.plan);
+    return result;
+  }
+  report.weight_bytes = constant_bytes(engine.plan);
+
+  stages.run("self-check", 0.7, [&] {
+    report.self_check = check_engine(graph, engine.plan, lowering, report.sample, config);
+  });
+  if (!report.self_check.note.empty()) report.notes.push_back(report.self_check.note);
+  describe_engine(config, target, graph, report, engine);
+  return result;
+}
+
+}  // namespace
+
+BuildResult build_model(const std::filesystem::path& model, const BuildConfig& config) {
+  const auto import = [&] {
+    onnx::ImportOptions options;
+    options.external_data_root = config.external_data_root.string();
+    options.outputs = config.outputs;
+    return onnx::import_model(model, options);
+  };
+  return build_graph(import, model.filename().string(), config);
+}
+
+BuildResult build_model(std::span<const std::byte> model, std::shared_ptr<const void> owner,
+                        const BuildConfig& config) {
+  const auto import = [&] {
+    onnx::ImportOptions options;
+    options.outputs = config.outputs;
+    return onnx::import_model(model, owner, options);
+  };
+  return build_graph(import, "model from memory", config);
+}
+
+}  // namespace strop

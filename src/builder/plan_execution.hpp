@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a plan in this process, for timing and the self-check.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/tensor.hpp"
+#include "plan/plan.hpp"
+
+namespace strop {
+
+class PlanExecution {
+ public:
+  // threads 0: all processors.
+  PlanExecution(Plan plan, int threads);
+  ~PlanExecution();
+  PlanExecution(PlanExecution&&) noexcept;
+
+  // By the order of the plan's inputs. The tensors are kept.
+  void bind(std::span<const Tensor> inputs);
+  void run();
+  // Copies of the outputs that are tensors in plain memory; undefined tensors for the others.
+  std::vector<Tensor> outputs() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Values for a type at given sizes, repeatable from the seed: floats in [-1, 1), integers 0 or 1,
+// bools. Throws Error(bad_type) for what cannot be made up (sequences, maps).
+Tensor random_tensor(DType dtype, const Shape& shape, std::uint64_t seed);
+
+}  // namespace strop

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a build did, for people and machines: passes with their rewrites, where every node runs and
+// why, timings, self-check.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lower/lower.hpp"
+#include "passes/pass_runner.hpp"
+
+namespace strop {
+
+struct OutputCheck {
+  std::string name;
+  double largest_relative = 0;
+  double tolerance = 0;
+};
+
+struct SelfCheckReport {
+  bool done = false;
+  std::string note;  // why it was left out
+  std::vector<OutputCheck> outputs;
+};
+
+struct StageTime {
+  std::string stage;
+  double seconds = 0;
+};
+
+struct BuildReport {
+  std::string model;
+  std::string device;
+  std::size_t imported_nodes = 0;
+  std::vector<PassRecord> passes;
+  LowerReport lowering;
+  std::vector<StageTime> stages;
+  std::size_t timed_problems = 0;
+  std::size_t cached_problems = 0;
+  std::optional<SymbolValues> sample;  // sizes that timing and self-check used
+  std::int64_t weight_bytes = 0;
+  SelfCheckReport self_check;
+  std::vector<std::string> notes;
+
+  // Object with the fields above; docs/cli.md has the list.
+  std::string to_json() const;
+};
+
+}  // namespace strop

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/self_check.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <unordered_map>
+
+#include "base/tolerance.hpp"
+#include "builder/plan_execution.hpp"
+#include "ir/evaluate.hpp"
+#include "ops/conv.hpp"
+#include "ops/conv_transpose.hpp"
+#include "ops/gemm.hpp"
+#include "ops/matmul.hpp"
+
+namespace strop {
+namespace {
+
+std::optional<double> size_of(const Type& type, const SymbolValues& sample) {
+  if (!type.shape) return std::nullopt;
+  double size = 1;
+  for (const Dim& dim : *type.shape) {
+    const auto value = dim.try_evaluate(sample);
+    if (!value) return std::nullopt;
+    size *= static_cast<double>(*value);
+  }
+  return size;
+}
+
+std::optional<double> last_dim(const Type& type, std::size_t from_end, const SymbolValues& sample) {
+  if (!type.shape || type.shape->size() < from_end) return std::nullopt;
+  const auto value = (*type.shape)[type.shape->size() - from_end].try_evaluate(sample);
+  return value ? std::optional<double>(static_cast<double>(*value)) : std::nullopt;
+}
+
+double node_multiply_adds(const Graph& graph, const Node& node, const SymbolValues& sample) {
+  const auto type = [&](std::size_t i) -> const Type& { return graph.value(node.inputs[i]).type; };
+  const auto output = size_of(graph.value(node.outputs[0]).type, sample);
+  if (node.is(op_conv()) && type(1).shape && !type(1).shape->empty()) {
+    const auto weights = size_of(type(1), sample);
+    const auto channels = (*type(1).shape)[0].try_evaluate(sample);
+    if (output && weights && channels && *channels > 0)
+      return *output * *weights / static_cast<double>(*channels);
+  } else if (node.is(op_conv_transpose()) && type(1).shape && !type(1).shape->empty()) {
+    const auto weights = size_of(type(1), sample);
+    const auto channels = (*type(1).shape)[0].try_evaluate(sample);
+    const auto input = size_of(type(0), sample);
+    if (input && weights && channels && *channels > 0)
+      return *input * *weights / static_cast<double>(*channels);
+  } else if (node.is(op_matmul()) || node.is(op_gemm())) {
+    const bool transposed = node.is(op_gemm()) && node.as<GemmAttributes>().trans_a;
+    const auto depth = last_dim(type(0), transposed ? 2 : 1, sample);
+    if (output && depth) return *output * *depth;
+  }
+  return 0;
+}
+
+std::string verdict_text(double error, double tolerance) {
+  char text[96];
+  std::snprintf(text, sizeof text, "relative error %.3g, tolerance %.3g", error, tolerance);
+  return text;
+}
+
+}  // namespace
+
+double count_multiply_adds(const Graph& graph, const SymbolValues& sample) {
+  double sum = 0;
+  for (NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    sum += node_multiply_adds(graph, node, sample);
+    for (const auto& nested : node.subgraphs) sum += count_multiply_adds(*nested, sample);
+  }
+  return sum;
+}
+
+SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOptions& lowering,
+                             const std::optional<SymbolValues>& sample, const BuildConfig& config) {
+  SelfCheckReport report;
+  const auto leave_out = [&](std::string why) {
+    report.note = "self-check left out: " + std::move(why);
+    return report;
+  };
+  if (config.verify == Verify::never) return leave_out("switched off");
+  if (!sample)
+    return leave_out("no valid sizes were found for the open dimensions; give them with --shapes");
+  const double work = count_multiply_adds(graph, *sample);
+  if (config.verify == Verify::automatic && work > kSelfCheckLimit) {
+    char text[96];
+    std::snprintf(text, sizeof text,
+                  "the reference would need %.1f billion multiply-adds; --verify runs it",
+                  work / 1e9);
+    return leave_out(text);
+  }
+  std::vector<Tensor> inputs;
+  std::vector<Datum> data;
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    const Value& input = graph.value(graph.inputs()[i]);
+    if (input.type.is_boxed() || !input.type.shape)
+      return leave_out("input " + input.name + " cannot be made up");
+    inputs.push_back(random_tensor(input.type.dtype, evaluate(*input.type.shape, *sample), i + 1));
+    data.emplace_back(inputs.back());
+  }
+  std::vector<Datum> expected;
+  try {
+    expected = evaluate_graph(graph, data);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::bad_value || error.code() == ErrorCode::bad_shape) {
+      return leave_out("the model refuses made-up inputs: " + error.diagnostics().front().why);
+    }
+    throw;
+  }
+  PlanExecution execution(plan, config.threads);
+  execution.bind(inputs);
+  execution.run();
+  const std::vector<Tensor> got = execution.outputs();
+  report.done = true;
+  std::string wrong;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (!expected[i].is_tensor() || !got[i].defined()) continue;
+    const double tolerance = tolerance_of(expected[i].tensor().dtype(), config.precise);
+    const Difference difference = compare(got[i], expected[i].tensor(), tolerance);
+    report.outputs.push_back({graph.output_name(i), difference.largest_relative, tolerance});
+    if (wrong.empty() && !(difference.largest_relative <= tolerance)) {
+      wrong = "output " + graph.output_name(i) + ": " + difference.text;
+    }
+  }
+  if (wrong.empty()) return report;
+
+  // Where it begins: every value of the engine against every value of the reference, in order.
+  LowerOptions all = lowering;
+  all.keep_all_values = true;
+  LowerReport ignored;
+  const Plan debug = lower(graph, all, ignored);
+  PlanExecution every(debug, config.threads);
+  every.bind(inputs);
+  every.run();
+  const std::vector<Tensor> computed = every.outputs();
+  std::unordered_map<std::string, Tensor> reference;
+  evaluate_graph(graph, data, {}, [&](ValueId id, const Datum& datum) {
+    if (datum.is_tensor()) reference.emplace(graph.value(id).name, datum.tensor());
+  });
+  std::string first;
+  for (std::size_t i = expected.size(); i < computed.size() && first.empty(); ++i) {
+    const std::string& label = debug.output_names[i];  // "value:<slot>:<name>"
+    const std::string name = label.substr(label.find(':', 6) + 1);
+    const auto at = reference.find(name);
+    if (at == reference.end() || !computed[i].defined()) continue;
+    const double tolerance = tolerance_of(at->second.dtype(), config.precise);
+    const Difference difference = compare(computed[i], at->second, tolerance);
+    if (difference.largest_relative <= tolerance) continue;
+    first = "the first value that diverges is " + name;
+    for (const Step& step : debug.steps) {
+      if (std::ranges::find(step.outputs, debug.outputs[i]) != step.outputs.end()) {
+        first += ", node " + step.name + " (" + step.op + ", tactic " + step.tactic + ")";
+      }
+    }
+    first += ": " + verdict_text(difference.largest_relative, tolerance);
+  }
+  throw Error(ErrorCode::self_check_failed, wrong,
+              first.empty() ? "every single value is within its tolerance" : first,
+              "leave that tactic out with --tactics=-NAME and report it");
+}
+
+}  // namespace strop

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/targets.hpp"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "ir/text.hpp"
+
+#if STROP_WITH_CPU
+namespace strop::cpu {
+std::span<const Tactic* const>
+cpu_tactics();  // generated from the file names of src/backends/cpu/tactics
+}
+#endif
+
+namespace strop {
+
+void check_config(const BuildConfig& config) {
+  static constexpr std::array<std::string_view, 5> kStages = {"", "import", "passes", "lower",
+                                                              "tune"};
+  if (std::ranges::find(kStages, config.stop_after) == kStages.end()) {
+    throw Error(ErrorCode::bad_option, "--stop-after " + config.stop_after, "it is no stage",
+                "stages are import, passes, lower, tune");
+  }
+  if (config.precision != "fp32") {
+    throw Error(ErrorCode::bad_option, "--precision " + config.precision,
+                "this version builds fp32 engines",
+                "models that are quantised (Q/DQ) or in fp16 already run as they are");
+  }
+  if (!(config.budget_seconds >= 0))
+    throw Error(ErrorCode::bad_option, "--budget", "it is not a number of seconds");
+  if (config.threads < 0) throw Error(ErrorCode::bad_option, "--threads", "it is negative");
+}
+
+BuildTarget find_target(const BuildConfig& config) {
+  if (config.device == "reference") return {"reference", {}};
+  if (config.device == "cpu" || config.device == "auto") {
+#if STROP_WITH_CPU
+    return {"cpu", cpu::cpu_tactics()};
+#else
+    if (config.device == "auto") return {"reference", {}};
+    throw Error(ErrorCode::missing_device, "--device cpu",
+                "this Strop was built without the CPU backend", "use --device reference");
+#endif
+  }
+  if (config.device.starts_with("cuda")) {
+    throw Error(ErrorCode::missing_device, "--device " + config.device,
+                "this version has no CUDA backend", "use --device cpu");
+  }
+  throw Error(ErrorCode::bad_option, "--device " + config.device, "there is no such device",
+              "devices are auto, cpu, reference");
+}
+
+void describe_engine(const BuildConfig& config, const BuildTarget& target, const Graph& graph,
+                     const BuildReport& report, EngineContents& engine) {
+  engine.header.target = target.backend;
+  engine.header.portable = config.portable;
+  engine.header.options["device"] = config.device;
+  engine.header.options["precision"] = config.precision;
+  if (config.precise) engine.header.options["precise"] = "true";
+  std::string left_out;
+  for (const std::string& entry : config.tactics) left_out += (left_out.empty() ? "" : ",") + entry;
+  if (!left_out.empty()) engine.header.options["tactics"] = left_out;
+  TextOptions text;
+  std::vector<Tensor> tensors;
+  text.tensors = &tensors;
+  engine.graph_text = to_text(graph, text);
+  if (config.portable) engine.graph_tensors = std::move(tensors);
+
+  nlohmann::ordered_json verdict;
+  verdict["done"] = report.self_check.done;
+  if (!report.self_check.note.empty()) verdict["note"] = report.self_check.note;
+  for (const OutputCheck& output : report.self_check.outputs) {
+    verdict["outputs"].push_back({{"output", output.name},
+                                  {"largest_relative_error", output.largest_relative},
+                                  {"tolerance", output.tolerance}});
+  }
+  engine.self_check = verdict.dump();
+}
+
+}  // namespace strop

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a build is for: device names to a backend with its tactics, and what the engine's header
+// says of it.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "builder/build_config.hpp"
+#include "builder/report.hpp"
+#include "ir/graph.hpp"
+#include "plan/engine_file.hpp"
+#include "tactic/tactic.hpp"
+
+namespace strop {
+
+struct BuildTarget {
+  std::string backend;  // "reference", "cpu"
+  std::span<const Tactic* const> tactics;
+};
+
+// Throws Error(bad_option) for options that contradict themselves or that this version does not
+// have.
+void check_config(const BuildConfig& config);
+// Throws Error(bad_option, missing_device).
+BuildTarget find_target(const BuildConfig& config);
+// Fills in everything of the engine but its plan.
+void describe_engine(const BuildConfig& config, const BuildTarget& target, const Graph& graph,
+                     const BuildReport& report, EngineContents& engine);
+
+}  // namespace strop

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/tuner.hpp"
+
+#include <algorithm>
+
+#include "base/os/clock.hpp"
+#include "base/os/cpu_features.hpp"
+#include "builder/plan_execution.hpp"
+#include "runtime/backend_loader.hpp"
+
+namespace strop {
+namespace {
+
+constexpr int kRounds = 5;
+constexpr int kRunsPerRound = 3;
+
+// What times depend on beside the problem: the processor and the versions that backends report.
+std::string device_text(int threads) {
+  std::string out = os::cpu_features().brand + "; threads " + std::to_string(threads);
+  for (const BackendStatus& backend : probe_backends()) {
+    if (!backend.version.empty())
+      out += "; " + backend.name + " " + backend.version + " " + backend.description;
+  }
+  return out;
+}
+
+std::int64_t median(std::vector<std::int64_t> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+// Shapes of all operands at the sample's sizes; nothing when one is not determined.
+std::optional<std::vector<Shape>> sample_shapes(const Problem& problem,
+                                                const SymbolValues& sample) {
+  std::vector<Shape> shapes;
+  const auto add = [&](const Type& type) {
+    if (!type.shape || type.is_boxed()) return false;
+    Shape shape;
+    for (const Dim& dim : *type.shape) {
+      const auto size = dim.try_evaluate(sample);
+      if (!size || *size < 0) return false;
+      shape.push_back(*size);
+    }
+    shapes.push_back(std::move(shape));
+    return true;
+  };
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (problem.has_input(i) && !add(problem.input_type(i))) return std::nullopt;
+  }
+  for (std::size_t i = 0; i < problem.node->outputs.size(); ++i) {
+    if (!add(problem.output_type(i))) return std::nullopt;
+  }
+  return shapes;
+}
+
+}  // namespace
+
+Tuner::Tuner(const BuildConfig& config, const SymbolValues& sample)
+    : config_(config), sample_(sample), cache_(device_text(config.threads)) {}
+
+std::optional<std::string> Tuner::load_cache() {
+  return config_.timing_cache.empty() ? std::nullopt : cache_.load(config_.timing_cache);
+}
+
+void Tuner::save_cache() const {
+  if (!config_.timing_cache.empty() && cache_.changed()) cache_.save(config_.timing_cache);
+}
+
+std::size_t Tuner::choose(const Problem& problem, std::span<const Candidate> candidates,
+                          NodeReport& report) {
+  if (config_.progress && !config_.progress({"tune", problem.node->name, 0.5})) {
+    throw Error(ErrorCode::cancelled, "the build was cancelled");
+  }
+  const auto shapes = sample_shapes(problem, sample_);
+  if (!shapes || !config_.tuning) return 0;
+  std::string key = problem.key() + " at";
+  for (const Shape& shape : *shapes) key += " " + to_string(shape);
+  std::vector<std::string> names;
+  for (const Candidate& candidate : candidates) names.push_back(candidate.name());
+
+  const std::vector<TimedCandidate>* times = cache_.find(key, names);
+  std::vector<TimedCandidate> measured;
+  if (times == nullptr) {
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
+    if (spent.count() > config_.budget_seconds) return 0;
+    measured = measure(problem, candidates);
+    if (measured.empty()) return 0;
+    cache_.store(key, measured);
+    ++timed_;
+    times = &measured;
+  }
+  std::int64_t best =
+      std::ranges::min_element(*times, {}, &TimedCandidate::nanoseconds)->nanoseconds;
+  std::size_t chosen = 0;
+  bool found = false;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto time = std::ranges::find(*times, names[i], &TimedCandidate::name);
+    report.timings.push_back({time->name, time->nanoseconds});
+    if (!found && time->nanoseconds <= best + best / 50) {
+      chosen = i;
+      found = true;
+    }
+  }
+  return chosen;
+}
+
+std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
+                                           std::span<const Candidate> candidates) {
+  std::vector<Tensor> inputs;
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (!problem.has_input(i) || problem.constant(i) != nullptr) continue;
+    const Type& type = problem.input_type(i);
+    inputs.push_back(random_tensor(type.dtype, evaluate(*type.shape, sample_), i + 1));
+  }
+  std::vector<PlanExecution> executions;
+  std::vector<TimedCandidate> times;
+  for (const Candidate& candidate : candidates) {
+    executions.emplace_back(lower_single(problem, candidate, sample_), config_.threads);
+    executions.back().bind(inputs);
+    executions.back().run();  // prepares, packs weights, warms up
+    times.push_back({candidate.name(), std::numeric_limits<std::int64_t>::max()});
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < executions.size(); ++i) {
+      std::vector<std::int64_t> runs;
+      for (int run = 0; run < kRunsPerRound; ++run) {
+        const std::int64_t before = os::monotonic_ns();
+        executions[i].run();
+        runs.push_back(std::max<std::int64_t>(1, os::monotonic_ns() - before));
+      }
+      times[i].nanoseconds = std::min(times[i].nanoseconds, median(std::move(runs)));
+    }
+  }
+  return times;
+}
+
+}  // namespace strop

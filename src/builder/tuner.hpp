@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses among candidates by timing them on this machine: interleaved (a, b, a, b, ...), the
+// minimum over rounds of the median of a round, so that a disturbance hits no candidate alone. What
+// was timed is kept in the timing cache.
+#pragma once
+
+#include <chrono>
+#include <span>
+#include <string>
+
+#include "builder/build_config.hpp"
+#include "lower/lower.hpp"
+#include "tactic/timing_cache.hpp"
+
+namespace strop {
+
+class Tuner {
+ public:
+  // `sample` gives open dimensions their sizes; what it does not determine is not timed.
+  Tuner(const BuildConfig& config, const SymbolValues& sample);
+
+  // Index of the fastest candidate; the first one when the budget is spent or sizes are unknown.
+  // Among candidates within 2 % of the fastest the first one wins. Throws Error(cancelled).
+  std::size_t choose(const Problem& problem, std::span<const Candidate> candidates,
+                     NodeReport& report);
+
+  std::size_t timed() const { return timed_; }
+  std::size_t cached() const { return cache_.hits(); }
+  // Reads and writes config.timing_cache, if any. load returns a note when the file was set aside.
+  std::optional<std::string> load_cache();
+  void save_cache() const;
+
+ private:
+  std::vector<TimedCandidate> measure(const Problem& problem,
+                                      std::span<const Candidate> candidates);
+
+  const BuildConfig& config_;
+  const SymbolValues& sample_;
+  TimingCache cache_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::size_t timed_ = 0;
+};
+
+}  // namespace strop

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Graph -> Plan. Every node gets the tactic that `choose` picks among those that accept it; what no
+// tactic takes runs on the reference backend, and the report says so. Fused nodes that no tactic
+// takes are split into their parts first.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/graph.hpp"
+#include "plan/plan.hpp"
+#include "tactic/candidates.hpp"
+
+namespace strop {
+
+// Where one node went, and why.
+struct NodeReport {
+  std::string node;
+  std::string op;
+  std::string backend;
+  std::string tactic;  // Candidate::name(), or "reference", "view", "shape"
+  std::vector<std::string> origins;
+  std::vector<Refusal> refusals;
+  struct Timing {
+    std::string candidate;
+    std::int64_t nanoseconds = 0;
+  };
+  std::vector<Timing> timings;  // of all candidates, where they were timed
+};
+
+struct LowerReport {
+  std::vector<NodeReport> nodes;
+  std::vector<std::string> notes;  // fused nodes that were split, nodes that fell back
+};
+
+struct LowerOptions {
+  std::string backend = "cpu";  // what the engine is for; "reference" uses no tactics
+  std::span<const Tactic* const> tactics;
+  std::vector<std::string> excluded_tactics;
+  bool precise = false;
+  bool keep_all_values =
+      false;  // every tensor becomes an output of the plan, for finding where results diverge
+  // Picks one of at least two candidates; fills `report.timings`. Null: the first one.
+  std::function<std::size_t(const Problem&, std::span<const Candidate>, NodeReport& report)> choose;
+};
+
+// The graph has passed the passes. Throws Error(no_implementation) for what cannot be planned.
+Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report);
+
+// A plan of the one step that `candidate` gives for the node, with the node's non-constant inputs
+// as plan inputs and every size fixed by `sizes`; what tuning times. Every symbol must have a
+// value.
+Plan lower_single(const Problem& problem, const Candidate& candidate, const SymbolValues& sizes);
+
+}  // namespace strop

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""SqueezeNet 1.1 and the quantised MobileNetV2 on photos, through the command line.
+
+usage: classify_photos.py --strop PATH --data DIR [--device cpu]
+
+SqueezeNet: at least 80 % of the photos have their class among the first five. MobileNetV2 Q/DQ: the same first class as ONNX Runtime
+on every photo (ties count as equal), and within four output quantisation steps of its published expected output, 95 % of the
+values within one.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from PIL import Image
+
+from compare_models import Tally, load_output, run_strop
+
+BATCH = 25
+
+
+def preprocess(path, crop):
+    image = Image.open(path).convert("RGB")
+    scale = 256 / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.BILINEAR)
+    left, top = (image.width - crop) // 2, (image.height - crop) // 2
+    array = np.asarray(image.crop((left, top, left + crop, top + crop)), dtype=np.float32) / 255
+    array = (array - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+    return array.transpose(2, 0, 1)
+
+
+def photos(data, crop):
+    rows = [line.split("\t") for line in (data / "images" / "imagenet.tsv").read_text().splitlines()[1:]]
+    images = np.stack([preprocess(data / "images" / "imagenet" / row[0], crop) for row in rows])
+    return images.astype(np.float32), np.array([int(row[1]) for row in rows])
+
+
+def run_batches(args, model, name, output, images, work):
+    work.mkdir(parents=True)
+    engine = work / "model.strop"
+    parts = []
+    build = subprocess.run([args.strop, "build", str(model), "-o", str(engine), "--device", args.device, "--no-verify",
+                            "--no-tuning"], capture_output=True, text=True, timeout=600)
+    if build.returncode != 0:
+        raise RuntimeError(build.stderr.strip()[-2000:])
+    for start in range(0, len(images), BATCH):
+        out = run_strop(args.strop, engine, {name: images[start:start + BATCH]}, work / f"batch{start}", [])
+        parts.append(load_output(out, output))
+    return np.concatenate(parts)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--strop", required=True)
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    models = args.data / "models"
+    tally = Tally()
+    if not (models / "squeezenet1_1_imagenet.onnx").exists():
+        print("skip  the models are not there\n0 passed, 0 failed, 1 skipped")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="strop_") as folder:
+        work = pathlib.Path(folder)
+        images, classes = photos(args.data, 224)
+        logits = run_batches(args, models / "squeezenet1_1_imagenet.onnx", "in0", "logits", images, work / "s")
+        top = np.argsort(-logits, axis=1)
+        top5 = np.mean([c in row[:5] for c, row in zip(classes, top)])
+        tally.check(top5 >= 0.8, f"SqueezeNet 1.1: top-1 {np.mean(top[:, 0] == classes):.1%}, top-5 {top5:.1%} of "
+                                 f"{len(classes)} photos")
+
+        model = models / "mobilenetv2_qdq_imagenet.onnx"
+        images, classes = photos(args.data, 244)
+        scores = run_batches(args, model, "image", "scores", images, work / "m")
+        session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+        expected = np.concatenate([session.run(["scores"], {"image": images[i:i + BATCH]})[0]
+                                   for i in range(0, len(images), BATCH)])
+        same = [scores[i].max() == scores[i][expected[i].argmax()] or expected[i].max() == expected[i][scores[i].argmax()]
+                for i in range(len(images))]
+        tally.check(all(same), f"MobileNetV2 Q/DQ: first class as ONNX Runtime's on {sum(same)} of {len(same)} photos; "
+                               f"top-1 {np.mean(scores.argmax(1) == classes):.1%}")
+
+        test = models / "mobilenetv2_qdq_imagenet.test_data_set_0"
+        def read(name):
+            return onnx.numpy_helper.to_array(onnx.load_tensor(str(test / name)))
+        published = read("output_0.pb")
+        got = load_output(run_strop(args.strop, model, {"image": read("input_0.pb")}, work / "p",
+                                    ["--device", args.device, "--no-tuning"]), "scores")
+        # The smallest distance of two published values is one step of the output's quantisation.
+        step = np.diff(np.unique(published)).min()
+        steps = np.abs(got - published) / step
+        tally.check(steps.max() <= 4.01 and np.mean(steps <= 1.01) >= 0.95,
+                    f"MobileNetV2 Q/DQ: published output within {steps.max():.2f} steps, "
+                    f"{np.mean(steps <= 1.01):.1%} within one")
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
