@@ -198,6 +198,16 @@ TEST_F(OpenBeneath, message_escapes_what_the_name_contains) {
   }
 }
 
+TEST_F(OpenBeneath, message_names_the_file_in_full) {
+  ExternalDataFolder folder(files_.path("model"));
+  try {
+    folder.read("sub/../weights.bin");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find("\"sub/../weights.bin\""), std::string::npos) << error.message();
+  }
+}
+
 TEST_F(OpenBeneath, tensors_of_one_large_file_share_its_mapping) {
   files_.file("model/large.bin", std::string(2u << 20, 'x'));
   ExternalDataFolder folder(files_.path("model"));

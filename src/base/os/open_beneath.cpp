@@ -18,7 +18,8 @@ void throw_external(std::string_view relative, const std::string& folder, std::s
 std::vector<std::string> split_external_name(std::string_view relative, const std::string& folder) {
   const std::string hint =
       "the name must be relative and lead to a file inside the folder of the model";
-  const auto refuse = [&](const char* why) { throw_external(relative, folder, why, hint); };
+  const std::string_view name = relative;  // `relative` is eaten part by part below
+  const auto refuse = [&](const char* why) { throw_external(name, folder, why, hint); };
   if (relative.empty()) refuse("the name is empty");
   if (relative.find('\0') != std::string_view::npos) refuse("the name contains a NUL byte");
 #if defined(_WIN32)
