@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/parallel.hpp"
 #include "ops/batch_norm.hpp"
 #include "ops/binary.hpp"
 #include "ops/conv.hpp"
@@ -252,11 +253,19 @@ class Fuser {
 
   static Tensor scaled(const Tensor& weights, const Product& product, const Affine& affine) {
     Tensor out = Tensor::allocate(weights.dtype(), weights.shape());
-    for (std::int64_t i = 0; i < weights.size(); ++i) {
-      const double factor = affine.scale[static_cast<std::size_t>(product.channel_of(i))];
-      store_from_double(out.dtype(), out.mutable_data(), i,
-                        load_as_double(weights.dtype(), weights.data(), i) * factor);
-    }
+    parallel_for(weights.size(), 4096, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const double factor = affine.scale[static_cast<std::size_t>(product.channel_of(i))];
+        if (weights.dtype() == DType::f32) {  // nearly all weights; the rest goes the slow way
+          const auto at = static_cast<std::size_t>(i);
+          out.mutable_values<float>()[at] =
+              static_cast<float>(weights.values<float>()[at] * factor);
+        } else {
+          store_from_double(out.dtype(), out.mutable_data(), i,
+                            load_as_double(weights.dtype(), weights.data(), i) * factor);
+        }
+      }
+    });
     return out;
   }
 

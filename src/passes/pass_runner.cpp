@@ -76,8 +76,8 @@ int run_everywhere(const Pass& pass, Graph& graph, const PassContext& context) {
   }
   std::string hint = "this is a fault in Strop: please report it with the model";
   if (!options.command.empty()) {
-    hint += ", and this command, which reproduces it:\n  " + options.command +
-            " --stop-after=" + std::string(pass.name);
+    hint +=
+        ", and this command, which reproduces it:\n  " + options.command + " --stop-after=passes";
   }
   throw Error(ErrorCode::pass_failed, "pass " + std::string(pass.name),
               why + "\nThe graph before the pass:\n" + text, std::move(hint));

@@ -19,8 +19,8 @@ struct PassRunOptions {
   // empty: nothing is written.
   std::filesystem::path dump{};
   std::string stop_after{};  // name of the last pass to run; empty: all
-  // Command that runs these passes on this model, to which " --stop-after=<pass>" is added in the
-  // error of a failing pass.
+  // Command that builds this model, to which " --stop-after=passes" is added in the error of a
+  // failing pass.
   std::string command{};
 };
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 
 #include "ir/evaluate.hpp"
@@ -44,6 +45,21 @@ TEST(Text, reads_and_prints_the_same_graph) {
   EXPECT_EQ(to_text(graph), text);
   EXPECT_EQ(graph.output_name(0), "logits");
   EXPECT_EQ(graph.node_count(), 3u);
+}
+
+TEST(Text, reads_the_example_of_the_documentation) {
+  std::ifstream file(std::string(STROP_TEST_SOURCE_DIR) + "/../docs/ir.md");
+  std::string example;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("    ")) example += line + "\n";
+  }
+  const Graph graph = parse_graph(
+      example, [](std::string_view name) { return find_op(name); },
+      [](std::size_t) {
+        return Tensor::zeros(DType::f32, {64, 3, 7, 7});
+      });
+  verify(graph);
+  EXPECT_EQ(graph.node_count(), 5u);
 }
 
 TEST(Text, infers_types_that_are_left_out) {

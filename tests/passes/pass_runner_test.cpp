@@ -75,7 +75,7 @@ TEST(PassRunner, shows_the_graph_before_a_failing_pass_and_how_to_repeat_it) {
   Graph graph = example();
   const std::vector<Pass> passes = {kForget, kBreak};
   try {
-    run_passes(graph, passes, {}, {.command = "strop inspect model.onnx"});
+    run_passes(graph, passes, {}, {.command = "strop build model.onnx"});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::pass_failed);
@@ -83,7 +83,7 @@ TEST(PassRunner, shows_the_graph_before_a_failing_pass_and_how_to_repeat_it) {
     EXPECT_NE(message.find("pass rewrite_badly"), std::string::npos) << message;
     EXPECT_NE(message.find("node second"), std::string::npos) << message;
     EXPECT_NE(message.find("%z: f32[N,3] = softmax(%x)"), std::string::npos) << message;
-    EXPECT_NE(message.find("strop inspect model.onnx --stop-after=rewrite_badly"),
+    EXPECT_NE(message.find("strop build model.onnx --stop-after=passes"),
               std::string::npos)
         << message;
   }
