@@ -17,19 +17,26 @@ namespace {
 thread_local bool counting = false;
 thread_local int allocations = 0;
 
-void* counted(std::size_t size, std::size_t alignment) {
+void* counted(std::size_t size, std::size_t alignment) noexcept {
   if (counting) ++allocations;
   void* memory =
       alignment <= alignof(std::max_align_t)
           ? std::malloc(size)
           : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 }  // namespace
 
-void* operator new(std::size_t size) { return counted(size, 1); }
+void* operator new(std::size_t size) {
+  if (void* memory = counted(size, 1)) return memory;
+  throw std::bad_alloc();
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
+  if (void* memory = counted(size, static_cast<std::size_t>(alignment))) return memory;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size, 1); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   return counted(size, static_cast<std::size_t>(alignment));
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
