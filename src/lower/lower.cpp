@@ -111,8 +111,7 @@ class Lowering {
     if (slot_of_[id.index] != kUnplaced) return slot_of_[id.index];
     const Value& value = graph_.value(id);
     STROP_CHECK(value.is_constant(), "a value is placed before it is read");
-    const std::uint32_t index =
-        place(id, value.type.dtype == DType::string ? SlotKind::boxed : SlotKind::constant);
+    const std::uint32_t index = place(id, SlotKind::constant);
     plan_.slots[index].constant = value.constant;
     return index;
   }
