@@ -14,15 +14,17 @@
 namespace strop {
 
 std::span<const Pass> default_passes() {
-  // What depends on shapes alone goes first, so that the rest sees constants. Fusion goes last: it hides operators in bodies.
+  // What depends on shapes alone goes first, so that the rest sees constants. Fusion goes last: it
+  // hides operators in bodies.
   static const Pass passes[] = {
       eliminate_identity(),
       fold_shape_arithmetic(),
       fold_constants(),
-      eliminate_identity(),  // what folding has shown to be one
+      fold_shape_arithmetic(),  // sizes that went through constant floats
+      eliminate_identity(),     // what folding has shown to be one
       eliminate_common_subexpressions(),
+      fuse_activation(),  // before fuse_batch_norm, which would take the "+ 3" of a hard sigmoid
       fuse_batch_norm(),
-      fuse_activation(),
       fuse_epilogue(),
   };
   return passes;

@@ -152,7 +152,7 @@ class Lowering {
     const Value& output = graph_.value(node.outputs[0]);
     if (output.type.is_boxed() || !is_known(output.type)) return false;
     const std::uint32_t source = slot(node.inputs[0]);
-    if (plan_.slots[source].kind == SlotKind::boxed) return false;
+    if (graph_.value(node.inputs[0]).type.is_boxed()) return false;
     const std::uint32_t index = place(node.outputs[0], SlotKind::alias);
     plan_.slots[index].alias_of = source;
     entry.backend = "runtime";

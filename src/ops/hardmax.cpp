@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// hardmax(x)_i = 1 at the first largest element along one axis, 0 elsewhere. NaN is never the largest.
+// hardmax(x)_i = 1 at the first largest element along one axis, 0 elsewhere. NaN is never the
+// largest.
 #include "ops/hardmax.hpp"
 
 #include "base/parallel.hpp"
@@ -28,8 +29,7 @@ void reference(KernelContext& context) {
     const std::int64_t grain = 1 + 4096 / split.size;
     parallel_for(split.outer * split.inner, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end; ++row) {
-        const std::int64_t base =
-            row / split.inner * split.size * split.inner + row % split.inner;
+        const std::int64_t base = row / split.inner * split.size * split.inner + row % split.inner;
         std::int64_t largest = 0;
         for (std::int64_t i = 0; i < split.size; ++i) {
           out[base + i * split.inner] = static_cast<T>(Compute(0));

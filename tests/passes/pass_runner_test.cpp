@@ -83,8 +83,7 @@ TEST(PassRunner, shows_the_graph_before_a_failing_pass_and_how_to_repeat_it) {
     EXPECT_NE(message.find("pass rewrite_badly"), std::string::npos) << message;
     EXPECT_NE(message.find("node second"), std::string::npos) << message;
     EXPECT_NE(message.find("%z: f32[N,3] = softmax(%x)"), std::string::npos) << message;
-    EXPECT_NE(message.find("strop build model.onnx --stop-after=passes"),
-              std::string::npos)
+    EXPECT_NE(message.find("strop build model.onnx --stop-after=passes"), std::string::npos)
         << message;
   }
 }

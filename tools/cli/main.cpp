@@ -3,6 +3,7 @@
 // success.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <new>
 
 #include "base/error.hpp"
@@ -10,6 +11,12 @@
 
 int main(int argc, char** argv) {
   using namespace strop::cli;
+#ifndef _WIN32
+  // oneDNN's OpenMP threads wait for work in a loop of this many turns (some microseconds) before
+  // they sleep; their own default burns a processor for milliseconds and stalls when there are more
+  // threads than processors.
+  ::setenv("GOMP_SPINCOUNT", "10000", 0);
+#endif
   CLI::App app("Compiles ONNX models into engines and runs them.", "strop");
   app.set_version_flag("--version", std::string("strop ") + STROP_VERSION);
   app.require_subcommand(1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hardmax. Before opset 13 it flattens its input to two dimensions at `axis` (default 1), as Softmax did.
+// Hardmax. Before opset 13 it flattens its input to two dimensions at `axis` (default 1), as
+// Softmax did.
 #include "ops/hardmax.hpp"
 
 #include "onnx/converter_table.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max and average pooling through oneDNN, 1-D to 3-D, over plain NCHW f32. The padding after the last element is derived from the
-// output's size, so rounding up (ceil_mode) needs no case of its own.
+// Max and average pooling through oneDNN, 1-D to 3-D, over plain NCHW f32. The padding after the
+// last element is derived from the output's size, so rounding up (ceil_mode) needs no case of its
+// own.
 #include <algorithm>
 #include <optional>
 
@@ -21,7 +22,8 @@ class OnednnPoolKernel final : public Kernel {
         pads_(init.parameters.integers("pads")),
         auto_pad_(init.parameters.string("auto_pad")) {}
 
-  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int threads) override {
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
+                        int threads) override {
     return with_onednn_errors("pooling kernel", [&] {
       threads_ = threads;
       use_onednn_threads(threads);
@@ -30,9 +32,11 @@ class OnednnPoolKernel final : public Kernel {
       const View& y = outputs[0];
       const std::size_t rank = x.dims.size();
       const std::size_t spatial = kernel_.size();
-      if (rank < 3 || rank > 5 || spatial != rank - 2 || y.dims.size() != rank || strides_.size() != spatial ||
-          dilations_.size() != spatial || pads_.size() != 2 * spatial) {
-        throw Error(ErrorCode::engine_invalid, "pooling kernel", "shapes and parameters do not fit");
+      if (rank < 3 || rank > 5 || spatial != rank - 2 || y.dims.size() != rank ||
+          strides_.size() != spatial || dilations_.size() != spatial ||
+          pads_.size() != 2 * spatial) {
+        throw Error(ErrorCode::engine_invalid, "pooling kernel",
+                    "shapes and parameters do not fit");
       }
       if (y.bytes == 0) return std::uint64_t{0};
       memory::dims dilates(spatial), left(spatial), right(spatial);
@@ -54,9 +58,9 @@ class OnednnPoolKernel final : public Kernel {
       const memory::desc destination = plain_desc(y.dtype, y.shape());
       dnnl::primitive_attr attributes;
       attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-      const dnnl::pooling_forward::primitive_desc desc(onednn_engine(), dnnl::prop_kind::forward_inference, algorithm,
-                                                       source, destination, strides_, kernel_, dilates, left, right,
-                                                       attributes);
+      const dnnl::pooling_forward::primitive_desc desc(
+          onednn_engine(), dnnl::prop_kind::forward_inference, algorithm, source, destination,
+          strides_, kernel_, dilates, left, right, attributes);
       pool_.reset(dnnl::pooling_forward(desc));
       pool_.add(DNNL_ARG_SRC, source);
       pool_.add(DNNL_ARG_DST, destination);
@@ -84,6 +88,8 @@ class OnednnPoolKernel final : public Kernel {
 
 }  // namespace
 
-void register_onednn_pool_kernel(KernelTable& table) { table.add("pool_onednn", make<OnednnPoolKernel>); }
+void register_onednn_pool_kernel(KernelTable& table) {
+  table.add("pool_onednn", make<OnednnPoolKernel>);
+}
 
 }  // namespace strop::cpu

@@ -42,7 +42,9 @@ class Body {
     return value.is_constant() ? &value.constant : nullptr;
   }
 
-  const Type& type(ValueId id) const { return (graph_ != nullptr ? *graph_ : *problem_.graph).value(id).type; }
+  const Type& type(ValueId id) const {
+    return (graph_ != nullptr ? *graph_ : *problem_.graph).value(id).type;
+  }
 
   // The body has one output, the last node's.
   bool ends_in(ValueId id) const {

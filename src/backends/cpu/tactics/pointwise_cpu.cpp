@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pointwise operators, single or as a fused chain, over f32 in one pass through memory.
-#include "backends/cpu/pointwise_functions.hpp"
 #include "backends/cpu/parameters.hpp"
+#include "backends/cpu/pointwise_functions.hpp"
 #include "backends/cpu/tactics/anchor_support.hpp"
 
 namespace strop::cpu {

@@ -18,7 +18,8 @@ Acceptance accepts(const Problem& problem) {
   const std::int64_t rank = problem.input_type(0).rank();
   if (rank < 3 || rank > 5) return Acceptance::refuse("it takes 1-D to 3-D pooling of known rank");
   if (pool.function == PoolFunction::lp) return Acceptance::refuse("oneDNN has no Lp pooling");
-  if (problem.node->outputs.size() > 1) return Acceptance::refuse("oneDNN gives no indices in ONNX's order");
+  if (problem.node->outputs.size() > 1)
+    return Acceptance::refuse("oneDNN gives no indices in ONNX's order");
   if (pool.function == PoolFunction::average && pool.count_include_pad && pool.ceil_mode) {
     return Acceptance::refuse("oneDNN would count elements beyond the padding");
   }
@@ -29,7 +30,8 @@ Acceptance accepts(const Problem& problem) {
 KernelChoice lower(const Problem& problem, std::string_view) {
   const auto& pool = problem.attributes<PoolAttributes>();
   const std::size_t axes = pool.kernel.size();
-  const auto per_axis = [](std::vector<std::int64_t> values, std::size_t count, std::int64_t otherwise) {
+  const auto per_axis = [](std::vector<std::int64_t> values, std::size_t count,
+                           std::int64_t otherwise) {
     values.resize(count, otherwise);
     return values;
   };
