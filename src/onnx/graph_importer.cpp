@@ -513,10 +513,7 @@ void GraphImporter::call_function(Frame& frame, const NodeProto& node, const Nod
 
 void GraphImporter::check_operators(const Frame& frame, const NodeProto& node,
                                     const NodePlace& place) {
-  if (const Function* function = find_function(node)) {
-    static_cast<void>(function);  // its own nodes are looked at where it is called in full
-    return;
-  }
+  if (find_function(node) != nullptr) return;  // looked at where it is called in full
   find_converter(node, place);
   for (const AttributeProto& attribute : node.attribute) {
     if (attribute.g == nullptr) continue;

@@ -97,8 +97,6 @@ TEST(Importer, initializer_that_is_also_an_input_is_a_constant) {
   parts.graph.initializers = {wire::float_tensor("w", {1, 3}, {1, 2, 3})};
   const Graph graph = import_parts(parts);
   ASSERT_EQ(graph.inputs().size(), 1u);
-  const Node* none = nullptr;
-  static_cast<void>(none);
   const Value& w = graph.value(graph.node(graph.order()[0]).inputs[0]);
   EXPECT_EQ(w.name, "w");
   ASSERT_TRUE(w.is_constant());
