@@ -52,6 +52,29 @@ BuildTarget find_target(const BuildConfig& config) {
               "devices are auto, cpu, reference");
 }
 
+namespace {
+
+// The sizes at which open inputs were timed and checked, as --shapes says them: "x=1x3x48x320;...".
+// Empty when nothing is open, or some size is not known.
+std::string tuned_shapes(const BuildReport& report, const Plan& plan) {
+  if (!report.sample || report.sample->empty()) return {};
+  std::string out;
+  for (const std::uint32_t index : plan.inputs) {
+    const Slot& slot = plan.slots[index];
+    if (!slot.shape) return {};
+    std::string shape;
+    for (const Dim& dim : *slot.shape) {
+      const auto size = dim.try_evaluate(*report.sample);
+      if (!size) return {};
+      shape += (shape.empty() ? "" : "x") + std::to_string(*size);
+    }
+    out += (out.empty() ? "" : ";") + slot.name + "=" + shape;
+  }
+  return out;
+}
+
+}  // namespace
+
 void describe_engine(const BuildConfig& config, const BuildTarget& target, const Graph& graph,
                      const BuildReport& report, EngineContents& engine) {
   engine.header.target = target.backend;
@@ -62,6 +85,8 @@ void describe_engine(const BuildConfig& config, const BuildTarget& target, const
   std::string left_out;
   for (const std::string& entry : config.tactics) left_out += (left_out.empty() ? "" : ",") + entry;
   if (!left_out.empty()) engine.header.options["tactics"] = left_out;
+  if (const std::string shapes = tuned_shapes(report, engine.plan); !shapes.empty())
+    engine.header.options["shapes"] = shapes;
   TextOptions text;
   std::vector<Tensor> tensors;
   text.tensors = &tensors;

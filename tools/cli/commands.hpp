@@ -11,6 +11,9 @@ namespace strop::cli {
 
 void add_build_command(CLI::App& app);
 void add_run_command(CLI::App& app);
+void add_bench_command(CLI::App& app);
+void add_inspect_command(CLI::App& app);
+void add_doctor_command(CLI::App& app);
 
 // Exit codes of the program; docs/cli.md.
 inline constexpr int kExitOk = 0;

@@ -2,22 +2,48 @@
 #include "cli/input_files.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "base/os/mapped_file.hpp"
+#include "cli/images.hpp"
 #include "cli/npy.hpp"
+#include "cli/npz.hpp"
+#include "onnx/tensor_file.hpp"
 
 namespace strop::cli {
 namespace {
 
 constexpr std::int64_t kMaxInputBytes = std::int64_t{1} << 36;
 
+std::string ending_of(const std::string& path) {
+  std::string ending = std::filesystem::path(path).extension().string();
+  std::ranges::transform(ending, ending.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return ending;
+}
+
 Tensor read_tensor(const std::string& path) {
-  const std::string ending = std::filesystem::path(path).extension().string();
+  const std::string ending = ending_of(path);
   const os::FileView file = os::read_file(path, os::FileAccess::copy, kMaxInputBytes);
   if (ending == ".npy") return read_npy(file.bytes(), path);
+  if (ending == ".png") return read_png(file.bytes(), path);
+  if (ending == ".jpg" || ending == ".jpeg") return read_jpeg(file.bytes(), path);
+  if (ending == ".pb") return onnx::read_tensor_bytes(file.bytes(), file.owner()).tensor();
   throw Error(ErrorCode::bad_argument, "input file " + path,
-              "its ending says no format that can be read", "give a .npy file");
+              "its ending says no format that can be read",
+              "give a .npy, .npz, .png, .jpg or .pb file");
+}
+
+// An archive for one input: the entry of its name, or the only one.
+Tensor read_archived(const std::string& name, const std::string& path) {
+  const os::FileView file = os::read_file(path, os::FileAccess::copy, kMaxInputBytes);
+  std::vector<std::pair<std::string, Tensor>> arrays = read_npz(file.bytes(), path);
+  for (auto& [entry, tensor] : arrays) {
+    if (entry == name || arrays.size() == 1) return tensor;
+  }
+  throw Error(ErrorCode::unknown_name, "input " + name + " from " + path,
+              "the archive has " + std::to_string(arrays.size()) + " arrays, none of that name");
 }
 
 }  // namespace
@@ -40,6 +66,12 @@ std::vector<NamedInput> read_inputs(const std::vector<std::string>& arguments,
       if (equals != std::string::npos && !std::filesystem::exists(argument)) {
         name = argument.substr(0, equals);  // not an input of the engine: bind says which there are
         path = argument.substr(equals + 1);
+      } else if (ending_of(path) == ".npz" && engine.inputs().size() != 1) {
+        // Every array is the input of its name.
+        const os::FileView file = os::read_file(path, os::FileAccess::copy, kMaxInputBytes);
+        for (auto& [entry, tensor] : read_npz(file.bytes(), path))
+          inputs.push_back({entry, tensor});
+        continue;
       } else if (engine.inputs().size() == 1) {
         name = engine.inputs()[0].name;
       } else {
@@ -48,7 +80,8 @@ std::vector<NamedInput> read_inputs(const std::vector<std::string>& arguments,
                     "write NAME=FILE");
       }
     }
-    inputs.push_back({name, read_tensor(path)});
+    inputs.push_back(
+        {name, ending_of(path) == ".npz" ? read_archived(name, path) : read_tensor(path)});
   }
   return inputs;
 }

@@ -15,8 +15,8 @@ struct NamedInput {
   Tensor tensor;
 };
 
-// Each argument is NAME=FILE, or FILE alone when the engine has one input. Throws
-// Error(bad_argument) for what cannot be read.
+// Each argument is NAME=FILE, or FILE alone when the engine has one input or FILE is an .npz
+// archive that names them. Throws Error(bad_argument) for what cannot be read.
 std::vector<NamedInput> read_inputs(const std::vector<std::string>& arguments,
                                     const Engine& engine);
 

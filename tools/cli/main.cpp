@@ -23,6 +23,9 @@ int main(int argc, char** argv) {
   try {
     add_build_command(app);
     add_run_command(app);
+    add_bench_command(app);
+    add_inspect_command(app);
+    add_doctor_command(app);
     app.parse(argc, argv);
     return kExitOk;
   } catch (const CLI::ParseError& error) {
