@@ -219,7 +219,13 @@ class Lowering {
     const bool any_boxed =
         std::ranges::any_of(node.inputs, boxed) || std::ranges::any_of(node.outputs, boxed);
     CandidateList list;
-    if (!any_boxed) list = list_candidates(problem, options_.tactics, options_.excluded_tactics);
+    // Tactics write into memory that is planned, so sizes that only running tells are not for them.
+    const bool dynamic =
+        node.op->traits.data_dependent || std::ranges::any_of(node.outputs, [&](ValueId v) {
+          return !is_known(graph_.value(v).type);
+        });
+    if (!any_boxed && !dynamic)
+      list = list_candidates(problem, options_.tactics, options_.excluded_tactics);
     entry.refusals = std::move(list.refusals);
     if (list.candidates.empty()) {
       step.backend = "reference";

@@ -21,7 +21,7 @@ namespace {
 
 inline float exponential(float x) {
   // Beyond these bounds the result is infinity or zero; NaN passes through by the last selection.
-  const float bounded = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
+  const float bounded = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;
   const float shifted = bounded * 1.44269504088896f +
                         12582912.0f;  // 1.5 * 2^23: rounds to an integer in the low bits
   const float n = shifted - 12582912.0f;
@@ -34,12 +34,18 @@ inline float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const auto scale = std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
-  float y = p * scale;
+  // In two factors: 2^128 and the smallest denormals have no factor of their own.
+  const auto whole = static_cast<std::int32_t>(n);
+  const std::int32_t half = whole >> 1;
+  float y = p * std::bit_cast<float>((half + 127) << 23) *
+            std::bit_cast<float>((whole - half + 127) << 23);
   y = x > 88.72283f ? std::numeric_limits<float>::infinity() : y;
   y = x < -103.97f ? 0.0f : y;
   return x == x ? y : x;
 }
+
+// To [0, 1]; NaN stays.
+inline float clamp_unit(float x) { return x < 0.0f ? 0.0f : x > 1.0f ? 1.0f : x; }
 
 inline float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
 
@@ -55,11 +61,11 @@ inline float logistic(float x) { return 1.0f / (1.0f + exponential(-x)); }
 STROP_RUN(run_relu, x < 0.0f ? 0.0f : x)
 STROP_RUN(run_leaky_relu, x < 0.0f ? alpha * x : x)
 STROP_RUN(run_sigmoid, logistic(x))
-STROP_RUN(run_silu, x* logistic(x))
+STROP_RUN(run_silu, x* logistic(alpha* x))
 STROP_RUN(run_exp, exponential(x))
 STROP_RUN(run_elu, x < 0.0f ? alpha * (exponential(x) - 1.0f) : x)
-STROP_RUN(run_hard_sigmoid, std::fmin(std::fmax(alpha* x + beta, 0.0f), 1.0f))
-STROP_RUN(run_hard_swish, x* std::fmin(std::fmax(x*(1.0f / 6.0f) + 0.5f, 0.0f), 1.0f))
+STROP_RUN(run_hard_sigmoid, clamp_unit(alpha* x + beta))
+STROP_RUN(run_hard_swish, x* clamp_unit(alpha* x + beta))
 STROP_RUN(run_abs, std::fabs(x))
 STROP_RUN(run_neg, -x)
 STROP_RUN(run_sqrt, std::sqrt(x))

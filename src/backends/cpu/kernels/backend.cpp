@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU backend behind the C boundary of plan/backend_abi.h. No exception leaves this file.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -69,8 +70,11 @@ View view_of(const StropAbiValue& value) {
   View view;
   if (value.dtype == 0 && value.boxed == nullptr) return view;
   // Kernels of this backend are chosen for planned tensors; an engine that says otherwise is wrong.
+  const bool known =
+      value.rank != STROP_ABI_UNKNOWN_RANK &&
+      std::all_of(value.dims, value.dims + value.rank, [](std::int64_t dim) { return dim >= 0; });
   if (value.boxed != nullptr || value.dtype == static_cast<std::uint32_t>(DType::string) ||
-      value.rank == STROP_ABI_UNKNOWN_RANK) {
+      !known) {
     throw Error(ErrorCode::engine_invalid, "a kernel of the cpu backend",
                 "it is given a value that is no tensor of known shape", "build the engine again");
   }
@@ -85,6 +89,15 @@ void set_views(std::vector<View>& views, const StropAbiValue* values) {
   for (std::size_t i = 0; i < views.size(); ++i) views[i] = view_of(values[i]);
 }
 
+// In run everything has memory; an output of dynamic shape, which has none, is not for these
+// kernels.
+void require_memory(const std::vector<View>& views) {
+  for (const View& view : views) {
+    require(!view.present() || view.data != nullptr, "a kernel of the cpu backend",
+            "an operand has no memory");
+  }
+}
+
 int32_t create(const StropAbiStep* step, void** out, StropAbiError* error) {
   return guarded(error, [&] {
     const KernelFactory factory = kernels().find(step->kernel);
@@ -95,6 +108,8 @@ int32_t create(const StropAbiStep* step, void** out, StropAbiError* error) {
                   "without a library",
                   "rebuild the engine with this version");
     }
+    require(step->output_count > 0 && step->input_count > 0, "a kernel of the cpu backend",
+            "the step has no inputs or no outputs");
     KernelInit init;
     init.parameters = Parameters({step->parameters, step->parameters_size});
     for (std::uint32_t i = 0; i < step->input_count; ++i) {
@@ -132,6 +147,8 @@ int32_t run(void* handle, const StropAbiValue* inputs, StropAbiValue* outputs,
     auto& instance = *static_cast<Instance*>(handle);
     set_views(instance.inputs, inputs);
     set_views(instance.outputs, outputs);
+    require_memory(instance.inputs);
+    require_memory(instance.outputs);
     // Nothing to compute; kernels need not think of it.
     bool empty = !instance.outputs.empty();
     for (const View& output : instance.outputs) empty = empty && output.bytes == 0;

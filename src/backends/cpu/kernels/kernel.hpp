@@ -45,6 +45,12 @@ struct View {
   }
 };
 
+// Everything that a kernel is told comes from an engine file, and may be anything:
+// Error(engine_invalid) unless `holds`.
+inline void require(bool holds, const char* kernel, const char* why) {
+  if (!holds) throw Error(ErrorCode::engine_invalid, kernel, why, "build the engine again");
+}
+
 struct KernelInit {
   Parameters parameters;
   struct Operand {

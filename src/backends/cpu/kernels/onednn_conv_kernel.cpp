@@ -77,6 +77,7 @@ class OnednnConvKernel final : public Kernel {
  private:
   std::uint64_t prepare_conv(std::span<const View> inputs, std::span<const View> outputs,
                              int threads) {
+    require(group_ <= std::int64_t{1} << 30, "convolution kernel", "group does not fit");
     threads_ = threads;
     use_onednn_threads(threads);
     if (!stream_) stream_.emplace(onednn_engine());
@@ -91,8 +92,10 @@ class OnednnConvKernel final : public Kernel {
       throw Error(ErrorCode::engine_invalid, "convolution kernel",
                   "shapes and parameters do not fit");
     }
+    require_window("convolution kernel", spatial, strides_, dilations_, pads_);
     has_bias_ = inputs_.has_bias;
     if (y.bytes == 0) return 0;
+    require(x.bytes > 0 && w.bytes > 0, "convolution kernel", "an operand is empty");
 
     // oneDNN counts dilation from zero, and derives the output size from the padding given here.
     memory::dims dilates(spatial), left(spatial), right(spatial);
@@ -121,11 +124,19 @@ class OnednnConvKernel final : public Kernel {
     const memory::desc bias =
         has_bias_ ? plain_desc(inputs[inputs_.bias].dtype, inputs[inputs_.bias].shape())
                   : memory::desc();
-    const dnnl::convolution_forward::primitive_desc desc(
-        onednn_engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_auto,
-        blocked_ ? any(plain_source) : plain_source, any(plain_weights), bias,
-        blocked_ ? any(plain_destination) : plain_destination, strides_, dilates, left, right,
-        attributes);
+    const auto make_desc = [&] {
+      return dnnl::convolution_forward::primitive_desc(
+          onednn_engine(), dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_auto,
+          blocked_ ? any(plain_source) : plain_source, any(plain_weights), bias,
+          blocked_ ? any(plain_destination) : plain_destination, strides_, dilates, left, right,
+          attributes);
+    };
+    dnnl::convolution_forward::primitive_desc desc = make_desc();
+    if (threads_ > 1 && depends_on_threads(desc.impl_info_str())) {
+      threads_ = 1;
+      use_onednn_threads(1);
+      desc = make_desc();
+    }
 
     conv_.reset(dnnl::convolution_forward(desc));
     conv_.add(DNNL_ARG_SRC, desc.src_desc());

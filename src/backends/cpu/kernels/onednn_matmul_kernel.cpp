@@ -80,6 +80,10 @@ class OnednnMatmulKernel final : public Kernel {
     if (y.bytes == 0) return 0;
     // The output with the dimensions of 1 that 1-D operands drop.
     Shape out_dims = y.shape();
+    require(out_dims.size() + (a.dims.size() == 1) + (b.dims.size() == 1) == rank,
+            "matrix product kernel", "the output does not fit");
+    require(!inputs_.has_bias || inputs[inputs_.bias].dims.size() <= rank, "matrix product kernel",
+            "the bias does not fit");
     if (a.dims.size() == 1) out_dims.insert(out_dims.end() - (b.dims.size() == 1 ? 0 : 1), 1);
     if (b.dims.size() == 1) out_dims.push_back(1);
     const memory::desc source = operand_desc(a, rank, trans_a_, true);
@@ -98,11 +102,18 @@ class OnednnMatmulKernel final : public Kernel {
         b_constant_
             ? memory::desc(plain_b.get_dims(), plain_b.get_data_type(), memory::format_tag::any)
             : plain_b;
-    const dnnl::matmul::primitive_desc desc =
-        has_bias_ ? dnnl::matmul::primitive_desc(onednn_engine(), source, weights, bias,
-                                                 destination, attributes)
-                  : dnnl::matmul::primitive_desc(onednn_engine(), source, weights, destination,
-                                                 attributes);
+    const auto make_desc = [&] {
+      return has_bias_ ? dnnl::matmul::primitive_desc(onednn_engine(), source, weights, bias,
+                                                      destination, attributes)
+                       : dnnl::matmul::primitive_desc(onednn_engine(), source, weights, destination,
+                                                      attributes);
+    };
+    dnnl::matmul::primitive_desc desc = make_desc();
+    if (threads_ > 1 && depends_on_threads(desc.impl_info_str())) {
+      threads_ = 1;
+      use_onednn_threads(1);
+      desc = make_desc();
+    }
     matmul_.reset(dnnl::matmul(desc));
     matmul_.add(DNNL_ARG_SRC, source);
     matmul_.add(DNNL_ARG_WEIGHTS, desc.weights_desc());

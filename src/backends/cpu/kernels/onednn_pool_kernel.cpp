@@ -12,6 +12,9 @@ namespace {
 
 using dnnl::memory;
 
+// More elements in a window make an output that takes too long to compute one by one.
+constexpr std::int64_t kMostTaps = std::int64_t{1} << 20;
+
 class OnednnPoolKernel final : public Kernel {
  public:
   explicit OnednnPoolKernel(const KernelInit& init)
@@ -37,6 +40,13 @@ class OnednnPoolKernel final : public Kernel {
           pads_.size() != 2 * spatial) {
         throw Error(ErrorCode::engine_invalid, "pooling kernel",
                     "shapes and parameters do not fit");
+      }
+      require_window("pooling kernel", spatial, strides_, dilations_, pads_);
+      std::int64_t taps = 1;
+      for (std::int64_t size : kernel_) {
+        require(size >= 1 && size <= kMostTaps && taps * size <= kMostTaps, "pooling kernel",
+                "its window is empty or too large");
+        taps *= size;
       }
       if (y.bytes == 0) return std::uint64_t{0};
       memory::dims dilates(spatial), left(spatial), right(spatial);

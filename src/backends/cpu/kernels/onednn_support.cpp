@@ -58,6 +58,24 @@ OnednnInputs read_inputs(const KernelInit& init) {
   return out;
 }
 
+void require_window(const char* kernel, std::size_t spatial, const Shape& strides,
+                    const Shape& dilations, const Shape& pads) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 30;
+  const auto within = [&](const Shape& values, std::size_t count, std::int64_t lowest) {
+    bool fits = values.size() == count;
+    for (std::int64_t value : values) fits = fits && value >= lowest && value <= kMost;
+    require(fits, kernel, "strides, dilations or pads do not fit");
+  };
+  within(strides, spatial, 1);
+  within(dilations, spatial, 1);
+  within(pads, 2 * spatial, 0);
+}
+
+bool depends_on_threads(const char* implementation) {
+  const std::string_view name = implementation;
+  return name.starts_with("gemm") || name.find(":gemm") != std::string_view::npos;
+}
+
 void OnednnCall::reset(const dnnl::primitive& primitive) {
   primitive_ = primitive;
   memories_.clear();

@@ -27,6 +27,15 @@ struct OnednnInputs {
 };
 OnednnInputs read_inputs(const KernelInit& init);
 
+// Strides and dilations of 1 and more, pads of 0 and more, `spatial` (pads: twice as many) of each,
+// small enough that no arithmetic on them overflows. Throws Error(engine_invalid).
+void require_window(const char* kernel, std::size_t spatial, const Shape& strides,
+                    const Shape& dilations, const Shape& pads);
+
+// oneDNN's convolutions and products through a general GEMM divide their sums by the number of
+// threads, so that their results depend on it; such a primitive is made and run for one thread.
+bool depends_on_threads(const char* implementation);
+
 // A primitive with its arguments. Handles are set before every run.
 class OnednnCall {
  public:

@@ -45,15 +45,20 @@ class PointwiseKernel final : public Kernel {
     dims_.assign(1, 1);
     strides_.assign(inputs.size(), {0});
     const std::size_t rank = y.dims.size();
-    for (const View& input : inputs) {
-      if (input.dims.size() > rank)
-        throw Error(ErrorCode::engine_invalid, "pointwise kernel", "an input does not fit");
+    const auto require_operand = [&](const View& view) {
+      require(view.dtype == DType::f32, "pointwise kernel", "an operand is not f32");
+    };
+    require_operand(y);
+    require_operand(inputs[start_]);
+    for (const EpilogueStep& step : program_) {
+      if (step.kind == EpilogueStep::binary) require_operand(inputs[step.input]);
     }
+    for (const View& input : inputs)
+      require(input.dims.size() <= rank, "pointwise kernel", "an input does not fit");
     std::vector<std::int64_t> next(inputs.size(),
                                    1);  // distance of one step along the axis being added
     for (std::size_t axis = rank; axis-- > 0;) {
       const std::int64_t size = y.dims[axis];
-      if (size == 1) continue;
       std::vector<std::int64_t> stride(inputs.size(), 0);
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         const std::size_t missing = rank - inputs[i].dims.size();
@@ -67,6 +72,7 @@ class PointwiseKernel final : public Kernel {
       for (std::size_t i = 0; i < inputs.size(); ++i) {
         merges = merges && stride[i] == strides_[i].back() * dims_.back();
       }
+      if (size == 1) continue;
       if (dims_.size() == 1 && dims_[0] == 1) {
         dims_[0] = size;
         for (std::size_t i = 0; i < inputs.size(); ++i) strides_[i][0] = stride[i];

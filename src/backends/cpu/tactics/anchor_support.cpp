@@ -94,8 +94,8 @@ std::optional<EpilogueStep> read_step(const Body& body, const Node& node, ValueI
   }
   if (node.is(op_clip()) && node.inputs[0] == running) {
     step.kind = EpilogueStep::clip;
-    step.alpha = std::numeric_limits<float>::lowest();
-    step.beta = std::numeric_limits<float>::max();
+    step.alpha = -std::numeric_limits<float>::infinity();
+    step.beta = std::numeric_limits<float>::infinity();
     const auto bound = [&](std::size_t i, double& into) {
       if (!node.input(i).exists()) return true;
       const auto value = scalar(body.constant(node.input(i)));
@@ -189,8 +189,16 @@ bool onednn_takes(const Epilogue& epilogue, std::string& refusal) {
       "silu", "gelu",       "gelu_tanh", "abs",  "sqrt", "exp"};
   static constexpr std::array<std::string_view, 6> kBinary = {"add", "mul", "min",
                                                               "max", "sub", "div"};
+  if (epilogue.size() > 32) {
+    refusal = "oneDNN takes 32 post-ops";
+    return false;
+  }
   for (const EpilogueStep& step : epilogue) {
-    if (step.kind == EpilogueStep::clip) continue;
+    if (step.kind == EpilogueStep::clip) {
+      if (step.alpha <= step.beta) continue;
+      refusal = "oneDNN has no clip whose bounds cross";
+      return false;
+    }
     const bool known = step.kind == EpilogueStep::unary
                            ? std::ranges::find(kUnary, step.function) != kUnary.end()
                            : std::ranges::find(kBinary, step.function) != kBinary.end();

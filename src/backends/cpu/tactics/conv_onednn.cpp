@@ -24,6 +24,8 @@ Acceptance accepts(const Problem& problem) {
   const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->input(0))).rank();
   if (rank < 3 || rank > 5)
     return Acceptance::refuse("it takes 1-D to 3-D convolutions of known rank");
+  const auto& channels = (*problem.input_type(static_cast<std::size_t>(view->input(0))).shape)[1];
+  if (channels.is(0)) return Acceptance::refuse("there are no channels to sum over");
   if (!onednn_takes(view->epilogue, refusal)) return Acceptance::refuse(refusal);
   if (!onednn_available()) return Acceptance::refuse(onednn_description());
   return Acceptance::accept();

@@ -17,6 +17,9 @@ Acceptance accepts(const Problem& problem) {
   }
   const std::int64_t rank = problem.input_type(0).rank();
   if (rank < 3 || rank > 5) return Acceptance::refuse("it takes 1-D to 3-D pooling of known rank");
+  double taps = 1;
+  for (std::int64_t size : pool.kernel) taps *= static_cast<double>(size);
+  if (taps > double{1 << 20}) return Acceptance::refuse("its window is larger than 2^20 elements");
   if (pool.function == PoolFunction::lp) return Acceptance::refuse("oneDNN has no Lp pooling");
   if (problem.node->outputs.size() > 1)
     return Acceptance::refuse("oneDNN gives no indices in ONNX's order");

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/onednn_library.hpp"
+#include "backends/cpu/tactic_check.hpp"
+
+namespace strop {
+namespace {
+
+using testing::check_tactics;
+using testing::refusals;
+
+class CpuConv : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cpu::onednn_available()) GTEST_SKIP() << cpu::onednn_description();
+  }
+  void check(const std::string& head, const std::string& attributes, bool bias = false,
+             const std::vector<SymbolValues>& sizes = {}) {
+    check_tactics("graph main(" + head + ") -> (%y) { %y = conv" +
+                      (attributes.empty() ? "" : "{" + attributes + "}") +
+                      (bias ? "(%x, %const_w, %b) }" : "(%x, %const_w) }"),
+                  {"conv_onednn/blocked", "conv_onednn/plain"}, {.sizes = sizes});
+  }
+};
+
+TEST_F(CpuConv, agrees_in_one_to_three_dimensions) {
+  check("%x: f32[2,3,17], %const_w: f32[5,3,4]", "strides=[2], pads=[1, 2]");
+  check("%x: f32[2,3,11,13], %const_w: f32[16,3,3,3], %b: f32[16]", "pads=[1, 1, 1, 1]", true);
+  check("%x: f32[1,2,5,6,7], %const_w: f32[4,2,2,3,2]", "strides=[1, 2, 1]");
+}
+
+TEST_F(CpuConv, agrees_for_groups_depthwise_and_dilations) {
+  check("%x: f32[1,8,9,9], %const_w: f32[12,4,3,3]", "group=2, pads=[1, 1, 1, 1]");
+  check("%x: f32[1,24,9,9], %const_w: f32[24,1,3,3], %b: f32[24]",
+        "group=24, strides=[2, 2], pads=[1, 1, 1, 1]", true);
+  check("%x: f32[1,6,9,9], %const_w: f32[12,1,3,3]", "group=6");
+  check("%x: f32[1,4,15,15], %const_w: f32[4,4,3,3]", "dilations=[3, 2], pads=[3, 0, 1, 2]");
+}
+
+TEST_F(CpuConv, agrees_where_pads_are_uneven_derived_or_not_reached) {
+  check("%x: f32[1,3,10,10], %const_w: f32[8,3,3,3]", "strides=[2, 2], pads=[0, 1, 2, 0]");
+  // The last row and column are never read: oneDNN sees a negative padding.
+  check("%x: f32[1,3,10,12], %const_w: f32[8,3,3,3]", "strides=[4, 4]");
+  check("%x: f32[1,3,10,11], %const_w: f32[8,3,1,1]", "strides=[2, 3]");
+  for (const char* auto_pad : {"same_upper", "same_lower", "valid"}) {
+    check("%x: f32[1,3,10,11], %const_w: f32[8,3,4,3]",
+          "strides=[2, 2], auto_pad=\"" + std::string(auto_pad) + "\"");
+  }
+  // Narrower than its stride: a window of "same" has no padding at all.
+  check("%x: f32[1,3,10,11], %const_w: f32[8,3,1,1]", "strides=[3, 3], auto_pad=\"same_upper\"");
+}
+
+TEST_F(CpuConv, agrees_at_sizes_that_change_and_on_empty_tensors) {
+  check("%x: f32[N,3,H,W], %const_w: f32[16,3,3,3], %b: f32[16]",
+        "strides=[2, 2], pads=[1, 1, 1, 1]", true,
+        {{{"N", 1}, {"H", 9}, {"W", 12}},
+         {{"N", 0}, {"H", 9}, {"W", 12}},
+         {{"N", 3}, {"H", 20}, {"W", 5}}});
+  check_tactics(
+      "graph main(%x: f32[1,0,4,4], %w: f32[2,0,3,3], %b: f32[2]) -> (%y) "
+      "{ %y = conv(%x, %w, %b) }",
+      {});
+}
+
+TEST_F(CpuConv, agrees_where_weights_are_computed) {
+  check_tactics("graph main(%x: f32[2,4,9,9], %w: f32[16,4,3,3]) -> (%y) { %y = conv(%x, %w) }",
+                {"conv_onednn/blocked", "conv_onednn/plain"});
+}
+
+TEST_F(CpuConv, gives_equal_bytes_on_any_thread_count_where_there_is_work_for_many) {
+  check("%x: f32[1,64,28,28], %const_w: f32[64,64,3,3]", "pads=[1, 1, 1, 1]");
+  check("%x: f32[1,512,2,2], %const_w: f32[64,512,1,1]", "");
+}
+
+TEST_F(CpuConv, agrees_with_every_epilogue) {
+  const auto fused = [](const std::string& operands, const std::string& types,
+                        const std::string& chain) {
+    check_tactics("graph main(%x: f32[2,3,6,6], %const_w: f32[8,3,3,3]" + types +
+                      ") -> (%y) { %y = fused{kind=\"conv\"}(%x, %const_w" + operands +
+                      ") body graph body(%x: f32[2,3,6,6], %const_w: f32[8,3,3,3]" + types +
+                      ") -> (%y) { %a = conv(%x, %const_w) " + chain + " } }",
+                  {"conv_onednn/blocked", "conv_onednn/plain"});
+  };
+  for (const char* function :
+       {"relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "abs", "exp", "leaky_relu\", alpha=\"0.1",
+        "elu\", alpha=\"0.7", "silu\", alpha=\"1.5", "hard_sigmoid", "hard_swish"}) {
+    std::string text = function;
+    if (text.find("alpha=\"") != std::string::npos) {
+      text.erase(text.find("alpha=\"") + 6, 1);
+    } else {
+      text += "\"";
+      if (text.starts_with("hard")) text += ", alpha=0.2, beta=0.5";
+    }
+    fused("", "", "%y = unary{function=\"" + text + "}(%a)");
+  }
+  for (const char* shape :
+       {"2,8,4,4", "1,8,1,1", "8,1,1", "2,1,4,4", "2,8,1,1", "1,1,4,4", "4", ""}) {
+    const std::string type = ", %r: f32[" + std::string(shape) + "]";
+    fused(", %r", type, "%y = binary(%a, %r)");
+    fused(", %r", type, "%b = binary{function=\"mul\"}(%r, %a) %y = unary(%b)");
+  }
+  fused(", %r, %s", ", %r: f32[2,8,4,4], %s: f32[8,1,1]",
+        "%b = binary(%r, %a) %c = binary{function=\"sub\"}(%b, %s) %y = unary(%c)");
+  const std::string head =
+      "%x: f32[2,3,6,6], %const_l: f32[], %const_h: f32[], %const_w: f32[8,3,3,3]";
+  check_tactics(
+      "graph main(" + head +
+          ") -> (%y) { %y = fused{kind=\"conv\"}(%x, %const_l, %const_h, "
+          "%const_w) body graph body(" +
+          head +
+          ") -> (%y) { %a = conv(%x, %const_w) "
+          "%y = clip(%a, %const_l, %const_h) } }",
+      {"conv_onednn/blocked", "conv_onednn/plain"},
+      {.constants = {Tensor::from<float>({}, {-0.5f}), Tensor::from<float>({}, {0.75f})}});
+}
+
+TEST_F(CpuConv, refuses_what_onednn_lacks_with_the_reason) {
+  EXPECT_EQ(
+      refusals("graph main(%x: f64[1,3,4,4], %w: f64[2,3,3,3]) -> (%y) { %y = conv(%x, %w) }"),
+      "conv_onednn: input 0 is f64, this tactic is for f32");
+}
+
+}  // namespace
+}  // namespace strop

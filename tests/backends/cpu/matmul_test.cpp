@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/onednn_library.hpp"
+#include "backends/cpu/tactic_check.hpp"
+
+namespace strop {
+namespace {
+
+using testing::check_tactics;
+using testing::refusals;
+
+class CpuMatmul : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cpu::onednn_available()) GTEST_SKIP() << cpu::onednn_description();
+  }
+  void check(const std::string& a, const std::string& b,
+             const std::vector<SymbolValues>& sizes = {}) {
+    check_tactics(
+        "graph main(%a: f32[" + a + "], %b: f32[" + b + "]) -> (%y) { %y = matmul(%a, %b) }",
+        {"matmul_onednn"}, {.sizes = sizes});
+  }
+  void gemm(const std::string& head, const std::string& attributes, const std::string& operands) {
+    check_tactics(
+        "graph main(" + head + ") -> (%y) { %y = gemm" + attributes + "(" + operands + ") }",
+        {"matmul_onednn"});
+  }
+};
+
+TEST_F(CpuMatmul, agrees_for_matrices_vectors_and_batches) {
+  check("5,7", "7,3");
+  check("7", "7,3");
+  check("5,7", "7");
+  check("7", "7");
+  check("2,3,5,7", "7,4");
+  check("2,1,5,7", "3,7,4");
+  check("5,7", "2,3,7,4");
+  check("7", "2,7,4");
+  check("2,5,7", "7");
+  check("1,1", "1,1");
+}
+
+TEST_F(CpuMatmul, agrees_at_sizes_that_change_and_on_empty_tensors) {
+  check("N,M,16", "16,24", {{{"N", 2}, {"M", 5}}, {{"N", 0}, {"M", 5}}, {{"N", 1}, {"M", 33}}});
+  check("M,K", "K,8", {{{"M", 3}, {"K", 4}}, {{"M", 3}, {"K", 0}}, {{"M", 2}, {"K", 9}}});
+}
+
+TEST_F(CpuMatmul, agrees_with_constant_weights_bias_and_transposes) {
+  check_tactics(
+      "graph main(%a: f32[M,64], %const_b: f32[64,48]) -> (%y) { %y = matmul(%a, %const_b) }",
+      {"matmul_onednn"}, {.sizes = {{{"M", 1}}, {{"M", 20}}}});
+  for (const char* a : {"0", "1"}) {
+    for (const char* b : {"0", "1"}) {
+      const std::string attributes = std::string("{trans_a=") + (*a == '1' ? "true" : "false") +
+                                     ", trans_b=" + (*b == '1' ? "true" : "false") + "}";
+      const std::string head = std::string("%a: f32[") + (*a == '1' ? "7,5" : "5,7") +
+                               "], %const_b: f32[" + (*b == '1' ? "9,7" : "7,9") + "]";
+      gemm(head, attributes, "%a, %const_b");
+      for (const char* bias : {"9", "5,9", "1,9", "5,1", ""}) {
+        gemm(head + ", %c: f32[" + bias + "]", attributes, "%a, %const_b, %c");
+      }
+      gemm(head + ", %const_c: f32[9]", attributes, "%a, %const_b, %const_c");
+    }
+  }
+  gemm("%a: f32[5,7], %b: f32[7,9], %c: f32[1]", "", "%a, %b, %c");
+}
+
+TEST_F(CpuMatmul, gives_equal_bytes_on_any_thread_count_where_the_sum_is_long) {
+  check("1,4096", "4096,10");
+  check("4,2048", "2048,8");
+  check_tactics(
+      "graph main(%a: f32[1,1024], %const_b: f32[1024,1000]) -> (%y) "
+      "{ %y = matmul(%a, %const_b) }",
+      {"matmul_onednn"});
+}
+
+TEST_F(CpuMatmul, agrees_with_epilogues) {
+  for (const char* shape : {"2,5,9", "9", "5,1", "2,1,1", ""}) {
+    const std::string head = "%a: f32[2,5,7], %b: f32[7,9], %r: f32[" + std::string(shape) + "]";
+    check_tactics("graph main(" + head +
+                      ") -> (%y) { %y = fused{kind=\"matmul\"}(%a, %b, %r) body graph body(" +
+                      head +
+                      ") -> (%y) { %p = matmul(%a, %b) %q = binary(%p, %r) %y = unary(%q) } }",
+                  {"matmul_onednn"});
+  }
+}
+
+TEST_F(CpuMatmul, refuses_what_it_does_not_compute) {
+  EXPECT_EQ(
+      refusals("graph main(%a: f32[5,7], %b: f32[7,9]) -> (%y) { %y = gemm{alpha=2}(%a, %b) }"),
+      "matmul_onednn: it takes no alpha or beta other than 1");
+  EXPECT_EQ(refusals("graph main(%a: f16[5,7], %b: f16[7,9]) -> (%y) { %y = matmul(%a, %b) }"),
+            "matmul_onednn: input 0 is f16, this tactic is for f32");
+}
+
+}  // namespace
+}  // namespace strop

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/onednn_library.hpp"
+#include "backends/cpu/tactic_check.hpp"
+
+namespace strop {
+namespace {
+
+using testing::check_tactics;
+using testing::refusals;
+
+class CpuPool : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cpu::onednn_available()) GTEST_SKIP() << cpu::onednn_description();
+  }
+  void check(const std::string& x, const std::string& attributes,
+             const std::vector<SymbolValues>& sizes = {}) {
+    for (const char* function : {"max", "average"}) {
+      check_tactics("graph main(%x: f32[" + x + "]) -> (%y) { %y = pool{function=\"" + function +
+                        "\", " + attributes + "}(%x) }",
+                    {"pool_onednn"}, {.sizes = sizes});
+    }
+  }
+};
+
+TEST_F(CpuPool, agrees_in_one_to_three_dimensions) {
+  check("2,3,17", "kernel=[3], strides=[2]");
+  check("2,3,9,11", "kernel=[3, 2], strides=[2, 1], pads=[1, 0, 0, 1]");
+  check("1,2,5,6,7", "kernel=[2, 2, 3]");
+}
+
+TEST_F(CpuPool, agrees_where_sizes_round_up_or_rows_are_not_reached) {
+  check("1,3,10,11", "kernel=[3, 3], strides=[2, 2], ceil_mode=true");
+  check("1,3,10,11", "kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=true");
+  check("1,3,10,12", "kernel=[3, 3], strides=[4, 4]");
+  check("1,3,13,13", "kernel=[1, 1], strides=[2, 2], ceil_mode=true");
+}
+
+TEST_F(CpuPool, agrees_for_dilations_and_derived_pads) {
+  check("1,3,14,14", "kernel=[3, 3], dilations=[2, 3]");
+  for (const char* auto_pad : {"same_upper", "same_lower", "valid"}) {
+    check("1,3,10,11", "kernel=[3, 2], strides=[2, 2], auto_pad=\"" + std::string(auto_pad) + "\"");
+  }
+}
+
+TEST_F(CpuPool, agrees_where_padding_counts) {
+  check_tactics(
+      "graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"average\", kernel=[3, 3], "
+      "strides=[2, 2], pads=[1, 1, 1, 1], count_include_pad=true}(%x) }",
+      {"pool_onednn"});
+}
+
+TEST_F(CpuPool, agrees_at_sizes_that_change_and_on_empty_tensors) {
+  check("N,8,H,W", "kernel=[2, 2], strides=[2, 2]",
+        {{{"N", 1}, {"H", 8}, {"W", 9}},
+         {{"N", 0}, {"H", 8}, {"W", 9}},
+         {{"N", 2}, {"H", 31}, {"W", 4}}});
+}
+
+TEST_F(CpuPool, refuses_what_onednn_does_otherwise) {
+  EXPECT_EQ(
+      refusals(
+          "graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"lp\", kernel=[3, 3]}(%x) }"),
+      "pool_onednn: oneDNN has no Lp pooling");
+  EXPECT_EQ(refusals("graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"average\", "
+                     "kernel=[3, 3], ceil_mode=true, count_include_pad=true}(%x) }"),
+            "pool_onednn: oneDNN would count elements beyond the padding");
+}
+
+}  // namespace
+}  // namespace strop
