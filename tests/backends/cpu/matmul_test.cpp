@@ -44,6 +44,11 @@ TEST_F(CpuMatmul, agrees_at_sizes_that_change_and_on_empty_tensors) {
   check("M,K", "K,8", {{{"M", 3}, {"K", 4}}, {{"M", 3}, {"K", 0}}, {{"M", 2}, {"K", 9}}});
 }
 
+TEST_F(CpuMatmul, adds_bias_and_epilogue_to_an_empty_sum) {
+  gemm("%a: f32[5,0], %const_b: f32[0,9], %c: f32[9]", "", "%a, %const_b, %c");
+  gemm("%a: f32[0,5], %b: f32[9,0], %c: f32[5,9]", "{trans_a=true, trans_b=true}", "%a, %b, %c");
+}
+
 TEST_F(CpuMatmul, agrees_with_constant_weights_bias_and_transposes) {
   check_tactics(
       "graph main(%a: f32[M,64], %const_b: f32[64,48]) -> (%y) { %y = matmul(%a, %const_b) }",

@@ -6,6 +6,7 @@
 // Inputs: a [..., M, K] (or [K, M]), b [..., K, N] (or [N, K]), c broadcast to y (optional),
 // operands of the epilogue.
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "backends/cpu/kernels/onednn_support.hpp"
@@ -33,8 +34,15 @@ class OnednnMatmulKernel final : public Kernel {
 
   void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
     use_onednn_threads(threads_);
-    matmul_.set(DNNL_ARG_SRC, inputs[inputs_.x].data);
-    matmul_.set(DNNL_ARG_WEIGHTS, b_constant_ ? packed_.mutable_data() : inputs[inputs_.w].data);
+    if (empty_sum_) {
+      void* zeros = static_cast<std::byte*>(workspace) + zeros_offset_;
+      std::memset(zeros, 0, zeros_bytes_);
+      matmul_.set(DNNL_ARG_SRC, zeros);
+      matmul_.set(DNNL_ARG_WEIGHTS, zeros);
+    } else {
+      matmul_.set(DNNL_ARG_SRC, inputs[inputs_.x].data);
+      matmul_.set(DNNL_ARG_WEIGHTS, b_constant_ ? packed_.mutable_data() : inputs[inputs_.w].data);
+    }
     if (has_bias_) matmul_.set(DNNL_ARG_BIAS, inputs[inputs_.bias].data);
     for (const PostOpOperand& operand : operands_) {
       matmul_.set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1,
@@ -70,14 +78,28 @@ class OnednnMatmulKernel final : public Kernel {
     threads_ = threads;
     use_onednn_threads(threads);
     if (!stream_) stream_.emplace(onednn_engine());
-    const View& a = inputs[inputs_.x];
-    const View& b = inputs[inputs_.w];
+    View a = inputs[inputs_.x];
+    View b = inputs[inputs_.w];
     const View& y = outputs[0];
     if (a.dims.empty() || b.dims.empty()) {
       throw Error(ErrorCode::engine_invalid, "matrix product kernel", "an operand is a scalar");
     }
     const std::size_t rank = std::max<std::size_t>({a.dims.size(), b.dims.size(), 2});
     if (y.bytes == 0) return 0;
+    // oneDNN leaves the output as it was when there is nothing to sum up: one zero is summed
+    // instead.
+    Shape a_dims = a.shape(), b_dims = b.shape();
+    const std::size_t a_sum = a_dims.size() - (trans_a_ && a_dims.size() > 1 ? 2 : 1);
+    const std::size_t b_sum = b_dims.size() - (trans_b_ || b_dims.size() == 1 ? 1 : 2);
+    empty_sum_ = a_dims[a_sum] == 0 && b_dims[b_sum] == 0;
+    if (empty_sum_) {
+      a_dims[a_sum] = b_dims[b_sum] = 1;
+      a.dims = a_dims;
+      b.dims = b_dims;
+    } else {
+      require(a.bytes > 0 && b.bytes > 0, "matrix product kernel", "an operand is empty");
+    }
+    const bool packs = b_constant_ && !empty_sum_;
     // The output with the dimensions of 1 that 1-D operands drop.
     Shape out_dims = y.shape();
     require(out_dims.size() + (a.dims.size() == 1) + (b.dims.size() == 1) == rank,
@@ -99,9 +121,8 @@ class OnednnMatmulKernel final : public Kernel {
     }
     const dnnl::primitive_attr attributes = onednn_attributes(epilogue_, inputs, rank, operands_);
     const memory::desc weights =
-        b_constant_
-            ? memory::desc(plain_b.get_dims(), plain_b.get_data_type(), memory::format_tag::any)
-            : plain_b;
+        packs ? memory::desc(plain_b.get_dims(), plain_b.get_data_type(), memory::format_tag::any)
+              : plain_b;
     const auto make_desc = [&] {
       return has_bias_ ? dnnl::matmul::primitive_desc(onednn_engine(), source, weights, bias,
                                                       destination, attributes)
@@ -123,8 +144,14 @@ class OnednnMatmulKernel final : public Kernel {
     }
     matmul_.add(DNNL_ARG_DST, destination);
     matmul_.add(DNNL_ARG_SCRATCHPAD, desc.scratchpad_desc());
-    if (b_constant_) pack(plain_b, desc.weights_desc(), b.data);
-    return desc.scratchpad_desc().get_size();
+    if (packs) pack(plain_b, desc.weights_desc(), b.data);
+    std::uint64_t workspace = desc.scratchpad_desc().get_size();
+    if (empty_sum_) {
+      zeros_offset_ = (workspace + 63) / 64 * 64;
+      zeros_bytes_ = std::max(source.get_size(), desc.weights_desc().get_size());
+      workspace = zeros_offset_ + zeros_bytes_;
+    }
+    return workspace;
   }
 
   void pack(const memory::desc& plain, const memory::desc& wanted, void* data) {
@@ -147,7 +174,8 @@ class OnednnMatmulKernel final : public Kernel {
   OnednnInputs inputs_;
   bool b_constant_;
   int threads_ = 1;
-  bool has_bias_ = false;
+  bool has_bias_ = false, empty_sum_ = false;
+  std::size_t zeros_offset_ = 0, zeros_bytes_ = 0;
   std::vector<PostOpOperand> operands_;
   OnednnCall matmul_;
   Tensor packed_;
