@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kRounds = 5;
 constexpr int kRunsPerRound = 3;
+constexpr std::int64_t kHopeless = 4;  // times slower than the fastest in its first run
 
 // What times depend on beside the problem: the processor and the versions that backends report.
 std::string device_text(int threads) {
@@ -121,14 +122,19 @@ std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
     executions.back().run();  // prepares, packs weights, warms up
     times.push_back({candidate.name(), std::numeric_limits<std::int64_t>::max()});
   }
+  const auto time_once = [&](std::size_t i) {
+    const std::int64_t before = os::monotonic_ns();
+    executions[i].run();
+    return std::max<std::int64_t>(1, os::monotonic_ns() - before);
+  };
+  for (std::size_t i = 0; i < executions.size(); ++i) times[i].nanoseconds = time_once(i);
+  const std::int64_t best =
+      std::ranges::min_element(times, {}, &TimedCandidate::nanoseconds)->nanoseconds;
   for (int round = 0; round < kRounds; ++round) {
     for (std::size_t i = 0; i < executions.size(); ++i) {
+      if (times[i].nanoseconds > kHopeless * best) continue;  // one run has said enough
       std::vector<std::int64_t> runs;
-      for (int run = 0; run < kRunsPerRound; ++run) {
-        const std::int64_t before = os::monotonic_ns();
-        executions[i].run();
-        runs.push_back(std::max<std::int64_t>(1, os::monotonic_ns() - before));
-      }
+      for (int run = 0; run < kRunsPerRound; ++run) runs.push_back(time_once(i));
       times[i].nanoseconds = std::min(times[i].nanoseconds, median(std::move(runs)));
     }
   }

@@ -46,7 +46,8 @@ MODELS = {
 
 
 def refill(path, target):
-    """Gives a light graph seeded weights: each ConstantOfShape becomes a random initializer of that shape."""
+    """Gives a light graph seeded weights: each ConstantOfShape becomes a random initializer of that shape. A softmax at the end
+    goes: with random weights it is a one and zeros, whatever was computed before it."""
     model = onnx.load(path)
     graph = model.graph
     values = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
@@ -71,6 +72,10 @@ def refill(path, target):
         else:
             array = rng.normal(0, 0.1, shape)
         filled.append(onnx.numpy_helper.from_array(array.astype(np.float32), name))
+    last = kept[-1]
+    if last.op_type == "Softmax":
+        kept.pop()
+        graph.output[0].name = last.input[0]
     del graph.node[:]
     graph.node.extend(kept)
     graph.initializer.extend(filled)
