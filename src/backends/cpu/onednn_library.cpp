@@ -30,6 +30,7 @@
   X(dnnl_pooling_forward_primitive_desc_create)       \
   X(dnnl_post_ops_append_binary)                      \
   X(dnnl_post_ops_append_eltwise)                     \
+  X(dnnl_post_ops_append_sum)                         \
   X(dnnl_post_ops_create)                             \
   X(dnnl_post_ops_destroy)                            \
   X(dnnl_primitive_attr_create)                       \

@@ -7,6 +7,7 @@
 // Inputs: x [N,C,spatial...], w [M,C/group,kernel...], bias [M] (optional), operands of the
 // epilogue.
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "backends/cpu/kernels/onednn_support.hpp"
@@ -57,10 +58,20 @@ class OnednnConvKernel final : public Kernel {
       weights = base + weights_offset_;
     }
     void* destination = reorders_destination_ ? base + destination_offset_ : outputs[0].data;
+    if (post_ops_.summand) {
+      void* summand = inputs[*post_ops_.summand].data;
+      if (reorders_destination_) {
+        from_plain_summand_.set(DNNL_ARG_FROM, summand);
+        from_plain_summand_.set(DNNL_ARG_TO, destination);
+        from_plain_summand_.execute(*stream_);
+      } else {
+        std::memcpy(destination, summand, outputs[0].bytes);
+      }
+    }
     conv_.set(DNNL_ARG_SRC, source);
     conv_.set(DNNL_ARG_WEIGHTS, weights);
     if (has_bias_) conv_.set(DNNL_ARG_BIAS, inputs[inputs_.bias].data);
-    for (const PostOpOperand& operand : operands_) {
+    for (const PostOpOperand& operand : post_ops_.operands) {
       conv_.set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1,
                 inputs[operand.input].data);
     }
@@ -120,7 +131,8 @@ class OnednnConvKernel final : public Kernel {
     const auto any = [](const memory::desc& desc) {
       return memory::desc(desc.get_dims(), desc.get_data_type(), memory::format_tag::any);
     };
-    const dnnl::primitive_attr attributes = onednn_attributes(epilogue_, inputs, rank, operands_);
+    post_ops_ = onednn_post_ops(epilogue_, inputs, y.shape());
+    const dnnl::primitive_attr& attributes = post_ops_.attributes;
     const memory::desc bias =
         has_bias_ ? plain_desc(inputs[inputs_.bias].dtype, inputs[inputs_.bias].shape())
                   : memory::desc();
@@ -142,7 +154,7 @@ class OnednnConvKernel final : public Kernel {
     conv_.add(DNNL_ARG_SRC, desc.src_desc());
     conv_.add(DNNL_ARG_WEIGHTS, desc.weights_desc());
     if (has_bias_) conv_.add(DNNL_ARG_BIAS, bias);
-    for (const PostOpOperand& operand : operands_) {
+    for (const PostOpOperand& operand : post_ops_.operands) {
       conv_.add(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1, operand.desc);
     }
     conv_.add(DNNL_ARG_DST, desc.dst_desc());
@@ -163,6 +175,7 @@ class OnednnConvKernel final : public Kernel {
     if (reorders_destination_) {
       destination_offset_ = reserve(desc.dst_desc().get_size());
       set_reorder(to_plain_destination_, desc.dst_desc(), plain_destination);
+      if (post_ops_.summand) set_reorder(from_plain_summand_, plain_destination, desc.dst_desc());
     }
     reorders_weights_ = desc.weights_desc() != plain_weights;
     if (weights_constant_) {
@@ -207,8 +220,9 @@ class OnednnConvKernel final : public Kernel {
   bool has_bias_ = false, reorders_source_ = false, reorders_weights_ = false,
        reorders_destination_ = false;
   std::uint64_t source_offset_ = 0, weights_offset_ = 0, destination_offset_ = 0;
-  std::vector<PostOpOperand> operands_;
-  OnednnCall conv_, from_plain_source_, from_plain_weights_, to_plain_destination_;
+  PostOps post_ops_;
+  OnednnCall conv_, from_plain_source_, from_plain_weights_, to_plain_destination_,
+      from_plain_summand_;
   Tensor packed_;
   memory::desc packed_desc_;
   std::optional<dnnl::stream> stream_;

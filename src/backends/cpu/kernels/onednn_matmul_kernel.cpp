@@ -34,6 +34,9 @@ class OnednnMatmulKernel final : public Kernel {
 
   void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
     use_onednn_threads(threads_);
+    if (post_ops_.summand) {
+      std::memcpy(outputs[0].data, inputs[*post_ops_.summand].data, outputs[0].bytes);
+    }
     if (empty_sum_) {
       void* zeros = static_cast<std::byte*>(workspace) + zeros_offset_;
       std::memset(zeros, 0, zeros_bytes_);
@@ -44,7 +47,7 @@ class OnednnMatmulKernel final : public Kernel {
       matmul_.set(DNNL_ARG_WEIGHTS, b_constant_ ? packed_.mutable_data() : inputs[inputs_.w].data);
     }
     if (has_bias_) matmul_.set(DNNL_ARG_BIAS, inputs[inputs_.bias].data);
-    for (const PostOpOperand& operand : operands_) {
+    for (const PostOpOperand& operand : post_ops_.operands) {
       matmul_.set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1,
                   inputs[operand.input].data);
     }
@@ -119,7 +122,8 @@ class OnednnMatmulKernel final : public Kernel {
                 dims.end() - static_cast<std::ptrdiff_t>(inputs[inputs_.bias].dims.size()));
       bias = plain_desc(inputs[inputs_.bias].dtype, dims);
     }
-    const dnnl::primitive_attr attributes = onednn_attributes(epilogue_, inputs, rank, operands_);
+    post_ops_ = onednn_post_ops(epilogue_, inputs, out_dims);
+    const dnnl::primitive_attr& attributes = post_ops_.attributes;
     const memory::desc weights =
         packs ? memory::desc(plain_b.get_dims(), plain_b.get_data_type(), memory::format_tag::any)
               : plain_b;
@@ -139,7 +143,7 @@ class OnednnMatmulKernel final : public Kernel {
     matmul_.add(DNNL_ARG_SRC, source);
     matmul_.add(DNNL_ARG_WEIGHTS, desc.weights_desc());
     if (has_bias_) matmul_.add(DNNL_ARG_BIAS, bias);
-    for (const PostOpOperand& operand : operands_) {
+    for (const PostOpOperand& operand : post_ops_.operands) {
       matmul_.add(DNNL_ARG_ATTR_MULTIPLE_POST_OP(operand.post_op) | DNNL_ARG_SRC_1, operand.desc);
     }
     matmul_.add(DNNL_ARG_DST, destination);
@@ -176,7 +180,7 @@ class OnednnMatmulKernel final : public Kernel {
   int threads_ = 1;
   bool has_bias_ = false, empty_sum_ = false;
   std::size_t zeros_offset_ = 0, zeros_bytes_ = 0;
-  std::vector<PostOpOperand> operands_;
+  PostOps post_ops_;
   OnednnCall matmul_;
   Tensor packed_;
   memory::desc packed_desc_;

@@ -145,10 +145,9 @@ dnnl::algorithm binary_algorithm(const EpilogueStep& step) {
 
 }  // namespace
 
-dnnl::primitive_attr onednn_attributes(const Epilogue& epilogue, std::span<const View> inputs,
-                                       std::size_t rank, std::vector<PostOpOperand>& operands) {
+PostOps onednn_post_ops(const Epilogue& epilogue, std::span<const View> inputs, const Shape& dims) {
+  PostOps out;
   dnnl::post_ops ops;
-  operands.clear();
   for (std::size_t i = 0; i < epilogue.size(); ++i) {
     const EpilogueStep& step = epilogue[i];
     if (step.kind != EpilogueStep::binary) {
@@ -156,22 +155,26 @@ dnnl::primitive_attr onednn_attributes(const Epilogue& epilogue, std::span<const
       continue;
     }
     if (step.input >= inputs.size() || !inputs[step.input].present() ||
-        inputs[step.input].dims.size() > rank) {
+        inputs[step.input].dims.size() > dims.size()) {
       throw Error(ErrorCode::engine_invalid, "epilogue of a oneDNN kernel",
                   "an operand does not fit");
     }
     const View& operand = inputs[step.input];
-    Shape dims(rank, 1);
+    Shape own(dims.size(), 1);
     std::copy(operand.dims.begin(), operand.dims.end(),
-              dims.end() - static_cast<std::ptrdiff_t>(operand.dims.size()));
-    const dnnl::memory::desc desc = plain_desc(operand.dtype, dims);
+              own.end() - static_cast<std::ptrdiff_t>(operand.dims.size()));
+    if (step.function == "add" && own == dims && !out.summand) {
+      ops.append_sum(1.0f);
+      out.summand = step.input;
+      continue;
+    }
+    const dnnl::memory::desc desc = plain_desc(operand.dtype, own);
     ops.append_binary(binary_algorithm(step), desc);
-    operands.push_back({static_cast<int>(i), step.input, desc});
+    out.operands.push_back({static_cast<int>(i), step.input, desc});
   }
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  attributes.set_post_ops(ops);
-  return attributes;
+  out.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  out.attributes.set_post_ops(ops);
+  return out;
 }
 
 void use_onednn_threads(int threads) { omp_set_num_threads(threads); }

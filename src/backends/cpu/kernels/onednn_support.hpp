@@ -4,6 +4,7 @@
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -53,13 +54,22 @@ class OnednnCall {
 // Post-ops for the epilogue on an output of shape `dims`. Operands of binary steps are added to
 // `operands` as (input index, descriptor) in the order of their post-op; input shapes are broadcast
 // to the output's rank.
+//
+// One added tensor of the output's own shape is not an operand: oneDNN runs such a step in its slow
+// reference code unless operand and output share a layout. It becomes a `sum`, whose operand the
+// caller puts into the output beforehand.
 struct PostOpOperand {
   int post_op = 0;
   std::uint32_t input = 0;
   dnnl::memory::desc desc;
 };
-dnnl::primitive_attr onednn_attributes(const Epilogue& epilogue, std::span<const View> inputs,
-                                       std::size_t rank, std::vector<PostOpOperand>& operands);
+struct PostOps {
+  dnnl::primitive_attr attributes;
+  std::vector<PostOpOperand> operands;
+  std::optional<std::uint32_t>
+      summand;  // input that the output must hold before the primitive runs
+};
+PostOps onednn_post_ops(const Epilogue& epilogue, std::span<const View> inputs, const Shape& dims);
 
 // Sets OpenMP's thread count for what this thread runs next.
 void use_onednn_threads(int threads);
