@@ -16,7 +16,17 @@ struct Product {
   std::int64_t bias = -1;
 };
 
-std::optional<Product> read_product(const Problem& problem, std::string& refusal) {
+// A vector added first is the bias: the same sums in the same order, and oneDNN's fast code takes a
+// residual only as its first post-op.
+void take_bias(const Problem& problem, Product& product) {
+  Epilogue& epilogue = product.view.epilogue;
+  if (product.bias >= 0 || epilogue.empty() || epilogue[0].kind != EpilogueStep::binary) return;
+  if (epilogue[0].function != "add" || problem.input_type(epilogue[0].input).rank() != 1) return;
+  product.bias = epilogue[0].input;
+  epilogue.erase(epilogue.begin());
+}
+
+std::optional<Product> read_matmul_or_gemm(const Problem& problem, std::string& refusal) {
   Product product;
   if (auto view = view_as(problem, op_matmul(), refusal)) {
     product.view = std::move(*view);
@@ -45,6 +55,12 @@ std::optional<Product> read_product(const Problem& problem, std::string& refusal
   return product;
 }
 
+std::optional<Product> read_product(const Problem& problem, std::string& refusal) {
+  auto product = read_matmul_or_gemm(problem, refusal);
+  if (product) take_bias(problem, *product);
+  return product;
+}
+
 Acceptance accepts(const Problem& problem) {
   std::string refusal;
   const auto product = read_product(problem, refusal);
@@ -65,7 +81,7 @@ Acceptance accepts(const Problem& problem) {
       problem.input_type(static_cast<std::size_t>(product->view.input(1))).rank();
   if (a > 6 || b > 6) return Acceptance::refuse("it takes at most 6 axes");
   // A dropped axis would move under the operands of the epilogue.
-  if ((a == 1 || b == 1) && !product->view.epilogue.empty())
+  if ((a == 1 || b == 1) && (!product->view.epilogue.empty() || product->bias >= 0))
     return Acceptance::refuse("a 1-D operand with an epilogue");
   if (!onednn_takes(product->view.epilogue, refusal)) return Acceptance::refuse(refusal);
   if (!onednn_available()) return Acceptance::refuse(onednn_description());
