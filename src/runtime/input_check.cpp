@@ -24,11 +24,8 @@ std::string conversion_hint(const EnginePort& port, DType dtype,
                             std::span<const std::int64_t> dims) {
   const bool takes_image = is_floating(port.dtype) && port.shape && port.shape->size() == 4;
   if (takes_image && is_picture(dtype, dims)) {
-    return "build the engine with --image-input " + port.name +
-           ":rgb,resize=WxH,mean=...,std=... so that it takes u8[H,W,3] itself (resize, colour "
-           "order, "
-           "normalisation and layout inside the engine), or give " +
-           port.type + ": normalised, channels before height and width";
+    return "a picture is not resized or normalised on the way: give " + port.type +
+           ", scaled as in the model's training, with channels before height and width";
   }
   return "give " + port.type;
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/npy_text.hpp"
 #include "cli/run_program.hpp"
 #include "support/model_writer.hpp"
 #include "support/temporary_folder.hpp"
@@ -13,21 +14,9 @@ namespace strop {
 namespace {
 
 using nlohmann::json;
+using testing::floats;
+using testing::npy;
 using testing::ProgramResult;
-
-// The .npy file of an array: dtype as NumPy writes it, shape as Python does.
-std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {
-  std::string header =
-      "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
-  while ((10 + header.size() + 1) % 64 != 0) header += ' ';
-  header += '\n';
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header +
-         data;
-}
-
-std::string floats(std::initializer_list<float> values) {
-  return {reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(float)};
-}
 
 // x: f32[N,3] -> Relu -> y, and its engine.
 class CommandLine : public ::testing::Test {
@@ -142,6 +131,18 @@ TEST_F(CommandLine, json_of_every_command_parses) {
   const json head = json::parse(strop({"inspect", path, "--header", "--json"}, false).output);
   EXPECT_FALSE(head.contains("steps"));
   EXPECT_TRUE(json::parse(strop({"doctor", "--json"}, false).output).contains("backends"));
+  const std::string input = folder_.file("x.npy", npy("<f4", "(2, 3)", floats({1, 2, 3, 4, 6, 5})));
+  const json ran = json::parse(strop({"run", path, "--input", input, "--labels",
+                                      folder_.file("labels.txt", "cat\ndog\ncow\n"), "--top", "2",
+                                      "--output", folder_.path("out"), "--json", "-"},
+                                     false)
+                                   .output);
+  const json& output = ran.at("outputs").at(0);
+  EXPECT_EQ(output.at("name"), "y");
+  EXPECT_EQ(output.at("type"), "f32[2,3]");
+  EXPECT_EQ(output.at("file"), folder_.path("out") + "/y.npy");
+  EXPECT_EQ(output.at("top").at(1), json::parse(R"([{"index":1,"score":6.0,"label":"dog"},
+                                                    {"index":2,"score":5.0,"label":"cow"}])"));
   const json measured = json::parse(
       strop({"bench", path, "--shape", "x=4x3", "--duration", "0.05", "--profile", "--json", "-"},
             false)

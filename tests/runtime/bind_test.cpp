@@ -53,16 +53,17 @@ TEST_F(Bind, missing_input_is_named) {
   expect(error_of([&] { context_.run(); }), ErrorCode::missing_input, "images");
 }
 
-TEST_F(Bind, picture_for_float_input_shows_image_input_option) {
+TEST_F(Bind, picture_for_float_input_says_what_is_missing) {
   expect(bind(DType::u8, {480, 640, 3}, 480 * 640 * 3), ErrorCode::input_type,
-         "--image-input images:");
-  expect(bind(DType::u8, {1, 8, 8, 3}, 192), ErrorCode::input_type, "--image-input images:");
+         "channels before height and width");
+  expect(bind(DType::u8, {1, 8, 8, 3}, 192), ErrorCode::input_type,
+         "channels before height and width");
 }
 
-TEST_F(Bind, other_wrong_type_does_not_speak_of_images) {
+TEST_F(Bind, other_wrong_type_does_not_speak_of_pictures) {
   const Error error = bind(DType::f64, {1, 3, 4, 4}, 384);
   expect(error, ErrorCode::input_type, "f64[1,3,4,4]");
-  EXPECT_EQ(error.message().find("image-input"), std::string::npos);
+  EXPECT_EQ(error.message().find("picture"), std::string::npos);
   expect(bind(DType::i64, {3}, 24), ErrorCode::input_type, "f32[N,3,4,4]");
 }
 

@@ -2,8 +2,10 @@
 // strop run: one run of a model on inputs from files.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "base/os/atomic_file.hpp"
@@ -18,8 +20,10 @@
 namespace strop::cli {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 struct RunCommand {
-  std::string model, output, labels;
+  std::string model, output, labels, json;
   std::vector<std::string> inputs;
   int top = 5;
   ModelOptions options;
@@ -43,31 +47,50 @@ std::vector<std::string> read_labels(const std::string& path) {
   return lines;
 }
 
-// The largest values along the last axis, for each row before it.
-void print_top(const std::string& name, const Tensor& scores,
-               const std::vector<std::string>& labels, int top) {
-  if (scores.dtype() != DType::f32 || scores.rank() == 0) return;
+// Per row along the last axis its largest values, best first: an array of `index`, `score` and,
+// where there is one, `label`. Null for outputs that are no scores.
+Json find_top(const Tensor& scores, const std::vector<std::string>& labels, int top) {
+  if (scores.dtype() != DType::f32 || scores.rank() == 0 || scores.size() == 0) return nullptr;
   const std::int64_t classes = scores.shape().back();
-  if (classes == 0) return;
   const float* data = scores.values<float>().data();
+  Json rows = Json::array();
   for (std::int64_t row = 0; row < scores.size() / classes; ++row, data += classes) {
     std::vector<std::int64_t> order(static_cast<std::size_t>(classes));
     std::iota(order.begin(), order.end(), 0);
     const auto count = std::min<std::int64_t>(std::max(top, 1), classes);
-    std::partial_sort(order.begin(), order.begin() + count, order.end(),
-                      [data](std::int64_t a, std::int64_t b) {
-                        return data[a] > data[b] || (data[a] == data[b] && a < b);
-                      });
-    std::printf("%s[%lld]\n", name.c_str(), static_cast<long long>(row));
+    // NaN is below every number; without an order of all values the sort would be undefined.
+    const auto before = [data](std::int64_t a, std::int64_t b) {
+      if (std::isnan(data[a]) || std::isnan(data[b]))
+        return std::isnan(data[b]) && (!std::isnan(data[a]) || a < b);
+      return data[a] > data[b] || (data[a] == data[b] && a < b);
+    };
+    std::partial_sort(order.begin(), order.begin() + count, order.end(), before);
+    Json best = Json::array();
     for (std::int64_t i = 0; i < count; ++i) {
-      const auto index = static_cast<std::size_t>(order[static_cast<std::size_t>(i)]);
-      std::printf("  %12.6g  %6zu  %s\n", static_cast<double>(data[index]), index,
-                  index < labels.size() ? labels[index].c_str() : "");
+      const std::int64_t index = order[static_cast<std::size_t>(i)];
+      Json entry{{"index", index}, {"score", data[index]}};
+      if (static_cast<std::size_t>(index) < labels.size())
+        entry["label"] = labels[static_cast<std::size_t>(index)];
+      best.push_back(std::move(entry));
+    }
+    rows.push_back(std::move(best));
+  }
+  return rows;
+}
+
+void print_top(const std::string& name, const Json& rows) {
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    std::printf("%s[%zu]\n", name.c_str(), row);
+    for (const Json& entry : rows[row]) {
+      std::printf("  %12.6g  %6lld  %s\n", entry.at("score").get<double>(),
+                  static_cast<long long>(entry.at("index").get<std::int64_t>()),
+                  entry.value("label", std::string()).c_str());
     }
   }
 }
 
-void run_model(const RunCommand& command) {
+// Runs once, writes the outputs' files, and says what came out.
+Json run_once(const RunCommand& command) {
   const auto engine = open_engine(command.model, command.options, false);
   ContextOptions context_options;
   context_options.threads = command.options.threads;
@@ -81,20 +104,50 @@ void run_model(const RunCommand& command) {
   const std::vector<std::string> labels =
       command.labels.empty() ? std::vector<std::string>{} : read_labels(command.labels);
   if (!command.output.empty()) std::filesystem::create_directories(command.output);
+  Json outputs = Json::array();
   for (const EnginePort& port : engine->outputs()) {
-    if (!is_plain(port)) {
-      std::printf("%s: %s\n", port.name.c_str(), port.type.c_str());
-      continue;
+    Json entry{{"name", port.name}};
+    if (is_plain(port)) {
+      const Tensor tensor = context.output_tensor(port.name);
+      entry["type"] = describe(tensor);
+      if (!command.labels.empty()) {
+        if (Json top = find_top(tensor, labels, command.top); !top.is_null())
+          entry["top"] = std::move(top);
+      }
+      if (!command.output.empty()) {
+        const std::string file =
+            (std::filesystem::path(command.output) / file_name_of(port.name)).string();
+        os::write_file(file, write_npy(tensor));
+        entry["file"] = file;
+      }
+    } else {
+      entry["type"] = port.type;
     }
-    const Tensor tensor = context.output_tensor(port.name);
-    std::printf("%s: %s\n", port.name.c_str(), describe(tensor).c_str());
-    if (!labels.empty()) print_top(port.name, tensor, labels, command.top);
-    if (!command.output.empty()) {
-      os::write_file((std::filesystem::path(command.output) / file_name_of(port.name)).string(),
-                     write_npy(tensor));
-    }
+    outputs.push_back(std::move(entry));
   }
-  std::printf("%.3f ms (first run, preparation included)\n", milliseconds);
+  return {{"strop", STROP_VERSION},
+          {"model", command.model},
+          {"engine", engine->header().content_id},
+          {"device", engine->header().target},
+          {"first_run_ms", milliseconds},
+          {"outputs", std::move(outputs)}};
+}
+
+void run_model(const RunCommand& command) {
+  const Json result = run_once(command);
+  const std::string text = result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (command.json == "-") {
+    std::fputs(text.c_str(), stdout);
+    return;
+  }
+  if (!command.json.empty()) os::write_file(command.json, text);
+  for (const Json& output : result.at("outputs")) {
+    const auto name = output.at("name").get<std::string>();
+    std::printf("%s: %s\n", name.c_str(), output.at("type").get<std::string>().c_str());
+    if (output.contains("top")) print_top(name, output.at("top"));
+  }
+  std::printf("%.3f ms (first run, preparation included)\n",
+              result.at("first_run_ms").get<double>());
 }
 
 }  // namespace
@@ -107,6 +160,7 @@ void add_run_command(CLI::App& app) {
   run->add_option("--output", command->output, "folder that receives one .npy an output");
   run->add_option("--labels", command->labels, "text file, line i names class i");
   run->add_option("--top", command->top, "how many classes to print")->capture_default_str();
+  run->add_option("--json", command->json, "write the result to this file; -: print it, alone");
   command->options.add_to(*run);
   run->callback([command] { run_model(*command); });
 }
