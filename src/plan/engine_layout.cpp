@@ -333,6 +333,9 @@ std::vector<SectionView> read_sections(Bytes file, const Header& header) {
                                                     std::to_string(section->chunks()->size()) +
                                                     " hashes, expected " + std::to_string(count));
     }
+    // The verifier of FlatBuffers looks at the place of a vector, but not at that of its elements.
+    if (reinterpret_cast<std::uintptr_t>(section->chunks()->Data()) % alignof(fbs::Hash) != 0)
+      invalid("the engine's table of sections", "its hashes are not aligned");
     for (const fbs::Hash* hash : *section->chunks())
       view.chunks.push_back({hash->low(), hash->high()});
     require_zeros(at(end, begin), "before section \"" + view.name + "\"");

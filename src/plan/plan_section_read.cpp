@@ -241,6 +241,24 @@ class PlanReader {
   std::uint64_t dim_cost_ = 0;
 };
 
+// The verifier of FlatBuffers looks at the place of a vector, but not at that of its elements.
+template <class T>
+void require_alignment(const flatbuffers::Vector<T>* vector, std::size_t alignment) {
+  if (vector != nullptr && vector->size() > 0 &&
+      reinterpret_cast<std::uintptr_t>(vector->Data()) % alignment != 0)
+    invalid("a list of records is not aligned");
+}
+
+void require_alignment(const fbs::PlanSection& root) {
+  require_alignment(root.plans(), alignof(fbs::PlanRecord));
+  require_alignment(root.slots(), alignof(fbs::SlotRecord));
+  require_alignment(root.steps(), alignof(fbs::StepRecord));
+  require_alignment(root.constraints(), alignof(fbs::ConstraintRecord));
+  require_alignment(root.tensors(), alignof(fbs::TensorRecord));
+  require_alignment(root.dims(), alignof(fbs::DimRecord));
+  require_alignment(root.extents(), alignof(std::int64_t));
+}
+
 }  // namespace
 
 LoadedPlan read_plan_sections(std::span<const std::byte> plan, std::span<const std::byte> weights,
@@ -258,6 +276,7 @@ LoadedPlan read_plan_sections(std::span<const std::byte> plan, std::span<const s
     invalid("it is no valid FlatBuffer of its schema");
   }
   const auto& root = *flatbuffers::GetRoot<fbs::PlanSection>(data);
+  require_alignment(root);
   try {
     PlanReader reader(root, weights, owner);
     LoadedPlan out;

@@ -8,7 +8,8 @@
 namespace strop::testing {
 
 // The .npy file of an array: dtype as NumPy writes it, shape as Python does.
-inline std::string npy(const std::string& descr, const std::string& shape, const std::string& data) {
+inline std::string npy(const std::string& descr, const std::string& shape,
+                       const std::string& data) {
   std::string header =
       "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
   while ((10 + header.size() + 1) % 64 != 0) header += ' ';

@@ -35,7 +35,8 @@ inline float exponential(float x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
   // In two factors: 2^128 and the smallest denormals have no factor of their own.
-  const auto whole = static_cast<std::int32_t>(n);
+  const std::int32_t whole =
+      std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(12582912.0f);
   const std::int32_t half = whole >> 1;
   float y = p * std::bit_cast<float>((half + 127) << 23) *
             std::bit_cast<float>((whole - half + 127) << 23);

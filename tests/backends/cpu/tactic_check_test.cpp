@@ -124,7 +124,10 @@ void run_hostile(const Graph& graph, const KernelChoice& kernel, const std::stri
     const Tensor contents =
         value.is_constant() ? value.constant : random_tensor(type.dtype, shapes.back(), 5);
     memory.emplace_back(static_cast<std::uint64_t>(contents.bytes()));
-    std::memcpy(memory.back().data(), contents.data(), static_cast<std::size_t>(contents.bytes()));
+    if (contents.bytes() > 0) {
+      std::memcpy(memory.back().data(), contents.data(),
+                  static_cast<std::size_t>(contents.bytes()));
+    }
     inputs.push_back(abi_value(type, shapes.back(), memory.back().data()));
   }
   for (ValueId id : node.outputs) {
