@@ -675,7 +675,12 @@ std::int64_t count_elements(const TensorProto& tensor, TensorField field) {
   guarded(tensor_subject(tensor), [&] {
     for_each_field(tensor.message, [&](pbf_reader& r, std::uint32_t) {
       if (r.tag() != number) return false;
-      if (r.wire_type() != pbf_wire_type::length_delimited || field == TensorField::string_data) {
+      const bool delimited = r.wire_type() == pbf_wire_type::length_delimited;
+      if (field == TensorField::string_data) {
+        count += delimited ? 1 : 0;  // what is none is not read as a string either
+        return false;
+      }
+      if (!delimited) {
         ++count;
         return false;
       }

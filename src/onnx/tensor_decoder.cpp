@@ -135,11 +135,17 @@ Tensor TensorDecoder::decode_fields(const TensorProto& proto, DType dtype, Shape
   if (count != expected) {
     fail_count(proto, dtype, shape, expected, count, "numbers");
   }
+  // A mapped file can change between counting and reading.
+  const auto require_unchanged = [&](std::size_t got) {
+    if (static_cast<std::int64_t>(got) != count)
+      fail(proto, ErrorCode::bad_weights, "its data changed while it was read");
+  };
   if (dtype == DType::string) {
     budget_.charge_elements(size, sizeof(std::string) + sizeof(std::string_view));
     std::vector<std::string_view> views;
     views.reserve(static_cast<std::size_t>(size));
     read_elements(proto, field, views);
+    require_unchanged(views.size());
     std::vector<std::string> strings;
     strings.reserve(views.size());
     for (const std::string_view text : views) {
@@ -156,9 +162,7 @@ Tensor TensorDecoder::decode_fields(const TensorProto& proto, DType dtype, Shape
   const auto read = [&]<class T>(std::vector<T> numbers) {
     numbers.reserve(static_cast<std::size_t>(count));
     read_elements(proto, field, numbers);
-    // A mapped file can change between counting and reading.
-    if (static_cast<std::int64_t>(numbers.size()) != count)
-      fail(proto, ErrorCode::bad_weights, "its data changed while it was read");
+    require_unchanged(numbers.size());
     return numbers;
   };
   budget_.charge_elements(count, 2 * sizeof(std::uint64_t));  // the numbers and the tensor

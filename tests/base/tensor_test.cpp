@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/tensor.hpp"
-#include "support/sanitized.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstdint>
+
+#include "support/sanitized.hpp"
 
 namespace strop {
 namespace {

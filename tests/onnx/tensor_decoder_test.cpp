@@ -114,6 +114,13 @@ TEST(TensorDecoder, strings) {
   EXPECT_EQ(values<std::string>(tensor), (std::vector<std::string>{"one", ""}));
 }
 
+TEST(TensorDecoder, numbers_where_strings_belong_are_no_strings) {
+  const Message tensor = header({2}, kString).bytes(6, "a").number(6, 7);
+  expect_refused(tensor, ErrorCode::bad_weights, "the file has 1");
+  EXPECT_EQ(values<std::string>(decode(header({1}, kString).bytes(6, "a").number(6, 7))),
+            std::vector<std::string>{"a"});
+}
+
 TEST(TensorDecoder, numbers_one_field_each) {
   Message floats = header({2}, kFloat);
   floats.real(4, 1).real(4, 2);
