@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// usage: conformance --data DIR --list FILE --target graph|reference|cpu [--filter TEXT]
+//                    [--verbose]
+//
+// Runs the test cases of the standard on one target:
+//   graph      the imported graph through the operators' reference kernels, no pass
+//   reference  an engine of the reference backend, after all passes; also compared with `graph`
+//   cpu        an engine of the cpu backend, likewise
+// The list (not_passed.txt) names the cases that need not pass, with the reason; a listed case that
+// passes is a failure too. The last line has the totals.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <string>
+
+#include "backends/reference/reference_backend.hpp"
+#include "base/tolerance.hpp"
+#include "builder/pipeline.hpp"
+#include "conformance/case.hpp"
+#include "conformance/list.hpp"
+#include "ir/evaluate.hpp"
+#include "onnx/importer.hpp"
+#include "runtime/backend_loader.hpp"
+#include "runtime/context.hpp"
+
+namespace strop::conformance {
+namespace {
+
+// The tolerance of the standard's own test runner.
+constexpr Tolerance kStandard{.relative = 1e-3, .absolute = 1e-7};
+
+struct Options {
+  std::string data, list, target = "graph", filter;
+  bool verbose = false;
+};
+
+// The boxed values of a linked reference backend are Datum objects of this program.
+Datum output_of(const Context& context, std::size_t index, const EnginePort& port) {
+  const StropAbiValue& value = context.output(index);
+  if (value.boxed != nullptr) return *static_cast<const Datum*>(value.boxed);
+  return context.output_tensor(port.name).clone();
+}
+
+std::vector<Datum> run_engine(const std::shared_ptr<const Engine>& engine,
+                              const std::vector<Datum>& inputs) {
+  Context context(engine);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const std::string& name = engine->inputs()[i].name;
+    if (inputs[i].is_tensor() && inputs[i].tensor().dtype() != DType::string) {
+      context.bind(name, inputs[i].tensor());
+    } else {
+      context.bind_boxed(name, &inputs[i]);
+    }
+  }
+  context.run();
+  std::vector<Datum> outputs;
+  for (std::size_t i = 0; i < engine->outputs().size(); ++i)
+    outputs.push_back(output_of(context, i, engine->outputs()[i]));
+  return outputs;
+}
+
+// Integers, strings and moves to the bit, floats within the table of base/tolerance.hpp.
+std::string difference_from_graph(const Datum& got, const Datum& graph, const std::string& where) {
+  if (!graph.is_tensor()) return difference(got, graph, kStandard, where);
+  if (std::string types = difference_of_types(got, graph, where); !types.empty()) return types;
+  const double tolerance = tolerance_of(graph.tensor().dtype());
+  const Difference found = compare(got.tensor(), graph.tensor(), tolerance);
+  if (found.largest_relative <= tolerance) return {};
+  return where + " after the passes differs from the model as imported: " + found.text;
+}
+
+// Nothing when the case passes, else why not.
+std::string run_case(const Case& test, const Options& options, const Listed* listed) {
+  const Graph graph = onnx::import_model(test.model());
+  std::vector<Type> inputs, outputs;
+  for (const ValueId id : graph.inputs()) inputs.push_back(graph.value(id).type);
+  for (const ValueId id : graph.outputs()) outputs.push_back(graph.value(id).type);
+
+  std::shared_ptr<const Engine> engine;
+  if (options.target != "graph") {
+    BuildConfig config;
+    config.device = options.target;
+    config.tuning = false;
+    config.verify = Verify::never;
+    engine = std::make_shared<const Engine>(build_model(test.model(), config).engine);
+  }
+  const std::vector<DataSet> sets = read_data_sets(test, inputs, outputs);
+  if (sets.empty()) return "it has no data";
+  for (const DataSet& set : sets) {
+    if (set.inputs.size() != inputs.size())
+      return set.name + " has " + std::to_string(set.inputs.size()) + " inputs";
+    const bool random = listed != nullptr && listed->kind == Listed::random;
+    const std::vector<Datum> from_graph = evaluate_graph(graph, set.inputs);
+    const std::vector<Datum> got = engine ? run_engine(engine, set.inputs) : from_graph;
+    if (set.outputs.size() > got.size()) return set.name + " has more outputs than the model";
+    for (std::size_t i = 0; i < set.outputs.size(); ++i) {
+      const std::string where = set.name + " output " + std::to_string(i);
+      std::string found = random ? difference_of_types(got[i], set.outputs[i], where)
+                                 : difference(got[i], set.outputs[i], kStandard, where);
+      if (found.empty() && engine && !random)
+        found = difference_from_graph(got[i], from_graph[i], where);
+      if (!found.empty()) return found;
+    }
+  }
+  return {};
+}
+
+std::string guarded_case(const Case& test, const Options& options, const Listed* listed) {
+  try {
+    return run_case(test, options, listed);
+  } catch (const Error& error) {
+    std::string text = error.message();
+    std::ranges::replace(text, '\n', ' ');
+    return text.empty() ? "an error without text" : text;
+  }
+}
+
+int run_all(const Options& options) {
+  const NotPassedList list = NotPassedList::read(options.list);
+  int passed = 0, listed_count = 0, failed = 0, random = 0;
+  const std::vector<Case> cases = find_cases(options.data);
+  for (const Case& test : cases) {
+    if (test.name.find(options.filter) == std::string::npos) continue;
+    const Listed* listed = list.find(test.name, options.target);
+    const std::string why = guarded_case(test, options, listed);
+    const bool may_fail = listed != nullptr && listed->kind == Listed::not_passed;
+    if (why.empty() && may_fail) {
+      ++failed;
+      std::printf("PASSES, but is listed: %s\n", test.name.c_str());
+    } else if (why.empty()) {
+      ++passed;
+      random += listed != nullptr;
+    } else if (may_fail) {
+      ++listed_count;
+      if (options.verbose) std::printf("listed %s: %s\n", test.name.c_str(), why.c_str());
+    } else {
+      ++failed;
+      std::printf("FAILED %s: %s\n", test.name.c_str(), why.c_str());
+    }
+  }
+  if (options.filter.empty()) {
+    for (const std::string& name : list.names()) {
+      if (std::ranges::find(cases, name, &Case::name) == cases.end()) {
+        ++failed;
+        std::printf("LISTED, but there is no such case: %s\n", name.c_str());
+      }
+    }
+  }
+  std::printf(
+      "conformance on %s: %d cases passed (%d of them random: types and shapes alone), %d "
+      "listed as not passed, %d failed\n",
+      options.target.c_str(), passed, random, listed_count, failed);
+  return failed == 0 && passed > 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace strop::conformance
+
+int main(int argc, char** argv) {
+  strop::conformance::Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto value = [&]() -> std::string { return i + 1 < argc ? argv[++i] : ""; };
+    if (argument == "--data") {
+      options.data = value();
+    } else if (argument == "--list") {
+      options.list = value();
+    } else if (argument == "--target") {
+      options.target = value();
+    } else if (argument == "--filter") {
+      options.filter = value();
+    } else if (argument == "--verbose") {
+      options.verbose = true;
+    } else {
+      std::fprintf(stderr, "conformance: unknown argument %s\n", argument.c_str());
+      return 2;
+    }
+  }
+  try {
+    strop::register_backend(strop::reference_backend());
+    return strop::conformance::run_all(options);
+  } catch (const strop::Error& error) {
+    std::fprintf(stderr, "conformance: %s\n", error.message().c_str());
+    return 1;
+  }
+}
