@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "onnx/importer.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "base/os/mapped_file.hpp"
@@ -21,7 +22,10 @@ std::string utf8(const std::filesystem::path& path) {
 Graph import_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                    ExternalData& external, const ImportOptions& options) {
   const auto size = static_cast<std::int64_t>(bytes.size());
-  ImportBudget budget(options.limits.extra_bytes + size, options.limits.nodes + size);
+  const ImportLimits& limits = options.limits;
+  const std::int64_t structure =
+      limits.bytes_per_structure_byte * std::min(size, limits.structure_bytes);
+  ImportBudget budget(limits.extra_bytes + structure + size, limits.nodes + size);
   try {
     const ModelProto model =
         read_model({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, budget);

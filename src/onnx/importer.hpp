@@ -23,8 +23,12 @@ inline constexpr std::int64_t kNewestOpset = 28;
 
 struct ImportLimits {
   std::int64_t file_bytes = std::int64_t{1} << 40;  // of the model itself
-  // Memory beside the files, for structure and copies; the sizes of the files are added.
+  // Memory beside the files, for structure and copies; the sizes of the files are added. A node of
+  // 70 bytes in the file takes about a kilobyte here, so the model's own file counts more than once
+  // up to the size beyond which it is weights rather than structure.
   std::int64_t extra_bytes = std::int64_t{40} << 20;
+  std::int64_t bytes_per_structure_byte = 16;
+  std::int64_t structure_bytes = std::int64_t{16} << 20;
   // Nodes converted, functions expanded; the size of the model in bytes is added.
   std::int64_t nodes = 4000;
 };
