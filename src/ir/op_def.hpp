@@ -50,7 +50,8 @@ struct OpTraits {
 
 struct OpDef {
   std::string_view name;
-  std::string_view summary;  // one sentence, with the formula
+  std::string_view summary;   // one sentence, with the formula
+  std::string_view limits{};  // what it takes less of than the words above promise
   const AttributeSchema* attributes = &attribute_schema<NoAttributes>();
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;

@@ -31,6 +31,15 @@ Converter ConverterTable::find(std::string_view domain, std::string_view op, std
   return newest;
 }
 
+std::vector<ConverterTable::Entry> ConverterTable::entries() const {
+  std::vector<Entry> out;
+  for (const auto& [key, versions] : converters_) {
+    Entry& entry = out.emplace_back(Entry{key.first, key.second, {}});
+    for (const auto& [since, converter] : versions) entry.since.push_back(since);
+  }
+  return out;
+}
+
 std::vector<ValueId> ConvertContext::all_inputs() {
   std::vector<ValueId> out;
   for (std::size_t i = 0; i < input_count(); ++i) out.push_back(optional_input(i));

@@ -38,6 +38,13 @@ class ConverterTable {
   // operator.
   Converter find(std::string_view domain, std::string_view op, std::int64_t opset,
                  bool* known = nullptr) const;
+  // Everything registered: domain ("" is ai.onnx) and operator, with the opsets from which on one
+  // converter serves.
+  struct Entry {
+    std::string domain, op;
+    std::vector<int> since;
+  };
+  std::vector<Entry> entries() const;
 
  private:
   std::map<std::pair<std::string, std::string>, std::map<int, Converter>> converters_;

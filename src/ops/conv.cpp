@@ -169,6 +169,7 @@ const OpDef& op_conv() {
       .name = "conv",
       .summary =
           "y[n,m,o] = bias[m] + sum over c, k of w[m,c,k] * x[n,c,o*stride + k*dilation - pad]",
+      .limits = "1 to 3 spatial axes",
       .attributes = &attribute_schema<ConvAttributes>(),
       .inputs = {{.name = "x", .types = kFloats, .same_as = 'T'},
                  {.name = "w", .types = kFloats, .same_as = 'T'},

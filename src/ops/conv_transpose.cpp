@@ -197,6 +197,7 @@ const OpDef& op_conv_transpose() {
   static const OpDef def{
       .name = "conv_transpose",
       .summary = "y[n,m,i*stride + k*dilation - pad] += x[n,c,i] * w[c,m,k], and bias",
+      .limits = "1 to 3 spatial axes",
       .attributes = &attribute_schema<ConvTransposeAttributes>(),
       .inputs = {{.name = "x", .types = kFloats, .same_as = 'T'},
                  {.name = "w", .types = kFloats, .same_as = 'T'},

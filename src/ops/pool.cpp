@@ -158,6 +158,7 @@ const OpDef& op_pool() {
   static const OpDef def{
       .name = "pool",
       .summary = "maximum, average or p-norm of each window, per channel",
+      .limits = "1 to 3 spatial axes",
       .attributes = &attribute_schema<PoolAttributes>(),
       .inputs = {{.name = "x", .types = kTypes, .same_as = 'T'}},
       .outputs = {{.name = "y", .types = kTypes, .same_as = 'T'},

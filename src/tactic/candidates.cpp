@@ -23,8 +23,9 @@ std::string Candidate::name() const {
 CandidateList list_candidates(const Problem& problem, std::span<const Tactic* const> tactics,
                               std::span<const std::string> excluded) {
   CandidateList list;
+  const OpDef& leading = problem.leading_op();
   for (const Tactic* tactic : tactics) {
-    if (tactic->op != nullptr && !problem.is(tactic->op())) continue;
+    if (std::ranges::none_of(tactic->ops, [&](auto op) { return &op() == &leading; })) continue;
     if (is_excluded(tactic->name, excluded)) {
       list.refusals.push_back({std::string(tactic->name), "left out by option"});
       continue;

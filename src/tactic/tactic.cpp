@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tactic/tactic.hpp"
 
+#include "ops/fused.hpp"
+
 namespace strop {
 namespace {
 
@@ -39,6 +41,12 @@ void append_graph(const Graph& graph, std::string& out) {
 }
 
 }  // namespace
+
+const OpDef& Problem::leading_op() const {
+  if (!is(op_fused())) return op();
+  const Graph& body = *node->subgraphs.at(0);
+  return *body.node(body.order().at(0)).op;
+}
 
 std::string Problem::key() const {
   std::string out = std::string(op().name) + node->attributes.to_string();

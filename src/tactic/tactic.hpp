@@ -25,6 +25,8 @@ struct Problem {
 
   const OpDef& op() const { return *node->op; }
   bool is(const OpDef& other) const { return node->is(other); }
+  // The operator, or of a fused node the first one of its body.
+  const OpDef& leading_op() const;
   template <class A>
   const A& attributes() const {
     return node->as<A>();
@@ -59,9 +61,11 @@ struct KernelChoice {
 };
 
 struct Tactic {
-  std::string_view name;           // <op>_<library or how>[_<dtype>]: "conv_onednn"
-  std::string_view backend;        // "cpu"
-  const OpDef& (*op)() = nullptr;  // the operator it is for; null: any, `accepts` decides
+  std::string_view name;     // <op>_<library or how>[_<dtype>]: "conv_onednn"
+  std::string_view backend;  // "cpu"
+  // The operators it is for, each alone or as the first one in the body of a fused node; it is
+  // asked about no other.
+  std::vector<const OpDef& (*)()> ops;
   // Never depends on free memory or time.
   Acceptance (*accepts)(const Problem&) = nullptr;
   // Names of the ways it can be run; at least one. The first is the default when nothing is timed.

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "cli/npy_text.hpp"
@@ -152,6 +154,16 @@ TEST_F(CommandLine, json_of_every_command_parses) {
   EXPECT_LE(measured.at("latency_ms").at("median"), measured.at("latency_ms").at("max"));
   EXPECT_GT(measured.at("throughput_per_s"), 0.0);
   EXPECT_EQ(measured.at("steps").size(), 1u);
+}
+
+TEST_F(CommandLine, page_of_operators_is_what_the_program_says) {
+  std::ifstream page("../docs/operators.md", std::ios::binary);
+  const std::string written{std::istreambuf_iterator<char>(page), {}};
+  const std::string said = strop({"operators", "--markdown"}, false).output;
+  EXPECT_EQ(said, written) << "run: strop operators --markdown > docs/operators.md";
+  const json all = json::parse(strop({"operators", "--json"}, false).output);
+  EXPECT_GT(all.at("imported").size(), 100u);
+  EXPECT_GT(all.at("operators").size(), 50u);
 }
 
 TEST_F(CommandLine, inspect_reports_the_problems_of_a_model) {

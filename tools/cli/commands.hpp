@@ -13,6 +13,7 @@ void add_build_command(CLI::App& app);
 void add_run_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
+void add_operators_command(CLI::App& app);
 void add_doctor_command(CLI::App& app);
 
 // Exit codes of the program; docs/cli.md.

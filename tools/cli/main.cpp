@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
     add_run_command(app);
     add_bench_command(app);
     add_inspect_command(app);
+    add_operators_command(app);
     add_doctor_command(app);
     app.parse(argc, argv);
     return kExitOk;

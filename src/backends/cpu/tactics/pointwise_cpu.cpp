@@ -3,6 +3,9 @@
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/pointwise_functions.hpp"
 #include "backends/cpu/tactics/anchor_support.hpp"
+#include "ops/binary.hpp"
+#include "ops/clip.hpp"
+#include "ops/unary.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_pointwise_cpu();
@@ -43,7 +46,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 const Tactic& tactic_pointwise_cpu() {
   static const Tactic tactic{.name = "pointwise_cpu",
                              .backend = "cpu",
-                             .op = nullptr,
+                             .ops = {op_unary, op_binary, op_clip},
                              .accepts = accepts,
                              .configs = nullptr,
                              .lower = lower};

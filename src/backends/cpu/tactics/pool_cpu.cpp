@@ -46,7 +46,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 const Tactic& tactic_pool_cpu() {
   static const Tactic tactic{.name = "pool_cpu",
                              .backend = "cpu",
-                             .op = op_pool,
+                             .ops = {op_pool},
                              .accepts = accepts,
                              .configs = nullptr,
                              .lower = lower};
