@@ -219,9 +219,26 @@ void check_inputs(const InferContext& context) {
   }
 }
 
+void check_output_count(const InferContext& context) {
+  const OpDef& op = context.op();
+  const auto required = static_cast<std::size_t>(std::ranges::count(
+      op.outputs, Operand::required, [](const Operand& operand) { return operand.arity; }));
+  const bool variadic = !op.outputs.empty() && op.outputs.back().arity == Operand::variadic;
+  const std::size_t count = context.output_count();
+  if (count >= required && (variadic || count <= op.outputs.size())) return;
+  context.fail(
+      ErrorCode::model_malformed,
+      "gives " + std::to_string(required) +
+          (variadic                       ? " outputs or more"
+           : required < op.outputs.size() ? " to " + std::to_string(op.outputs.size()) + " outputs"
+                                          : " outputs") +
+          ", but is asked for " + std::to_string(count));
+}
+
 }  // namespace
 
 void infer_outputs(InferContext& context) {
+  check_output_count(context);
   check_inputs(context);
   context.op().infer(context);
 }

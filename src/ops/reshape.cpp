@@ -25,6 +25,7 @@ void infer(InferContext& context) {
     return;
   }
   context.require(context.has_input(1), ErrorCode::model_malformed, "reshape needs a shape");
+  context.require_rank(1, 1);
   const auto wanted = context.elements(1);
   if (!wanted) {
     const SymShape* target = context.shape(1);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // usage: conformance --data DIR --list FILE --target graph|reference|cpu [--filter TEXT]
 //                    [--verbose]
+//        conformance --data DIR --target hostile [--seed N] [--calls N] [--filter OPERATOR]
 //
 // Runs the test cases of the standard on one target:
 //   graph      the imported graph through the operators' reference kernels, no pass
 //   reference  an engine of the reference backend, after all passes; also compared with `graph`
 //   cpu        an engine of the cpu backend, likewise
+//   hostile    no case, but every operator under hostile calls (hostile.hpp)
 // The list (not_passed.txt) names the cases that need not pass, with the reason; a listed case that
 // passes is a failure too. The last line has the totals.
 #include <algorithm>
@@ -18,6 +20,7 @@
 #include "base/tolerance.hpp"
 #include "builder/pipeline.hpp"
 #include "conformance/case.hpp"
+#include "conformance/hostile.hpp"
 #include "conformance/list.hpp"
 #include "ir/evaluate.hpp"
 #include "onnx/importer.hpp"
@@ -32,6 +35,8 @@ constexpr Tolerance kStandard{.relative = 1e-3, .absolute = 1e-7};
 
 struct Options {
   std::string data, list, target = "graph", filter;
+  std::uint64_t seed = 1;
+  std::int64_t calls = 300;
   bool verbose = false;
 };
 
@@ -170,6 +175,10 @@ int main(int argc, char** argv) {
       options.target = value();
     } else if (argument == "--filter") {
       options.filter = value();
+    } else if (argument == "--seed") {
+      options.seed = std::stoull(value());
+    } else if (argument == "--calls") {
+      options.calls = std::stoll(value());
     } else if (argument == "--verbose") {
       options.verbose = true;
     } else {
@@ -179,6 +188,12 @@ int main(int argc, char** argv) {
   }
   try {
     strop::register_backend(strop::reference_backend());
+    if (options.target == "hostile") {
+      return strop::conformance::run_hostile(
+                 {options.data, options.seed, options.calls, options.filter}) == 0
+                 ? 0
+                 : 1;
+    }
     return strop::conformance::run_all(options);
   } catch (const strop::Error& error) {
     std::fprintf(stderr, "conformance: %s\n", error.message().c_str());
