@@ -110,11 +110,12 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
 
   report.sample = find_sample_symbols(graph, config.shapes);
   const SymbolValues sample = report.sample.value_or(SymbolValues{});
+  lowering.sample = sample;
   Tuner tuner(config, sample);
   if (const auto note = tuner.load_cache()) report.notes.push_back(*note);
   if (config.stop_after != "lower" && config.tuning) {
-    lowering.choose = [&](const Problem& problem, std::span<const Candidate> candidates,
-                          NodeReport& entry) { return tuner.choose(problem, candidates, entry); };
+    lowering.measure = [&](const Problem& problem, std::span<const Candidate> candidates,
+                           NodeReport& entry) { return tuner.times(problem, candidates, entry); };
   }
   EngineContents& engine = result.engine;
   stages.run("tune", 0.3, [&] { engine.plan = lower(graph, lowering, report.lowering); });

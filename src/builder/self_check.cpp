@@ -8,52 +8,11 @@
 #include "base/tolerance.hpp"
 #include "builder/plan_execution.hpp"
 #include "ir/evaluate.hpp"
-#include "ops/conv.hpp"
-#include "ops/conv_transpose.hpp"
-#include "ops/gemm.hpp"
-#include "ops/matmul.hpp"
+#include "ops/fused.hpp"
+#include "tactic/work.hpp"
 
 namespace strop {
 namespace {
-
-std::optional<double> size_of(const Type& type, const SymbolValues& sample) {
-  if (!type.shape) return std::nullopt;
-  double size = 1;
-  for (const Dim& dim : *type.shape) {
-    const auto value = dim.try_evaluate(sample);
-    if (!value) return std::nullopt;
-    size *= static_cast<double>(*value);
-  }
-  return size;
-}
-
-std::optional<double> last_dim(const Type& type, std::size_t from_end, const SymbolValues& sample) {
-  if (!type.shape || type.shape->size() < from_end) return std::nullopt;
-  const auto value = (*type.shape)[type.shape->size() - from_end].try_evaluate(sample);
-  return value ? std::optional<double>(static_cast<double>(*value)) : std::nullopt;
-}
-
-double node_multiply_adds(const Graph& graph, const Node& node, const SymbolValues& sample) {
-  const auto type = [&](std::size_t i) -> const Type& { return graph.value(node.inputs[i]).type; };
-  const auto output = size_of(graph.value(node.outputs[0]).type, sample);
-  if (node.is(op_conv()) && type(1).shape && !type(1).shape->empty()) {
-    const auto weights = size_of(type(1), sample);
-    const auto channels = (*type(1).shape)[0].try_evaluate(sample);
-    if (output && weights && channels && *channels > 0)
-      return *output * *weights / static_cast<double>(*channels);
-  } else if (node.is(op_conv_transpose()) && type(1).shape && !type(1).shape->empty()) {
-    const auto weights = size_of(type(1), sample);
-    const auto channels = (*type(1).shape)[0].try_evaluate(sample);
-    const auto input = size_of(type(0), sample);
-    if (input && weights && channels && *channels > 0)
-      return *input * *weights / static_cast<double>(*channels);
-  } else if (node.is(op_matmul()) || node.is(op_gemm())) {
-    const bool transposed = node.is(op_gemm()) && node.as<GemmAttributes>().trans_a;
-    const auto depth = last_dim(type(0), transposed ? 2 : 1, sample);
-    if (output && depth) return *output * *depth;
-  }
-  return 0;
-}
 
 std::string verdict_text(double error, double tolerance) {
   char text[96];
@@ -67,7 +26,8 @@ double count_multiply_adds(const Graph& graph, const SymbolValues& sample) {
   double sum = 0;
   for (NodeId id : graph.order()) {
     const Node& node = graph.node(id);
-    sum += node_multiply_adds(graph, node, sample);
+    sum += work_of(graph, node, sample).multiply_adds;
+    if (node.is(op_fused())) continue;  // its body is its work
     for (const auto& nested : node.subgraphs) sum += count_multiply_adds(*nested, sample);
   }
   return sum;

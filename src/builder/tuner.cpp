@@ -68,13 +68,13 @@ void Tuner::save_cache() const {
   if (!config_.timing_cache.empty() && cache_.changed()) cache_.save(config_.timing_cache);
 }
 
-std::size_t Tuner::choose(const Problem& problem, std::span<const Candidate> candidates,
-                          NodeReport& report) {
+std::vector<double> Tuner::times(const Problem& problem, std::span<const Candidate> candidates,
+                                 NodeReport& report) {
   if (config_.progress && !config_.progress({"tune", problem.node->name, 0.5})) {
     throw Error(ErrorCode::cancelled, "the build was cancelled");
   }
   const auto shapes = sample_shapes(problem, sample_);
-  if (!shapes || !config_.tuning) return 0;
+  if (!shapes || !config_.tuning) return {};
   std::string key = problem.key() + " at";
   for (const Shape& shape : *shapes) key += " " + to_string(shape);
   std::vector<std::string> names;
@@ -84,40 +84,40 @@ std::size_t Tuner::choose(const Problem& problem, std::span<const Candidate> can
   std::vector<TimedCandidate> measured;
   if (times == nullptr) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
-    if (spent.count() > config_.budget_seconds) return 0;
+    if (spent.count() > config_.budget_seconds) return {};
     measured = measure(problem, candidates);
-    if (measured.empty()) return 0;
+    if (measured.empty()) return {};
     cache_.store(key, measured);
     ++timed_;
     times = &measured;
   }
-  std::int64_t best =
-      std::ranges::min_element(*times, {}, &TimedCandidate::nanoseconds)->nanoseconds;
-  std::size_t chosen = 0;
-  bool found = false;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto time = std::ranges::find(*times, names[i], &TimedCandidate::name);
+  std::vector<double> out;
+  for (const std::string& name : names) {
+    const auto time = std::ranges::find(*times, name, &TimedCandidate::name);
     report.timings.push_back({time->name, time->nanoseconds});
-    if (!found && time->nanoseconds <= best + best / 50) {
-      chosen = i;
-      found = true;
-    }
+    out.push_back(static_cast<double>(time->nanoseconds));
   }
-  return chosen;
+  // What is within 2 % of the fastest is as fast: the first of them wins wherever nothing else
+  // tells them apart.
+  const double best = *std::ranges::min_element(out);
+  for (double& time : out) {
+    if (time <= best * 1.02) time = best;
+  }
+  return out;
 }
 
 std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
                                            std::span<const Candidate> candidates) {
-  std::vector<Tensor> inputs;
-  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
-    if (!problem.has_input(i) || problem.constant(i) != nullptr) continue;
-    const Type& type = problem.input_type(i);
-    inputs.push_back(random_tensor(type.dtype, evaluate(*type.shape, sample_), i + 1));
-  }
   std::vector<PlanExecution> executions;
   std::vector<TimedCandidate> times;
   for (const Candidate& candidate : candidates) {
-    executions.emplace_back(lower_single(problem, candidate, sample_), config_.threads);
+    Plan plan = lower_single(problem, candidate, sample_);
+    std::vector<Tensor> inputs;
+    for (const std::uint32_t input : plan.inputs) {
+      const Slot& slot = plan.slots[input];
+      inputs.push_back(random_tensor(slot.dtype, *to_concrete(*slot.shape), inputs.size() + 1));
+    }
+    executions.emplace_back(std::move(plan), config_.threads);
     executions.back().bind(inputs);
     executions.back().run();  // prepares, packs weights, warms up
     times.push_back({candidate.name(), std::numeric_limits<std::int64_t>::max()});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses among candidates by timing them on this machine: interleaved (a, b, a, b, ...), the
+// Times candidates on this machine: interleaved (a, b, a, b, ...), the
 // minimum over rounds of the median of a round, so that a disturbance hits no candidate alone. What
 // was timed is kept in the timing cache.
 #pragma once
@@ -19,10 +19,10 @@ class Tuner {
   // `sample` gives open dimensions their sizes; what it does not determine is not timed.
   Tuner(const BuildConfig& config, const SymbolValues& sample);
 
-  // Index of the fastest candidate; the first one when the budget is spent or sizes are unknown.
-  // Among candidates within 2 % of the fastest the first one wins. Throws Error(cancelled).
-  std::size_t choose(const Problem& problem, std::span<const Candidate> candidates,
-                     NodeReport& report);
+  // Nanoseconds of each candidate; empty when the budget is spent or sizes are unknown. Candidates
+  // within 2 % of the fastest count as equally fast. Throws Error(cancelled).
+  std::vector<double> times(const Problem& problem, std::span<const Candidate> candidates,
+                            NodeReport& report);
 
   std::size_t timed() const { return timed_; }
   std::size_t cached() const { return cache_.hits(); }

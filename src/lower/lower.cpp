@@ -2,17 +2,23 @@
 #include "lower/lower.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <map>
+#include <numeric>
 #include <set>
 
 #include "base/error.hpp"
 #include "ir/text.hpp"
+#include "lower/assign_layouts.hpp"
+#include "lower/node_ways.hpp"
 #include "lower/split_fused.hpp"
 #include "ops/dims.hpp"
 #include "ops/fused.hpp"
 #include "ops/if_else.hpp"
 #include "ops/loop.hpp"
 #include "ops/op_list.hpp"
+#include "ops/transpose.hpp"
 
 namespace strop {
 namespace {
@@ -40,21 +46,6 @@ Slot describe_slot(const Value& value, SlotKind kind) {
   return slot;
 }
 
-// Whether the graph or anything nested in it holds a value outside of plain memory.
-bool touches_boxed(const Graph& graph) {
-  for (NodeId id : graph.order()) {
-    const Node& node = graph.node(id);
-    const auto boxed = [&](ValueId v) { return v.exists() && graph.value(v).type.is_boxed(); };
-    if (std::ranges::any_of(node.inputs, boxed) || std::ranges::any_of(node.outputs, boxed))
-      return true;
-    if (std::ranges::any_of(node.subgraphs,
-                            [](const auto& nested) { return touches_boxed(*nested); }))
-      return true;
-  }
-  const auto boxed = [&](ValueId v) { return graph.value(v).type.is_boxed(); };
-  return std::ranges::any_of(graph.inputs(), boxed) || std::ranges::any_of(graph.outputs(), boxed);
-}
-
 Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& report,
                  const std::set<std::string>& known_symbols);
 
@@ -66,19 +57,24 @@ class Lowering {
         options_(options),
         report_(report),
         known_(std::move(known_symbols)),
-        slot_of_(graph.value_count(), kUnplaced) {}
+        slots_(graph.value_count(), {kUnplaced, kUnplaced}) {}
 
   Plan run() {
     plan_.name = graph_.name();
     for (ValueId id : graph_.inputs()) {
-      const Value& value = graph_.value(id);
-      learn_symbols(value);
-      const std::uint32_t slot = place(id, SlotKind::input);
-      plan_.inputs.push_back(slot);
+      learn_symbols(graph_.value(id));
+      plan_.inputs.push_back(place(id, SlotKind::input, Layout::plain));
     }
-    for (NodeId id : graph_.order()) lower_node(graph_.node(id));
+    steps_known_ = known_;
+    std::vector<NodeReport> entries;
+    const std::vector<Way> ways = choose_ways(entries);
+    const std::vector<NodeId>& order = graph_.order();
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      lower_node(graph_.node(order[i]), ways[i], entries[i]);
+      report_.nodes.push_back(std::move(entries[i]));
+    }
     for (std::size_t i = 0; i < graph_.outputs().size(); ++i) {
-      plan_.outputs.push_back(slot(graph_.outputs()[i]));
+      plan_.outputs.push_back(slot(graph_.outputs()[i], Layout::plain));
       plan_.output_names.push_back(graph_.output_name(i));
     }
     if (options_.keep_all_values) keep_all_values();
@@ -91,167 +87,258 @@ class Lowering {
     for (const Dim& dim : *value.type.shape) dim.collect_symbols(known_);
   }
 
-  // Every size follows from what is known before the value is computed.
-  bool is_known(const Type& type) const {
-    if (!type.shape) return false;
-    std::set<std::string> symbols;
-    for (const Dim& dim : *type.shape) dim.collect_symbols(symbols);
-    return std::ranges::includes(known_, symbols);
+  // One way for each node, in their order. Symbols are learnt on the way, as running does.
+  std::vector<Way> choose_ways(std::vector<NodeReport>& entries) {
+    LayoutProblem problem;
+    problem.graph = &graph_;
+    problem.nodes = graph_.order();
+    problem.reorder_cost = [&](ValueId id) {
+      return reorder_cost(graph_.value(id).type, options_.sample);
+    };
+    std::vector<std::vector<Way>> ways;
+    for (const NodeId id : problem.nodes) {
+      const Node& node = graph_.node(id);
+      NodeReport& entry = entries.emplace_back();
+      entry.node = node.name;
+      entry.op = node.op->name;
+      entry.origins = node.origins;
+      ways.push_back(ways_of(graph_, node, options_, known_, entry));
+      std::vector<NodeOption>& options = problem.options.emplace_back();
+      for (const Way& way : ways.back()) options.push_back({way.cost, value_layouts(node, way)});
+      for (const ValueId output : node.outputs) learn_symbols(graph_.value(output));
+    }
+    const std::vector<std::size_t> chosen = assign_layouts(problem);
+    std::vector<Way> out;
+    for (std::size_t i = 0; i < ways.size(); ++i) out.push_back(std::move(ways[i][chosen[i]]));
+    return out;
   }
 
-  std::uint32_t place(ValueId id, SlotKind kind) {
+  // An input of lower rank is taken as it lies and given leading dimensions.
+  OperandLayouts value_layouts(const Node& node, const Way& way) const {
+    OperandLayouts out = way.layouts;
+    for (std::size_t i = 0; i < out.inputs.size(); ++i) {
+      if (has_lower_rank(node, i)) out.inputs[i] = Layout::plain;
+    }
+    return out;
+  }
+
+  bool has_lower_rank(const Node& node, std::size_t i) const {
+    return i < node.inputs.size() && node.inputs[i].exists() &&
+           graph_.value(node.inputs[i]).type.rank() < graph_.value(node.outputs[0]).type.rank();
+  }
+
+  std::uint32_t add_slot(const Value& value, SlotKind kind, std::optional<SymShape> shape) {
     const auto index = static_cast<std::uint32_t>(plan_.slots.size());
-    plan_.slots.push_back(describe_slot(graph_.value(id), kind));
-    slot_of_[id.index] = index;
+    Slot& slot = plan_.slots.emplace_back(describe_slot(value, kind));
+    if (shape && value.type.is_tensor() && shape != slot.shape) {
+      slot.type = Type::tensor(slot.dtype, *shape).to_string();
+      slot.shape = std::move(shape);
+    }
     return index;
   }
 
-  std::uint32_t slot(ValueId id) {
-    if (!id.exists()) return kNoSlot;
-    if (slot_of_[id.index] != kUnplaced) return slot_of_[id.index];
+  std::uint32_t place(ValueId id, SlotKind kind, Layout layout) {
     const Value& value = graph_.value(id);
-    STROP_CHECK(value.is_constant(), "a value is placed before it is read");
-    const std::uint32_t index = place(id, SlotKind::constant);
-    plan_.slots[index].constant = value.constant;
+    std::optional<SymShape> shape = value.type.shape;
+    if (layout != Layout::plain) shape = physical_shape(*shape, layout);
+    const std::uint32_t index = add_slot(value, kind, std::move(shape));
+    slots_[id.index][static_cast<std::size_t>(layout)] = index;
     return index;
   }
 
-  void lower_node(const Node& node) {
+  std::uint32_t place_constant(const Value& value, Tensor tensor) {
+    const std::uint32_t index = add_slot(value, SlotKind::constant, to_symbolic(tensor.shape()));
+    plan_.slots[index].constant = std::move(tensor);
+    return index;
+  }
+
+  // The slot that holds the value in that layout, made if need be.
+  std::uint32_t slot(ValueId id, Layout layout) {
+    if (!id.exists()) return kNoSlot;
+    std::uint32_t& known = slots_[id.index][static_cast<std::size_t>(layout)];
+    if (known != kUnplaced) return known;
+    const Value& value = graph_.value(id);
+    if (value.is_constant()) {
+      known = place_constant(
+          value, layout == Layout::plain ? value.constant : relayout(value.constant, layout));
+      return known;
+    }
+    const Layout other = layout == Layout::plain ? Layout::channels_last : Layout::plain;
+    const std::uint32_t from = slots_[id.index][static_cast<std::size_t>(other)];
+    STROP_CHECK(from != kUnplaced, "a value is placed before it is read");
+    known = is_same_order(*value.type.shape, layout, other) ? alias(id, from, layout)
+                                                            : reorder(id, from, layout);
+    return known;
+  }
+
+  std::uint32_t alias(ValueId id, std::uint32_t of, Layout layout) {
+    const std::uint32_t index = place(id, SlotKind::alias, layout);
+    plan_.slots[index].alias_of = of;
+    return index;
+  }
+
+  // Axes of the tensor in its other layout, in the order in which this one has them.
+  static std::vector<std::int64_t> reorder_axes(std::int64_t rank, Layout layout) {
+    std::vector<std::int64_t> axes(static_cast<std::size_t>(rank));
+    std::iota(axes.begin(), axes.end(), 0);
+    if (layout == Layout::plain) {
+      std::rotate(axes.begin() + 1, axes.end() - 1, axes.end());
+    } else {
+      std::rotate(axes.begin() + 1, axes.begin() + 2, axes.end());
+    }
+    return axes;
+  }
+
+  std::uint32_t reorder(ValueId id, std::uint32_t from, Layout layout) {
+    Step step;
+    step.name = "reorder of " + graph_.value(id).name;
+    step.op = "reorder";
+    step.backend = options_.backend;
+    step.kernel = "reorder";
+    step.parameters = layout == Layout::plain ? "to=plain" : "to=nhwc";
+    if (options_.backend == "reference") {
+      step.kernel = op_transpose().name;
+      step.parameters =
+          Attributes(TransposeAttributes{reorder_axes(graph_.value(id).type.rank(), layout)})
+              .to_string();
+    }
+    step.tactic = "reorder";
+    step.inputs = {from};
+    NodeReport entry;
+    entry.node = step.name;
+    entry.op = step.op;
+    entry.backend = step.backend;
+    entry.tactic = step.tactic;
+    report_.nodes.push_back(std::move(entry));
+    const std::uint32_t index = place(id, SlotKind::arena, layout);
+    step.outputs = {index};
+    plan_.steps.push_back(std::move(step));
+    return index;
+  }
+
+  // An operand of lower rank than the node's output, as if it had leading dimensions of 1.
+  std::uint32_t extended_slot(ValueId id, std::size_t rank, Layout layout) {
+    const Value& value = graph_.value(id);
+    const auto [known, fresh] = extended_.try_emplace({id.index, rank}, kUnplaced);
+    if (!fresh) return known->second;
+    const SymShape shape = extended_shape(*value.type.shape, rank);
+    if (value.is_constant()) {
+      const Tensor reshaped = value.constant.reshaped(*to_concrete(shape));
+      known->second = place_constant(value, relayout(reshaped, layout));
+    } else {
+      STROP_CHECK(is_same_order(shape, Layout::plain, layout),
+                  "a tactic asks for no reorder of an operand of lower rank");
+      const std::uint32_t plain = slot(id, Layout::plain);
+      known->second = add_slot(value, SlotKind::alias, physical_shape(shape, layout));
+      plan_.slots[known->second].alias_of = plain;
+    }
+    return known->second;
+  }
+
+  std::uint32_t input_slot(const Node& node, std::size_t i, const OperandLayouts& layouts) {
+    if (layouts.input(i) != Layout::plain && has_lower_rank(node, i)) {
+      const auto rank = static_cast<std::size_t>(graph_.value(node.outputs[0]).type.rank());
+      return extended_slot(node.inputs[i], rank, layouts.input(i));
+    }
+    return slot(node.inputs[i], layouts.input(i));
+  }
+
+  void lower_node(const Node& node, const Way& way, NodeReport& entry) {
     for (const ShapeConstraint& constraint : node.constraints) {
       std::string why =
           node.name.empty() ? constraint.why : "node " + node.name + ", " + constraint.why;
       plan_.constraints.push_back({constraint.a, constraint.b, std::move(why)});
     }
-    NodeReport entry;
-    entry.node = node.name;
-    entry.op = node.op->name;
-    entry.origins = node.origins;
-    if (lower_shape_value(node, entry) || lower_view(node, entry) ||
-        lower_control_flow(node, entry)) {
-      report_.nodes.push_back(std::move(entry));
-      return;
+    entry.backend = "runtime";
+    switch (way.kind) {
+      case Way::shape_value: {
+        const std::uint32_t index = place(node.outputs[0], SlotKind::arena, Layout::plain);
+        plan_.slots[index].elements = node.as<DimsAttributes>().values;
+        entry.tactic = "shape";
+        return;
+      }
+      case Way::view:
+        alias(node.outputs[0], slot(node.inputs[0], way.layouts.input(0)), way.layouts.output(0));
+        entry.tactic = "view";
+        return;
+      case Way::control_flow:
+        return lower_control_flow(node, entry);
+      case Way::candidate:
+      case Way::reference:
+        return lower_kernel(node, way, entry);
     }
-    Step step = begin_step(node);
-    choose_kernel(node, step, entry);
-    finish_step(node, std::move(step));
-    report_.nodes.push_back(std::move(entry));
   }
 
-  // Contents that follow from shapes are written when shapes are prepared.
-  bool lower_shape_value(const Node& node, NodeReport& entry) {
-    if (!node.is(op_dims())) return false;
-    const std::uint32_t index = place(node.outputs[0], SlotKind::arena);
-    plan_.slots[index].elements = node.as<DimsAttributes>().values;
-    entry.backend = "runtime";
-    entry.tactic = "shape";
-    return true;
-  }
-
-  bool lower_view(const Node& node, NodeReport& entry) {
-    if (!node.op->traits.view) return false;
-    const Value& output = graph_.value(node.outputs[0]);
-    if (output.type.is_boxed() || !is_known(output.type)) return false;
-    const std::uint32_t source = slot(node.inputs[0]);
-    if (graph_.value(node.inputs[0]).type.is_boxed()) return false;
-    const std::uint32_t index = place(node.outputs[0], SlotKind::alias);
-    plan_.slots[index].alias_of = source;
-    entry.backend = "runtime";
-    entry.tactic = "view";
-    return true;
-  }
-
-  bool lower_control_flow(const Node& node, NodeReport& entry) {
+  void lower_control_flow(const Node& node, NodeReport& entry) {
     const bool is_branch = node.is(op_if_else());
-    const bool is_loop = node.is(op_loop());
-    if (!is_branch && !is_loop) return false;
-    // Sequences and strings inside a nested graph live in the operator library, which then runs the
-    // whole node.
-    if (std::ranges::any_of(node.subgraphs,
-                            [](const auto& nested) { return touches_boxed(*nested); }))
-      return false;
-    Step step = begin_step(node);
+    Step step = begin_step(node, {});
     step.kind = is_branch ? StepKind::branch : StepKind::loop;
     for (const auto& nested : node.subgraphs) {
       step.nested.push_back(
-          std::make_shared<const Plan>(lower_graph(*nested, options_, report_, known_)));
+          std::make_shared<const Plan>(lower_graph(*nested, options_, report_, steps_known_)));
     }
-    if (is_loop) {
-      // Body outputs: condition, carried values, scan outputs; the node has all of them but the
-      // condition.
-      step.carried = node.as<LoopAttributes>().carried;
-    }
+    // Outputs of a loop's body: condition, carried values, scan outputs; the node has all of them
+    // but the condition.
+    if (!is_branch) step.carried = node.as<LoopAttributes>().carried;
     step.cut = true;
-    entry.backend = "runtime";
     entry.tactic = is_branch ? "branch" : "loop";
-    finish_step(node, std::move(step));
-    return true;
+    finish_step(node, std::move(step), {});
   }
 
-  Step begin_step(const Node& node) {
-    Step step;
-    step.name = node.name;
-    step.op = node.op->name;
-    step.origins = node.origins;
-    for (ValueId input : node.inputs) step.inputs.push_back(slot(input));
-    return step;
-  }
-
-  void finish_step(const Node& node, Step step) {
-    for (ValueId id : node.outputs) {
-      const Value& value = graph_.value(id);
-      SlotKind kind = SlotKind::arena;
-      if (value.type.is_boxed()) {
-        kind = SlotKind::boxed;
-      } else if (step.kind != StepKind::kernel || node.op->traits.data_dependent ||
-                 !is_known(value.type)) {
-        kind = SlotKind::dynamic;
-      }
-      if (kind != SlotKind::arena) step.cut = true;
-      step.outputs.push_back(place(id, kind));
-      learn_symbols(value);
-    }
-    plan_.steps.push_back(std::move(step));
-  }
-
-  void choose_kernel(const Node& node, Step& step, NodeReport& entry) {
-    Problem problem{&node, &graph_, options_.precise};
-    const auto boxed = [&](ValueId v) { return v.exists() && graph_.value(v).type.is_boxed(); };
-    const bool any_boxed =
-        std::ranges::any_of(node.inputs, boxed) || std::ranges::any_of(node.outputs, boxed);
-    CandidateList list;
-    // Tactics write into memory that is planned, so sizes that only running tells are not for them.
-    const bool dynamic =
-        node.op->traits.data_dependent || std::ranges::any_of(node.outputs, [&](ValueId v) {
-          return !is_known(graph_.value(v).type);
-        });
-    if (!any_boxed && !dynamic)
-      list = list_candidates(problem, options_.tactics, options_.excluded_tactics);
-    entry.refusals = std::move(list.refusals);
-    if (list.candidates.empty()) {
+  void lower_kernel(const Node& node, const Way& way, NodeReport& entry) {
+    Step step = begin_step(node, way.layouts);
+    if (way.kind == Way::reference) {
       step.backend = "reference";
       step.kernel = node.op->name;
       step.parameters = reference_parameters(node);
       step.tactic = "reference";
-      entry.backend = "reference";
-      entry.tactic = "reference";
       if (options_.backend != "reference") {
         report_.notes.push_back("node " + (node.name.empty() ? entry.op : node.name) + " (" +
                                 entry.op +
                                 ") runs on the reference backend: " + refusal_text(entry.refusals));
       }
-      return;
+    } else {
+      const Candidate& candidate = way.of_tactic;
+      const Problem problem{&node, &graph_, options_.precise, candidate.layouts};
+      KernelChoice kernel = candidate.tactic->lower(problem, candidate.config);
+      step.backend = candidate.tactic->backend;
+      step.kernel = std::move(kernel.kernel);
+      step.parameters = std::move(kernel.parameters);
+      step.tactic = candidate.name();
     }
-    std::size_t chosen = 0;
-    if (list.candidates.size() > 1 && options_.choose)
-      chosen = options_.choose(problem, list.candidates, entry);
-    const Candidate& candidate = list.candidates[chosen];
-    const KernelChoice kernel = candidate.tactic->lower(problem, candidate.config);
-    step.backend = candidate.tactic->backend;
-    step.kernel = kernel.kernel;
-    step.parameters = kernel.parameters;
-    step.tactic = candidate.name();
     entry.backend = step.backend;
     entry.tactic = step.tactic;
+    finish_step(node, std::move(step), way.layouts);
+  }
+
+  Step begin_step(const Node& node, const OperandLayouts& layouts) {
+    Step step;
+    step.name = node.name;
+    step.op = node.op->name;
+    step.origins = node.origins;
+    for (std::size_t i = 0; i < node.inputs.size(); ++i)
+      step.inputs.push_back(input_slot(node, i, layouts));
+    return step;
+  }
+
+  void finish_step(const Node& node, Step step, const OperandLayouts& layouts) {
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      const Value& value = graph_.value(node.outputs[i]);
+      SlotKind kind = SlotKind::arena;
+      if (value.type.is_boxed()) {
+        kind = SlotKind::boxed;
+      } else if (step.kind != StepKind::kernel || node.op->traits.data_dependent ||
+                 !is_known(value.type, steps_known_)) {
+        kind = SlotKind::dynamic;
+      }
+      if (kind != SlotKind::arena) step.cut = true;
+      step.outputs.push_back(place(node.outputs[i], kind, layouts.output(i)));
+    }
+    for (const ValueId id : node.outputs) {
+      if (!graph_.value(id).type.shape) continue;
+      for (const Dim& dim : *graph_.value(id).type.shape) dim.collect_symbols(steps_known_);
+    }
+    plan_.steps.push_back(std::move(step));
   }
 
   static std::string refusal_text(const std::vector<Refusal>& refusals) {
@@ -264,15 +351,20 @@ class Lowering {
     return out;
   }
 
+  // Every tensor that a step writes becomes an output, plain.
   void keep_all_values() {
-    for (const Step& step : plan_.steps) {
-      for (std::uint32_t index : step.outputs) {
-        if (plan_.slots[index].kind == SlotKind::boxed ||
-            std::ranges::count(plan_.outputs, index) > 0)
-          continue;
+    for (const NodeId node : graph_.order()) {
+      for (const ValueId id : graph_.node(node).outputs) {
+        const auto& [plain, last] = slots_[id.index];
+        const std::uint32_t written = plain != kUnplaced ? plain : last;
+        const SlotKind kind = plan_.slots[written].kind;
+        if (kind != SlotKind::arena && kind != SlotKind::dynamic) continue;
+        if (plan_.slots[written].elements) continue;
+        const std::uint32_t index = slot(id, Layout::plain);
+        if (std::ranges::count(plan_.outputs, index) > 0) continue;
         plan_.outputs.push_back(index);
         plan_.output_names.push_back("value:" + std::to_string(index) + ":" +
-                                     plan_.slots[index].name);
+                                     graph_.value(id).name);
       }
     }
   }
@@ -280,8 +372,10 @@ class Lowering {
   const Graph& graph_;
   const LowerOptions& options_;
   LowerReport& report_;
-  std::set<std::string> known_;
-  std::vector<std::uint32_t> slot_of_;
+  std::set<std::string> known_;                      // before the node whose ways are looked for
+  std::set<std::string> steps_known_;                // before the step that is made
+  std::vector<std::array<std::uint32_t, 2>> slots_;  // of a value, by layout
+  std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> extended_;  // by value and rank
   Plan plan_;
 };
 
@@ -290,7 +384,7 @@ Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& r
   Graph working = graph.clone();
   const std::vector<std::string> split =
       split_fused(working, [&](const Graph& inside, const Node& node) {
-        return !list_candidates(Problem{&node, &inside, options.precise}, options.tactics,
+        return !list_candidates(Problem{&node, &inside, options.precise, {}}, options.tactics,
                                 options.excluded_tactics)
                     .candidates.empty();
       });
@@ -301,37 +395,50 @@ Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& r
   return Lowering(working, options, report, known_symbols).run();
 }
 
-// A plan of one step over the node's own inputs.
+// A plan of one step over the node's own inputs, each in the layout that the candidate wants.
 Plan single_step_plan(const Problem& problem, Step step, const SymbolValues& sizes) {
   Plan plan;
   const Graph& graph = *problem.graph;
-  for (ValueId id : problem.node->inputs) {
+  const auto rank = static_cast<std::size_t>(problem.output_type(0).rank());
+  const auto shape_of = [&](const Type& type, Layout layout) {
+    const SymShape shape = to_symbolic(evaluate(*type.shape, sizes));
+    return layout == Layout::plain ? shape : physical_shape(extended_shape(shape, rank), layout);
+  };
+  const auto add_slot = [&](ValueId id, SlotKind kind, Layout layout) {
+    const Value& value = graph.value(id);
+    Slot& slot = plan.slots.emplace_back(describe_slot(value, kind));
+    slot.shape = shape_of(value.type, layout);
+    slot.type = Type::tensor(slot.dtype, *slot.shape).to_string();
+    if (kind == SlotKind::constant) {
+      slot.constant = value.constant;
+      if (layout != Layout::plain) {
+        const SymShape whole = extended_shape(to_symbolic(value.constant.shape()), rank);
+        slot.constant = relayout(value.constant.reshaped(*to_concrete(whole)), layout);
+      }
+    }
+    return static_cast<std::uint32_t>(plan.slots.size() - 1);
+  };
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    const ValueId id = problem.node->inputs[i];
     if (!id.exists()) {
       step.inputs.push_back(kNoSlot);
       continue;
     }
-    const Value& value = graph.value(id);
-    const auto index = static_cast<std::uint32_t>(plan.slots.size());
-    plan.slots.push_back(
-        describe_slot(value, value.is_constant() ? SlotKind::constant : SlotKind::input));
-    if (value.is_constant()) {
-      plan.slots.back().constant = value.constant;
-    } else {
-      plan.slots.back().name = "input" + std::to_string(step.inputs.size());
+    const bool constant = graph.value(id).is_constant();
+    const std::uint32_t index =
+        add_slot(id, constant ? SlotKind::constant : SlotKind::input, problem.layouts.input(i));
+    if (!constant) {
+      plan.slots[index].name = "input" + std::to_string(i);
       plan.inputs.push_back(index);
     }
     step.inputs.push_back(index);
   }
-  for (ValueId id : problem.node->outputs) {
-    const auto index = static_cast<std::uint32_t>(plan.slots.size());
-    plan.slots.push_back(describe_slot(graph.value(id), SlotKind::arena));
+  for (std::size_t i = 0; i < problem.node->outputs.size(); ++i) {
+    const std::uint32_t index =
+        add_slot(problem.node->outputs[i], SlotKind::arena, problem.layouts.output(i));
     step.outputs.push_back(index);
     plan.outputs.push_back(index);
-    plan.output_names.push_back("output" + std::to_string(plan.outputs.size() - 1));
-  }
-  for (Slot& slot : plan.slots) {
-    slot.shape = to_symbolic(evaluate(*slot.shape, sizes));
-    slot.type = Type::tensor(slot.dtype, *slot.shape).to_string();
+    plan.output_names.push_back("output" + std::to_string(i));
   }
   step.op = problem.op().name;
   step.name = problem.node->name;
@@ -345,7 +452,9 @@ Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report)
   return lower_graph(graph, options, report, {});
 }
 
-Plan lower_single(const Problem& problem, const Candidate& candidate, const SymbolValues& sizes) {
+Plan lower_single(const Problem& plain, const Candidate& candidate, const SymbolValues& sizes) {
+  Problem problem = plain;
+  problem.layouts = candidate.layouts;
   const KernelChoice kernel = candidate.tactic->lower(problem, candidate.config);
   Step step;
   step.backend = candidate.tactic->backend;

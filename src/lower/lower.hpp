@@ -20,7 +20,7 @@ struct NodeReport {
   std::string node;
   std::string op;
   std::string backend;
-  std::string tactic;  // Candidate::name(), or "reference", "view", "shape"
+  std::string tactic;  // Candidate::name(), or "reference", "reorder", "view", "shape"
   std::vector<std::string> origins;
   std::vector<Refusal> refusals;
   struct Timing {
@@ -42,16 +42,23 @@ struct LowerOptions {
   bool precise = false;
   bool keep_all_values =
       false;  // every tensor becomes an output of the plan, for finding where results diverge
-  // Picks one of at least two candidates; fills `report.timings`. Null: the first one.
-  std::function<std::size_t(const Problem&, std::span<const Candidate>, NodeReport& report)> choose;
+  // Sizes at which costs are weighed; symbols without a value count as 1.
+  SymbolValues sample;
+  // Nanoseconds of each of at least two candidates; fills `report.timings`. Empty result or null
+  // function: they are estimated. Which candidate is taken follows from these and from what its
+  // neighbours take (assign_layouts.hpp).
+  std::function<std::vector<double>(const Problem&, std::span<const Candidate>, NodeReport& report)>
+      measure;
+  // Decides alone instead, whatever the layouts around; for tests of a single candidate.
+  std::function<std::size_t(const Problem&, std::span<const Candidate>)> choose;
 };
 
 // The graph has passed the passes. Throws Error(no_implementation) for what cannot be planned.
 Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report);
 
 // A plan of the one step that `candidate` gives for the node, with the node's non-constant inputs
-// as plan inputs and every size fixed by `sizes`; what tuning times. Every symbol must have a
-// value.
+// as plan inputs, in the candidate's layouts and every size fixed by `sizes`; what tuning times.
+// Every symbol must have a value.
 Plan lower_single(const Problem& problem, const Candidate& candidate, const SymbolValues& sizes);
 
 }  // namespace strop

@@ -17,7 +17,13 @@ bool is_excluded(std::string_view name, std::span<const std::string> excluded) {
 }  // namespace
 
 std::string Candidate::name() const {
-  return config.empty() ? std::string(tactic->name) : std::string(tactic->name) + "/" + config;
+  std::string out(tactic->name);
+  if (!config.empty()) out += "/" + config;
+  if (layouts.is_plain()) return out;
+  const auto text = [](Layout layout) { return layout == Layout::plain ? "plain" : "nhwc"; };
+  out += std::string("@") + text(layouts.input(0));
+  if (layouts.output(0) != layouts.input(0)) out += std::string(">") + text(layouts.output(0));
+  return out;
 }
 
 CandidateList list_candidates(const Problem& problem, std::span<const Tactic* const> tactics,
@@ -37,12 +43,16 @@ CandidateList list_candidates(const Problem& problem, std::span<const Tactic* co
       }
       continue;
     }
-    if (tactic->configs == nullptr) {
-      list.candidates.push_back({tactic, {}});
-      continue;
+    const std::vector<std::string> configs =
+        tactic->configs == nullptr ? std::vector<std::string>{""} : tactic->configs(problem);
+    for (const std::string& config : configs) {
+      if (tactic->layouts == nullptr) {
+        list.candidates.push_back({tactic, config, {}});
+        continue;
+      }
+      for (OperandLayouts& layouts : tactic->layouts(problem, config))
+        list.candidates.push_back({tactic, config, std::move(layouts)});
     }
-    for (std::string& config : tactic->configs(problem))
-      list.candidates.push_back({tactic, std::move(config)});
   }
   return list;
 }

@@ -13,8 +13,10 @@ namespace strop {
 struct Candidate {
   const Tactic* tactic = nullptr;
   std::string config;
+  OperandLayouts layouts;
 
-  // "conv_onednn" or "conv_onednn/blocked"
+  // "conv_onednn", "conv_onednn/blocked"; with layouts that are not plain "pool_cpu@nhwc", or
+  // "conv_cpu@plain>nhwc" where the outputs have another layout than the first input.
   std::string name() const;
 };
 

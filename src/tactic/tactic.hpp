@@ -13,6 +13,7 @@
 
 #include "ir/graph.hpp"
 #include "plan/plan.hpp"
+#include "tactic/layout.hpp"
 
 namespace strop {
 
@@ -21,7 +22,8 @@ namespace strop {
 struct Problem {
   const Node* node = nullptr;
   const Graph* graph = nullptr;
-  bool precise = false;  // leave out whatever reassociates
+  bool precise = false;      // leave out whatever reassociates
+  OperandLayouts layouts{};  // of the candidate being lowered; plain otherwise
 
   const OpDef& op() const { return *node->op; }
   bool is(const OpDef& other) const { return node->is(other); }
@@ -70,6 +72,12 @@ struct Tactic {
   Acceptance (*accepts)(const Problem&) = nullptr;
   // Names of the ways it can be run; at least one. The first is the default when nothing is timed.
   std::vector<std::string> (*configs)(const Problem&) = nullptr;  // null: one, named ""
+  // The layouts in which a config takes and gives its operands; each is a candidate of its own.
+  std::vector<OperandLayouts> (*layouts)(const Problem&,
+                                         std::string_view config) = nullptr;  // null: plain
+  // How many times slower it is thought to be than the operator's fastest way; decides where
+  // nothing is timed.
+  double (*slowdown)(const Problem&, std::string_view config) = nullptr;  // null: 1
   KernelChoice (*lower)(const Problem&, std::string_view config) = nullptr;
 };
 

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lowering can do with each node, and what each way costs: candidates of the tactics, the
+// reference backend where there is none, or no step at all (views, values made of shapes).
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lower/assign_layouts.hpp"
+#include "lower/lower.hpp"
+
+namespace strop {
+
+// One way to have the outputs of a node.
+struct Way {
+  enum Kind : std::uint8_t {
+    candidate,     // a step of a tactic
+    reference,     // a step of the reference backend
+    view,          // the input's memory under another shape
+    shape_value,   // written when shapes are prepared
+    control_flow,  // a step with nested plans
+  } kind = reference;
+  Candidate of_tactic{};  // of a candidate
+  OperandLayouts layouts{};
+  double cost = 0;  // nanoseconds
+};
+
+// `known` holds the symbols whose values are known before the node runs. Fills the entry's refusals
+// and timings. At least one way.
+std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOptions& options,
+                         const std::set<std::string>& known, NodeReport& entry);
+
+// Every size of the type follows from `known`.
+bool is_known(const Type& type, const std::set<std::string>& known);
+
+// Nanoseconds for having a tensor in another layout.
+double reorder_cost(const Type& type, const SymbolValues& sample);
+
+}  // namespace strop
