@@ -26,7 +26,8 @@ struct TacticCheck {
 };
 
 // `graph` is text with one node. Inputs whose names begin with "const_" become constants.
-// `candidates` are the names that the tactics must offer, in order; none: all must refuse.
+// `candidates` are names that the tactics must offer; whatever else they offer is checked alike.
+// None: all must refuse.
 void check_tactics(const std::string& graph, const std::vector<std::string>& candidates,
                    const TacticCheck& check = {});
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/tactics/anchor_support.hpp"
 
+#include "backends/cpu/pointwise_functions.hpp"
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -181,6 +183,29 @@ std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& ref
   }
   if (!read_chain(body, 0, first.inputs[start], view, refusal)) return std::nullopt;
   return view;
+}
+
+bool runs_take(const Problem& problem, const Epilogue& epilogue, std::string& refusal) {
+  const std::int64_t rank = problem.output_type(0).rank();
+  for (const EpilogueStep& step : epilogue) {
+    if (find_run_function(step) == nullptr) {
+      refusal = "there is no kernel for " + step.function;
+      return false;
+    }
+    if (step.kind != EpilogueStep::binary) continue;
+    const Type& type = problem.input_type(step.input);
+    if (type.dtype != DType::f32 || !type.shape || type.rank() > rank) {
+      refusal = "an operand is " + type.to_string();
+      return false;
+    }
+    const SymShape whole = extended_shape(*type.shape, static_cast<std::size_t>(rank));
+    if (type.rank() < rank && problem.constant(step.input) == nullptr &&
+        !is_same_order(whole, Layout::plain, Layout::channels_last)) {
+      refusal = "an operand of lower rank would have to be reordered";
+      return false;
+    }
+  }
+  return true;
 }
 
 bool onednn_takes(const Epilogue& epilogue, std::string& refusal) {

@@ -31,6 +31,11 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
 // or a fused one. `inputs[0]` is the value the chain starts from, `anchor` the first step's node.
 std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal);
 
+// Whether there are functions over runs of floats for all of it (pointwise_functions.hpp), and its
+// operands can be had with channels innermost for nothing where they have less axes than the
+// output.
+bool runs_take(const Problem& problem, const Epilogue& epilogue, std::string& refusal);
+
 // Whether oneDNN has post-ops for all of it.
 bool onednn_takes(const Epilogue& epilogue, std::string& refusal);
 

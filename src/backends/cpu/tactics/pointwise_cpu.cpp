@@ -31,6 +31,25 @@ Acceptance accepts(const Problem& problem) {
   return Acceptance::accept();
 }
 
+// As it lies, or everything channels last.
+std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
+  std::vector<OperandLayouts> out(1);
+  std::string refusal;
+  const auto view = view_as_chain(problem, refusal);
+  if (problem.output_type(0).rank() < 3 || !runs_take(problem, view->epilogue, refusal)) return out;
+  const Type& start = problem.input_type(static_cast<std::size_t>(view->input(0)));
+  if (start.rank() != problem.output_type(0).rank()) return out;
+  OperandLayouts last;
+  last.outputs = {Layout::channels_last};
+  last.inputs.assign(problem.node->inputs.size(), Layout::plain);
+  last.inputs[static_cast<std::size_t>(view->input(0))] = Layout::channels_last;
+  for (const EpilogueStep& step : view->epilogue) {
+    if (step.kind == EpilogueStep::binary) last.inputs[step.input] = Layout::channels_last;
+  }
+  out.push_back(std::move(last));
+  return out;
+}
+
 KernelChoice lower(const Problem& problem, std::string_view) {
   std::string refusal;
   const auto view = view_as_chain(problem, refusal);
@@ -48,7 +67,7 @@ const Tactic& tactic_pointwise_cpu() {
                              .backend = "cpu",
                              .ops = {op_unary, op_binary, op_clip},
                              .accepts = accepts,
-                             .configs = nullptr,
+                             .layouts = layouts,
                              .lower = lower};
   return tactic;
 }

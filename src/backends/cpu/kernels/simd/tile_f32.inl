@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// See tile_f32.hpp. The loops over rows and vectors have constant bounds and vanish: accumulators
+// are registers.
+
+template <int kRows, int kColumns>
+inline void finish_tile(const TileF32& tile, Vec (&sums)[kRows][kColumns]) {
+  const bool clamps = tile.low != -std::numeric_limits<float>::infinity() ||
+                      tile.high != std::numeric_limits<float>::infinity();
+  for (int v = 0; v < kColumns; ++v) {
+    const int columns = tile.columns - v * kLanes;
+    if (columns <= 0) break;
+    const bool whole = columns >= kLanes;
+    Vec bias = zero();
+    if (tile.bias != nullptr)
+      bias = whole ? load(tile.bias + v * kLanes) : load_part(tile.bias + v * kLanes, columns);
+    for (int i = 0; i < kRows; ++i) {
+      if (i >= tile.row_count) break;
+      Vec x = add(sums[i][v], bias);
+      if (tile.residual != nullptr) {
+        const float* r = tile.residual + i * tile.residual_stride + v * kLanes;
+        x = add(x, whole ? load(r) : load_part(r, columns));
+      }
+      // The bound first: max(bound, x) is x where x is NaN.
+      if (clamps) x = min(set(tile.high), max(set(tile.low), x));
+      float* out = tile.out + i * tile.out_stride + v * kLanes;
+      if (whole) {
+        store(out, x);
+      } else {
+        store_part(out, x, columns);
+      }
+    }
+  }
+}
+
+template <int kRows, int kColumns>
+void run_tile(const TileF32& tile) {
+  Vec sums[kRows][kColumns];
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kColumns; ++v) sums[i][v] = zero();
+  }
+  const float* weights = tile.weights;
+  const float* const* rows = tile.rows;
+  for (std::int64_t t = 0; t < tile.taps; ++t, rows += kRows) {
+    const float* a[kRows];
+    for (int i = 0; i < kRows; ++i) a[i] = rows[i] + tile.row_offset;
+    for (std::int64_t k = 0; k < tile.depth; ++k) {
+      Vec w[kColumns];
+      for (int v = 0; v < kColumns; ++v) w[v] = load(weights + v * kLanes);
+      for (int i = 0; i < kRows; ++i) {
+        const Vec x = set(a[i][k]);
+        for (int v = 0; v < kColumns; ++v) sums[i][v] = fma(x, w[v], sums[i][v]);
+      }
+      weights += kColumns * kLanes;
+    }
+  }
+  if (tile.accumulate) {
+    for (int i = 0; i < kRows; ++i) {
+      if (i >= tile.row_count) break;
+      for (int v = 0; v < kColumns; ++v) {
+        const int columns = tile.columns - v * kLanes;
+        if (columns <= 0) break;
+        const float* out = tile.out + i * tile.out_stride + v * kLanes;
+        sums[i][v] = add(sums[i][v], columns >= kLanes ? load(out) : load_part(out, columns));
+      }
+    }
+  }
+  finish_tile<kRows, kColumns>(tile, sums);
+}
+
+// As many accumulators as leave room for one row of weights and one broadcast.
+constexpr int kRowsOf[kMostTileVectors + 1] = {0, 8, kVectors == 32 ? 8 : 6, kVectors == 32 ? 8 : 4,
+                                               kVectors == 32 ? 6 : 0};
+
+inline constexpr TileSetF32 kTileSetF32 = {
+    kLanes,
+    kVectors == 32 ? 4 : 3,
+    {0, kRowsOf[1], kRowsOf[2], kRowsOf[3], kRowsOf[4]},
+    {nullptr, run_tile<kRowsOf[1], 1>, run_tile<kRowsOf[2], 2>, run_tile<kRowsOf[3], 3>,
+     kVectors == 32 ? run_tile<6, 4> : nullptr}};
