@@ -9,7 +9,7 @@
 namespace strop {
 
 struct UniqueAttributes {
-  std::optional<std::int64_t> axis;
+  std::optional<std::int64_t> axis{};
   bool sorted = true;
 
   static void reflect(auto& field) {
