@@ -11,6 +11,8 @@ namespace {
 
 void infer(InferContext& context) {
   if (const SymShape* size = context.shape(1)) {
+    context.require(size->size() <= 1, ErrorCode::bad_shape,
+                    "depth must be a number or a vector of one");
     context.require_equal(product(*size), Dim(1), "the size of depth and 1");
   }
   context.require_rank(2, 1);

@@ -14,6 +14,8 @@ namespace {
 
 void infer(InferContext& context) {
   if (const SymShape* count = context.shape(1)) {
+    context.require(count->size() <= 1, ErrorCode::bad_shape,
+                    "k must be a number or a vector of one");
     context.require_equal(product(*count), Dim(1), "the size of k and 1");
   }
   const auto known = context.elements(1);

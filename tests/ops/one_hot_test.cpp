@@ -64,6 +64,7 @@ TEST(OneHot, refuses_what_does_not_fit) {
   EXPECT_EQ(error(-3, x, depth(2), kOffOn), ErrorCode::bad_attribute);
   EXPECT_EQ(error(-1, x, depth(-1), kOffOn), ErrorCode::bad_value);
   EXPECT_EQ(error(-1, x, indices({2}, {1, 1}), kOffOn), ErrorCode::bad_shape);
+  EXPECT_EQ(error(-1, x, indices({1, 1}, {2}), kOffOn), ErrorCode::bad_shape);
   EXPECT_EQ(error(-1, x, depth(2), floats({3}, {1, 2, 3})), ErrorCode::bad_shape);
   EXPECT_EQ(error(-1, ramp({1}), depth(2), kOffOn), ErrorCode::bad_type);
   EXPECT_EQ(error(-1, indices({4}, {0, 0, 0, 0}), depth(std::int64_t{1} << 62), kOffOn),

@@ -113,6 +113,7 @@ TEST(TopK, refuses_what_does_not_fit) {
   EXPECT_EQ(error(ramp({3}), count(1), 1), ErrorCode::bad_attribute);
   EXPECT_EQ(error(ramp({}), count(1)), ErrorCode::bad_attribute);
   EXPECT_EQ(error(ramp({3}), Tensor::from<std::int64_t>({2}, {1, 1})), ErrorCode::bad_shape);
+  EXPECT_EQ(error(ramp({3}), Tensor::from<std::int64_t>({1, 1}, {1})), ErrorCode::bad_shape);
   EXPECT_EQ(error(ramp({3}), Tensor::from<std::int32_t>({1}, {1})), ErrorCode::bad_type);
   EXPECT_EQ(error(Tensor::from<bool>({1}, {true}), count(1)), ErrorCode::bad_type);
 }
