@@ -13,8 +13,7 @@
 namespace strop {
 namespace {
 
-constexpr DTypeSet kQuantized =
-    DTypeSet{DType::i8, DType::u8, DType::i16, DType::u16, DType::i32} | kFloat8s | kSubByte;
+constexpr DTypeSet kTypes = kQuantized | DTypeSet{DType::i32};
 
 void infer(InferContext& context) {
   const auto& attributes = context.attributes<DequantizeLinearAttributes>();
@@ -63,9 +62,9 @@ const OpDef& op_dequantize_linear() {
       .summary = "y = (x - zero_point) * scale",
       .attributes = &attribute_schema<DequantizeLinearAttributes>(),
       .inputs =
-          {{.name = "x", .types = kQuantized, .same_as = 'Q'},
+          {{.name = "x", .types = kTypes, .same_as = 'Q'},
            {.name = "scale", .types = kFloats | DTypeSet{DType::f8e8m0}},
-           {.name = "zero_point", .types = kQuantized, .same_as = 'Q', .arity = Operand::optional}},
+           {.name = "zero_point", .types = kTypes, .same_as = 'Q', .arity = Operand::optional}},
       .outputs = {{.name = "y", .types = kFloats}},
       .subgraphs = {},
       .traits = {},

@@ -10,6 +10,7 @@ struct QuantizeLinearAttributes {
   std::int64_t axis = 1;
   std::int64_t block_size = 0;  // 0: per tensor or per index of axis, as scale's shape says
   bool saturate = true;         // into FP8
+  DType precision = DType::f32;
 
   static void reflect(auto& field) {
     field("to", &QuantizeLinearAttributes::to, "element type of the result");
@@ -18,6 +19,8 @@ struct QuantizeLinearAttributes {
           "indices of axis that share a scale");
     field("saturate", &QuantizeLinearAttributes::saturate,
           "into FP8: what is out of range becomes the largest finite value");
+    field("precision", &QuantizeLinearAttributes::precision,
+          "f16 or bf16: x and scale are rounded to it, and their quotient too");
   }
 };
 

@@ -1,13 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which scale and zero point belong to which element: one for the whole tensor, one per index along
-// an axis, or one per block of `block_size` indices along it. Shared by quantize_linear and
-// dequantize_linear.
+// What the quantising operators share: which scale and zero point belong to which element (one for
+// the whole tensor, one per index along an axis, or one per block of `block_size` indices along
+// it), the element types, and the rounding.
 #pragma once
+
+#include <algorithm>
+#include <cmath>
 
 #include "ir/infer.hpp"
 #include "ops/dispatch.hpp"
 
 namespace strop {
+
+// What tensors are quantised to. A scale may be f8e8m0, a quantised element not.
+inline constexpr DTypeSet kQuantized{
+    DType::i2,         DType::u2,     DType::i4,        DType::u4,     DType::i8,
+    DType::u8,         DType::i16,    DType::u16,       DType::f4e2m1, DType::f8e4m3fn,
+    DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz};
+
+// Half to even, for magnitudes below 2^22: adding 1.5 * 2^23 leaves no bits for a fraction.
+inline float round_half_even(float x) { return (x + 12582912.0f) - 12582912.0f; }
+
+// clamp(rint(ratio) + zero, lowest, highest) for a range of at most 16 bits, in this order: clamp,
+// round, add. NaN gives the zero point.
+inline float quantize_to_integer(float ratio, float zero, float lowest, float highest) {
+  const float clamped = std::min(std::max(ratio, lowest - zero), highest - zero);
+  return std::isnan(ratio) ? zero : round_half_even(clamped) + zero;
+}
 
 // Checks the shapes of scale (input 1) and zero point (input 2) against x (input 0).
 inline void check_quantize_parameters(InferContext& context, std::int64_t axis,

@@ -2,7 +2,9 @@
 #include "ops/quantize_linear.hpp"
 
 #include "ops/dequantize_linear.hpp"
+#include "ops/dynamic_quantize_linear.hpp"
 #include "ops/run_op.hpp"
+#include "ops/unpack_bits.hpp"
 
 namespace strop {
 namespace {
@@ -70,6 +72,38 @@ TEST(QuantizeLinear, packs_and_narrows) {
                                              {floats({1}, {1000}), floats({}, {1})}))[0]));
 }
 
+TEST(QuantizeLinear, reaches_all_of_two_bits) {
+  const Tensor x = floats({5}, {-9, -1.5f, 0.6f, 9, 1.5f});
+  expect_near(quantize({.to = DType::i2}, {x, floats({}, {1})}), {5}, {-2, -2, 1, 1, 1}, 0);
+  expect_near(quantize({.to = DType::u2}, {x, floats({}, {1})}), {5}, {0, 0, 1, 3, 2}, 0);
+}
+
+TEST(QuantizeLinear, adds_a_zero_point_to_small_floats) {
+  Tensor zero = Tensor::zeros(DType::f8e5m2, {});
+  store_from_double(DType::f8e5m2, zero.mutable_data(), 0, 2);
+  expect_near(quantize({.to = DType::f8e5m2}, {floats({2}, {3, -1}), floats({}, {0.5f}), zero}),
+              {2}, {8, 0}, 0);
+  zero = Tensor::zeros(DType::f4e2m1, {});
+  store_from_double(DType::f4e2m1, zero.mutable_data(), 0, 1.5);
+  expect_near(quantize({.to = DType::f4e2m1}, {floats({2}, {2.5f, 100}), floats({}, {1}), zero}),
+              {2}, {4, 6}, 0);
+}
+
+// 1000.4 / 0.4 is 2501 in FP32; in FP16 1000.5 / 0.39990 is 2501.9, between 2500 and 2502; in BF16
+// 1000 / 0.40039 is 2497.6, between 2496 and 2512.
+TEST(QuantizeLinear, divides_in_the_precision_asked_for) {
+  const std::vector<Tensor> inputs = {floats({1}, {1000.4f}), floats({}, {0.4f})};
+  const auto quotient = [&](DType precision) {
+    return quantize({.to = DType::i16, .precision = precision}, inputs).values<std::int16_t>()[0];
+  };
+  EXPECT_EQ(quotient(DType::f32), 2501);
+  EXPECT_EQ(quotient(DType::f16), 2502);
+  EXPECT_EQ(quotient(DType::bf16), 2496);
+  EXPECT_EQ(
+      error_of(op_quantize_linear(), QuantizeLinearAttributes{.precision = DType::f64}, inputs),
+      ErrorCode::bad_type);
+}
+
 TEST(DequantizeLinear, subtracts_and_scales) {
   const Tensor x = Tensor::from<std::uint8_t>({4}, {0, 128, 129, 255});
   const Tensor zero = Tensor::from<std::uint8_t>({}, {128});
@@ -115,6 +149,62 @@ TEST(QuantizeLinear, refuses_parameters_that_do_not_fit) {
   EXPECT_EQ(error_of(op_dequantize_linear(), DequantizeLinearAttributes{.to = DType::i8},
                      {Tensor::zeros(DType::i8, {1}), ramp({})}),
             ErrorCode::bad_type);
+}
+
+std::vector<Tensor> dynamically(const Tensor& x) {
+  return run_op_many(op_dynamic_quantize_linear(), {}, {x}, 3);
+}
+
+TEST(DynamicQuantizeLinear, spans_the_range_and_zero) {
+  auto y = dynamically(floats({4}, {-51, 0, 102, 204}));
+  EXPECT_EQ(values_of<std::uint8_t>(y[0]), (std::vector<std::uint8_t>{0, 51, 153, 255}));
+  expect_near(y[1], {}, {1}, 0);
+  expect_near(y[2], {}, {51}, 0);
+  y = dynamically(floats({2}, {102, 510}));  // all positive: from 0 on
+  EXPECT_EQ(values_of<std::uint8_t>(y[0]), (std::vector<std::uint8_t>{51, 255}));
+  expect_near(y[1], {}, {2}, 0);
+  y = dynamically(floats({1, 2}, {-510, -102}));
+  EXPECT_EQ(values_of<std::uint8_t>(y[0]), (std::vector<std::uint8_t>{0, 204}));
+  expect_near(y[2], {}, {255}, 0);
+}
+
+TEST(DynamicQuantizeLinear, has_a_scale_where_there_is_no_range) {
+  auto y = dynamically(floats({2}, {0, -0.0f}));
+  EXPECT_EQ(values_of<std::uint8_t>(y[0]), (std::vector<std::uint8_t>{0, 0}));
+  expect_near(y[1], {}, {1}, 0);
+  expect_near(dynamically(floats({0, 3}, {}))[1], {}, {1}, 0);
+  y = dynamically(floats({3}, {kNan, 255, -kNan}));
+  EXPECT_EQ(values_of<std::uint8_t>(y[0]), (std::vector<std::uint8_t>{0, 255, 0}));
+  y = dynamically(floats({2}, {-kInf, 1}));
+  EXPECT_EQ(y[1].values<float>()[0], kInf);
+  EXPECT_EQ(y[2].values<std::uint8_t>()[0], 0);
+}
+
+TEST(DynamicQuantizeLinear, finds_extremes_anywhere) {
+  Tensor x = Tensor::zeros(DType::f32, {300'000});
+  x.mutable_values<float>()[299'999] = 200;
+  x.mutable_values<float>()[150'000] = -55;
+  const auto y = dynamically(x);
+  expect_near(y[1], {}, {1}, 0);
+  EXPECT_EQ(y[0].values<std::uint8_t>()[0], 55);
+}
+
+TEST(UnpackBits, takes_the_lowest_bits_first) {
+  const Tensor x = Tensor::from<std::uint8_t>({2, 1}, {0xb1, 0x2f});
+  const auto unpacked = [&](DType to) {
+    return run_op(op_unpack_bits(), UnpackBitsAttributes{.to = to}, {x});
+  };
+  expect_near(unpacked(DType::u4), {2, 2}, {1, 11, 15, 2}, 0);
+  expect_near(unpacked(DType::i4), {2, 2}, {1, -5, -1, 2}, 0);
+  expect_near(unpacked(DType::u2), {2, 4}, {1, 0, 3, 2, 3, 3, 2, 0}, 0);
+  expect_near(unpacked(DType::i8), {2, 1}, {-79, 47}, 0);
+  const auto refused = [](DType to, const Tensor& tensor) {
+    return error_of(op_unpack_bits(), UnpackBitsAttributes{.to = to}, {tensor});
+  };
+  EXPECT_EQ(refused(DType::f32, x), ErrorCode::bad_type);
+  EXPECT_EQ(refused(DType::u4, Tensor::zeros(DType::u8, {})), ErrorCode::bad_shape);
+  EXPECT_EQ(infer_op(op_unpack_bits(), UnpackBitsAttributes{}, {"u8[N,K]"})[0].type.to_string(),
+            "u4[N,2*K]");
 }
 
 }  // namespace
