@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // MaxPool, AveragePool and LpPool. Later opsets added attributes whose defaults are what earlier
 // ones did; an opset that does not have an attribute refuses it by not asking for it.
-#include "ops/pool.hpp"
-
-#include "onnx/convert/window_attributes.hpp"
+#include "onnx/convert/pool_attributes.hpp"
 #include "onnx/converter_table.hpp"
 
 namespace strop::onnx {
 namespace {
 
-PoolAttributes window_attributes(ConvertContext& c, PoolFunction function) {
-  PoolAttributes attributes{.function = function};
-  attributes.kernel = c.ints_attribute("kernel_shape");
-  attributes.strides = c.ints_attribute("strides");
-  attributes.pads = c.ints_attribute("pads");
-  attributes.auto_pad = auto_pad_attribute(c);
-  if (attributes.kernel.empty()) c.fail(ErrorCode::bad_attribute, "kernel_shape is missing");
-  return attributes;
-}
-
 void max_pool(ConvertContext& c) {
-  PoolAttributes attributes = window_attributes(c, PoolFunction::max);
+  PoolAttributes attributes = pool_attributes(c, PoolFunction::max);
   if (c.opset() >= 8) attributes.column_major = c.int_attribute("storage_order", 0) != 0;
   if (c.opset() >= 10) {
     attributes.ceil_mode = c.int_attribute("ceil_mode", 0) != 0;
@@ -30,7 +18,7 @@ void max_pool(ConvertContext& c) {
 }
 
 void average_pool(ConvertContext& c) {
-  PoolAttributes attributes = window_attributes(c, PoolFunction::average);
+  PoolAttributes attributes = pool_attributes(c, PoolFunction::average);
   if (c.opset() >= 7) attributes.count_include_pad = c.int_attribute("count_include_pad", 0) != 0;
   if (c.opset() >= 10) attributes.ceil_mode = c.int_attribute("ceil_mode", 0) != 0;
   if (c.opset() >= 19) attributes.dilations = c.ints_attribute("dilations");
@@ -38,7 +26,7 @@ void average_pool(ConvertContext& c) {
 }
 
 void lp_pool(ConvertContext& c) {
-  PoolAttributes attributes = window_attributes(c, PoolFunction::lp);
+  PoolAttributes attributes = pool_attributes(c, PoolFunction::lp);
   if (c.opset() < 2) {  // a float in opset 1
     const float p = c.float_attribute("p", 2.0f);
     if (!(p >= 1.0f && p <= 1e6f) || p != static_cast<float>(static_cast<std::int64_t>(p))) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "onnx/convert/quantized_support.hpp"
+
+#include "ops/cast.hpp"
+#include "ops/dequantize_linear.hpp"
+#include "ops/quantize_linear.hpp"
+#include "ops/reshape.hpp"
+#include "ops/shape.hpp"
+#include "ops/transpose.hpp"
+
+namespace strop::onnx::quantized {
+namespace {
+
+// The one number in a constant.
+std::optional<double> known_number(ConvertContext& c, ValueId id) {
+  const Tensor* tensor = c.constant(id);
+  if (tensor == nullptr || tensor->size() != 1 || tensor->dtype() == DType::string) {
+    return std::nullopt;
+  }
+  return load_as_double(tensor->dtype(), tensor->data(), 0);
+}
+
+bool same_number(ConvertContext& c, ValueId a, ValueId b) {
+  if (a.exists() && a == b) return true;
+  const auto left = known_number(c, a), right = known_number(c, b);
+  return left && right && *left == *right;
+}
+
+}  // namespace
+
+Quantized quantized_input(ConvertContext& c, std::size_t first) {
+  return {c.input(first), c.input(first + 1), c.optional_input(first + 2)};
+}
+
+ValueId number(ConvertContext& c, DType dtype, double value) {
+  Tensor scalar = Tensor::zeros(dtype, {});
+  store_from_double(dtype, scalar.mutable_data(), 0, value);
+  return c.emitter().constant(scalar);
+}
+
+ValueId arithmetic(ConvertContext& c, BinaryFunction function, ValueId a, ValueId b) {
+  return c.emit(op_binary(), BinaryAttributes{function}, {a, b});
+}
+
+ValueId cast_to(ConvertContext& c, ValueId x, DType to) {
+  return c.type(x).dtype == to ? x : c.emit(op_cast(), CastAttributes{.to = to}, {x});
+}
+
+ValueId reshape_to(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& shape) {
+  return c.emit(op_reshape(), ReshapeAttributes{}, {x, c.emitter().integers(shape)});
+}
+
+ValueId transpose_by(ConvertContext& c, ValueId x, std::vector<std::int64_t> perm) {
+  return c.emit(op_transpose(), TransposeAttributes{.perm = std::move(perm)}, {x});
+}
+
+ValueId shape_of(ConvertContext& c, ValueId x) {
+  return c.emit(op_shape(), ShapeAttributes{}, {x});
+}
+
+bool may_be_single(ConvertContext& c, ValueId x) {
+  if (!x.exists() || !c.type(x).shape) return true;
+  for (const Dim& dim : *c.type(x).shape) {
+    if (dim.is_constant() && !dim.is(1)) return false;
+  }
+  return true;
+}
+
+void require_single(ConvertContext& c, ValueId x, const char* what) {
+  if (may_be_single(c, x)) return;
+  c.fail(ErrorCode::bad_shape,
+         std::string(what) + " must be a scalar, but has shape " + to_string(*c.type(x).shape));
+}
+
+ValueId dequantize(ConvertContext& c, const Quantized& x, std::int64_t axis, DType to) {
+  const DequantizeLinearAttributes attributes{.to = to, .axis = axis};
+  return c.emit(op_dequantize_linear(), attributes, {x.value, x.scale, x.zero_point});
+}
+
+ValueId quantize(ConvertContext& c, ValueId x, ValueId scale, ValueId zero_point, DType to) {
+  return c.emit(op_quantize_linear(), QuantizeLinearAttributes{.to = to}, {x, scale, zero_point});
+}
+
+ValueId requantize(ConvertContext& c, const Quantized& x, ValueId scale, ValueId zero_point) {
+  const bool same_zero =
+      (!x.zero_point.exists() && !zero_point.exists()) || same_number(c, x.zero_point, zero_point);
+  if (same_zero && same_number(c, x.scale, scale)) return x.value;
+  return quantize(c, dequantize(c, x), scale, zero_point, c.type(x.value).dtype);
+}
+
+ValueId scale_product(ConvertContext& c, ValueId a, ValueId b) {
+  return arithmetic(c, BinaryFunction::mul, cast_to(c, a, DType::f32), cast_to(c, b, DType::f32));
+}
+
+ValueId scale_sums(ConvertContext& c, ValueId sums, ValueId scale, std::int64_t axis, DType to) {
+  const std::int64_t rank = c.type(scale).rank();
+  if (rank >= 0 && rank <= 1) return dequantize(c, {sums, scale, {}}, axis, to);
+  const ValueId real = cast_to(c, sums, DType::f32);
+  return cast_to(c, arithmetic(c, BinaryFunction::mul, real, scale), to);
+}
+
+ValueId channels_first(ConvertContext& c, ValueId x) {
+  std::vector<std::int64_t> perm(static_cast<std::size_t>(c.rank(x)));
+  if (perm.size() < 3) c.fail(ErrorCode::bad_shape, "needs at least one spatial axis");
+  perm[1] = static_cast<std::int64_t>(perm.size()) - 1;
+  for (std::size_t i = 2; i < perm.size(); ++i) perm[i] = static_cast<std::int64_t>(i) - 1;
+  return transpose_by(c, x, std::move(perm));
+}
+
+ValueId channels_last(ConvertContext& c, ValueId x) {
+  std::vector<std::int64_t> perm(static_cast<std::size_t>(c.rank(x)));
+  if (perm.size() < 3) c.fail(ErrorCode::bad_shape, "needs at least one spatial axis");
+  for (std::size_t i = 1; i + 1 < perm.size(); ++i) perm[i] = static_cast<std::int64_t>(i) + 1;
+  perm.back() = 1;
+  return transpose_by(c, x, std::move(perm));
+}
+
+}  // namespace strop::onnx::quantized
