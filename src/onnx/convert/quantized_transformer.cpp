@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// QAttention and QEmbedLayerNormalization of ONNX Runtime: integer products and tables of a
+// transformer, everything between in FP32.
+#include <cmath>
+#include <limits>
+
+#include "onnx/convert/quantized_support.hpp"
+#include "ops/concat.hpp"
+#include "ops/gather.hpp"
+#include "ops/matmul.hpp"
+#include "ops/matmul_integer.hpp"
+#include "ops/range.hpp"
+#include "ops/reduce.hpp"
+#include "ops/select.hpp"
+#include "ops/slice.hpp"
+#include "ops/softmax.hpp"
+#include "ops/unary.hpp"
+#include "ops/unsqueeze.hpp"
+
+namespace strop::onnx {
+namespace {
+
+using namespace quantized;
+using B = BinaryFunction;
+
+ValueId at_index(ConvertContext& c, ValueId x, std::int64_t index) {
+  return c.emit(op_gather(), GatherAttributes{.axis = 0},
+                {x, number(c, DType::i64, static_cast<double>(index))});
+}
+
+// The size of an axis as a scalar.
+ValueId axis_size(ConvertContext& c, ValueId x, std::int64_t axis) {
+  return at_index(c, shape_of(c, x), axis);
+}
+
+// 0, 1, ... below a size: i64.
+ValueId counting(ConvertContext& c, ValueId size) {
+  return c.emit(op_range(), NoAttributes{},
+                {number(c, DType::i64, 0), size, number(c, DType::i64, 1)});
+}
+
+ValueId slice_first_axis(ConvertContext& c, ValueId x, std::int64_t start, std::int64_t end) {
+  return c.emit(
+      op_slice(), NoAttributes{},
+      {x, c.emitter().integers({start}), c.emitter().integers({end}), c.emitter().integers({0})});
+}
+
+// What the mask adds to the scores [B, N, S, T]: 0 where a key may be seen, else `hidden`; none()
+// where all may be seen.
+ValueId mask_addend(ConvertContext& c, ValueId mask, ValueId x, ValueId keys, double hidden) {
+  if (!mask.exists()) return mask;
+  const std::int64_t rank = c.rank(mask);
+  const SymShape shape = *c.type(mask).shape;
+  const ValueId zero = number(c, DType::i32, 0);
+  ValueId visible;
+  if (rank == 1) {
+    // How many keys a sequence has, [B]; or the ends and then the starts of the sequences, [2 B].
+    const auto x_shape = c.type(x).shape;
+    if (!x_shape || !(shape[0] == (*x_shape)[0] || shape[0] == (*x_shape)[0] * Dim(2))) {
+      c.fail(ErrorCode::unsupported_operator,
+             "mask_index has shape " + to_string(shape) +
+                 ", which is neither once nor twice the batch of the input",
+             "write the mask with shape [batch, length]");
+    }
+    const ValueId batches = reshape_to(c, cast_to(c, mask, DType::i64), {-1, 1, 1, 1});
+    const bool both = !(shape[0] == (*x_shape)[0]);
+    const ValueId position = counting(c, axis_size(c, keys, 2));
+    if (!both) {
+      visible = arithmetic(c, B::less, position, batches);
+    } else {
+      const ValueId pairs = reshape_to(c, batches, {2, -1, 1, 1, 1});
+      visible =
+          arithmetic(c, B::logical_and, arithmetic(c, B::less, position, at_index(c, pairs, 0)),
+                     arithmetic(c, B::greater_or_equal, position, at_index(c, pairs, 1)));
+    }
+  } else if (rank == 2) {
+    if (shape[1].is(1)) return ValueId::none();  // stands for a mask that hides nothing
+    visible = arithmetic(c, B::greater, reshape_to(c, mask, {0, 1, 1, -1}), zero);
+  } else if (rank == 3) {
+    visible =
+        arithmetic(c, B::greater,
+                   c.emit(op_unsqueeze(), NoAttributes{}, {mask, c.emitter().integers({1})}), zero);
+  } else {
+    c.fail(ErrorCode::unsupported_operator,
+           "mask_index has " + std::to_string(rank) + " axes; 1 to 3 are expected");
+  }
+  return c.emit(op_select(), NoAttributes{},
+                {visible, number(c, DType::f32, 0), number(c, DType::f32, hidden)});
+}
+
+// Query s, behind T - S earlier keys, sees keys up to its own.
+ValueId hide_later_keys(ConvertContext& c, ValueId scores) {
+  const ValueId queries = axis_size(c, scores, 2), keys = axis_size(c, scores, 3);
+  const ValueId earlier = arithmetic(c, B::sub, keys, queries);
+  const ValueId own = arithmetic(c, B::add, reshape_to(c, counting(c, queries), {-1, 1}), earlier);
+  const ValueId seen = arithmetic(c, B::less_or_equal, counting(c, keys), own);
+  const double lowest = static_cast<double>(std::numeric_limits<float>::lowest());
+  return c.emit(op_select(), NoAttributes{}, {seen, scores, number(c, DType::f32, lowest)});
+}
+
+void q_attention(ConvertContext& c) {
+  const std::int64_t heads = c.int_attribute("num_heads");
+  const bool causal = c.int_attribute("unidirectional", 0) != 0;
+  const double hidden = static_cast<double>(c.float_attribute("mask_filter_value", -10000.0f));
+  if (c.int_attribute("do_rotary", 0) != 0 ||
+      c.int_attribute("past_present_share_buffer", 0) != 0) {
+    c.fail(ErrorCode::unsupported_operator,
+           "it rotates its queries (do_rotary) or writes into the past (past_present_share_buffer)",
+           "export without these attributes");
+  }
+  const ValueId x = c.input(0), w = c.input(1), bias = c.input(2);
+  const auto& w_shape = c.type(w).shape;
+  if (!w_shape || w_shape->size() != 2 || !(*w_shape)[1].is_constant()) {
+    c.fail(ErrorCode::bad_shape, "the weights must have a known shape [input, 3 * hidden]");
+  }
+  const std::int64_t width = (*w_shape)[1].value();
+  if (heads < 1 || width < 1 || width % 3 != 0 || width / 3 % heads != 0) {
+    c.fail(ErrorCode::bad_shape, "num_heads " + std::to_string(heads) +
+                                     " does not divide a third of the weights' " +
+                                     std::to_string(width) + " columns");
+  }
+  const std::int64_t size = width / 3 / heads;
+  const double given = static_cast<double>(c.float_attribute("scale", 0.0f));
+  const double scale = given != 0 ? given : 1 / std::sqrt(static_cast<double>(size));
+  require_single(c, c.input(3), "input_scale");
+
+  const ValueId sums =
+      c.emit(op_matmul_integer(), NoAttributes{}, {x, w, c.optional_input(6), c.optional_input(7)});
+  ValueId all = scale_sums(c, sums, scale_product(c, c.input(3), c.input(4)), 2);
+  all = arithmetic(c, B::add, all, cast_to(c, bias, DType::f32));
+  // [B, S, 3 N D] to [3, B, N, S, D].
+  all = transpose_by(c, reshape_to(c, all, {0, 0, 3, heads, size}), {2, 0, 3, 1, 4});
+  const ValueId q = at_index(c, all, 0);
+  ValueId present = slice_first_axis(c, all, 1, 3);
+  if (c.has_input(8)) {
+    present = c.emit(op_concat(), ConcatAttributes{.axis = 3},
+                     {cast_to(c, c.input(8), DType::f32), present});
+  }
+  const ValueId k = at_index(c, present, 0), v = at_index(c, present, 1);
+  ValueId scores = c.emit(op_matmul(), NoAttributes{}, {q, transpose_by(c, k, {0, 1, 3, 2})});
+  scores = arithmetic(c, B::mul, scores, number(c, DType::f32, scale));
+  const ValueId mask = mask_addend(c, c.optional_input(5), x, k, hidden);
+  if (mask.exists()) scores = arithmetic(c, B::add, scores, mask);
+  if (causal) scores = hide_later_keys(c, scores);
+  const ValueId shares = c.emit(op_softmax(), SoftmaxAttributes{.axis = 3}, {scores});
+  ValueId y = c.emit(op_matmul(), NoAttributes{}, {shares, v});
+  y = reshape_to(c, transpose_by(c, y, {0, 2, 1, 3}), {0, 0, width / 3});
+  const DType to = c.type(bias).dtype;
+  c.set_output(0, cast_to(c, y, to));
+  if (c.has_output(1)) c.set_output(1, cast_to(c, present, to));
+}
+
+// Rows of a quantised table as real numbers.
+ValueId embedding(ConvertContext& c, std::size_t table, std::size_t parameters, ValueId ids) {
+  const ValueId rows = c.emit(op_gather(), GatherAttributes{.axis = 0}, {c.input(table), ids});
+  require_single(c, c.input(parameters), "the scale of an embedding");
+  return dequantize(c, {rows, c.input(parameters), c.input(parameters + 5)});
+}
+
+void q_embed_layer_norm(ConvertContext& c) {
+  const double epsilon = static_cast<double>(c.float_attribute("epsilon", 1e-12f));
+  const ValueId ids = c.input(0);
+  if (c.rank(ids) != 2) c.fail(ErrorCode::bad_shape, "input_ids must be [batch, length]");
+  const ValueId positions = counting(c, axis_size(c, ids, 1));
+  ValueId x = arithmetic(c, B::add, embedding(c, 2, 8, ids), embedding(c, 3, 9, positions));
+  if (c.has_input(1)) x = arithmetic(c, B::add, x, embedding(c, 4, 10, c.input(1)));
+
+  const auto mean = [&](ValueId of) {
+    return c.emit(op_reduce(), ReduceAttributes{.function = ReduceFunction::mean},
+                  {of, c.emitter().integers({2})});
+  };
+  const ValueId centred = arithmetic(c, B::sub, x, mean(x));
+  const ValueId variance = mean(arithmetic(c, B::mul, centred, centred));
+  const ValueId deviation =
+      c.emit(op_unary(), UnaryAttributes{UnaryFunction::sqrt},
+             {arithmetic(c, B::add, variance, number(c, DType::f32, epsilon))});
+  const ValueId gamma = dequantize(c, {c.input(5), c.input(11), c.input(16)});
+  const ValueId beta = dequantize(c, {c.input(6), c.input(12), c.input(17)});
+  const ValueId y = arithmetic(c, B::mul, arithmetic(c, B::div, centred, deviation), gamma);
+  c.set_output(0, arithmetic(c, B::add, y, beta));
+
+  if (!c.has_output(1)) return;
+  // How many words each sequence has: entries of the mask that are 1.
+  const ReduceAttributes count{.function = ReduceFunction::sum, .keep_dims = false};
+  const ValueId one = number(c, DType::i32, 1), zero = number(c, DType::i32, 0);
+  const ValueId marked = c.has_input(7) ? c.input(7) : arithmetic(c, B::mul, ids, zero);
+  const ValueId words =
+      c.emit(op_select(), NoAttributes{}, {arithmetic(c, B::equal, marked, one), one, zero});
+  c.set_output(1, c.emit(op_reduce(), count, {words, c.emitter().integers({1})}));
+}
+
+}  // namespace
+
+void register_quantized_transformer(ConverterTable& table) {
+  table.add(kMicrosoft, "QAttention", 1, q_attention);
+  table.add(kMicrosoft, "QEmbedLayerNormalization", 1, q_embed_layer_norm);
+}
+
+}  // namespace strop::onnx
