@@ -3,10 +3,15 @@
 
 #include "ops/cast.hpp"
 #include "ops/dequantize_linear.hpp"
+#include "ops/fill.hpp"
+#include "ops/gather.hpp"
 #include "ops/quantize_linear.hpp"
+#include "ops/range.hpp"
 #include "ops/reshape.hpp"
 #include "ops/shape.hpp"
+#include "ops/slice.hpp"
 #include "ops/transpose.hpp"
+#include "ops/unpack_bits.hpp"
 
 namespace strop::onnx::quantized {
 namespace {
@@ -58,6 +63,26 @@ ValueId shape_of(ConvertContext& c, ValueId x) {
   return c.emit(op_shape(), ShapeAttributes{}, {x});
 }
 
+ValueId size_along(ConvertContext& c, ValueId x, std::int64_t axis) {
+  return c.emit(op_shape(), ShapeAttributes{.start = axis, .end = axis + 1}, {x});
+}
+
+ValueId first_of(ConvertContext& c, ValueId x, ValueId size, std::int64_t axis) {
+  return c.emit(op_slice(), NoAttributes{},
+                {x, c.emitter().integers({0}), size, c.emitter().integers({axis})});
+}
+
+ValueId at_index(ConvertContext& c, ValueId x, std::int64_t index) {
+  return c.emit(op_gather(), GatherAttributes{.axis = 0},
+                {x, c.emitter().constant(Tensor::scalar<std::int64_t>(index))});
+}
+
+ValueId counting(ConvertContext& c, ValueId x, std::int64_t axis) {
+  const ValueId size = at_index(c, shape_of(c, x), axis);
+  return c.emit(op_range(), NoAttributes{},
+                {number(c, DType::i64, 0), size, number(c, DType::i64, 1)});
+}
+
 bool may_be_single(ConvertContext& c, ValueId x) {
   if (!x.exists() || !c.type(x).shape) return true;
   for (const Dim& dim : *c.type(x).shape) {
@@ -97,6 +122,35 @@ ValueId scale_sums(ConvertContext& c, ValueId sums, ValueId scale, std::int64_t 
   if (rank >= 0 && rank <= 1) return dequantize(c, {sums, scale, {}}, axis, to);
   const ValueId real = cast_to(c, sums, DType::f32);
   return cast_to(c, arithmetic(c, BinaryFunction::mul, real, scale), to);
+}
+
+DType packed_type(ConvertContext& c) {
+  const std::int64_t bits = c.int_attribute("bits", 4);
+  if (bits == 2) return DType::u2;
+  if (bits == 4) return DType::u4;
+  if (bits == 8) return DType::u8;
+  c.fail(ErrorCode::bad_attribute, "bits is " + std::to_string(bits), "it may be 2, 4 or 8");
+}
+
+ValueId unpack(ConvertContext& c, ValueId bytes, DType to) {
+  if (c.type(bytes).dtype != DType::u8) {
+    c.fail(ErrorCode::bad_type, "packed integers come in bytes (u8), not in " +
+                                    std::string(to_string(c.type(bytes).dtype)));
+  }
+  if (to == DType::u8) return bytes;
+  return c.emit(op_unpack_bits(), UnpackBitsAttributes{.to = to}, {bytes});
+}
+
+ValueId middle_zero_point(ConvertContext& c, DType dtype, ValueId shape) {
+  Tensor value = Tensor::zeros(dtype, {1});
+  store_from_double(dtype, value.mutable_data(), 0, 1 << (bits_of(dtype) - 1));
+  return c.emit(op_fill(), FillAttributes{.value = value}, {shape});
+}
+
+void require_block_size(ConvertContext& c, std::int64_t size) {
+  if (size >= 16 && (size & (size - 1)) == 0) return;
+  c.fail(ErrorCode::bad_attribute, "block_size is " + std::to_string(size),
+         "it must be a power of 2 and at least 16");
 }
 
 ValueId channels_first(ConvertContext& c, ValueId x) {

@@ -27,6 +27,12 @@ ValueId cast_to(ConvertContext& c, ValueId x, DType to);
 ValueId reshape_to(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& shape);
 ValueId transpose_by(ConvertContext& c, ValueId x, std::vector<std::int64_t> perm);
 ValueId shape_of(ConvertContext& c, ValueId x);
+ValueId size_along(ConvertContext& c, ValueId x, std::int64_t axis);  // i64[1]
+// The first `size` (i64[1]) indices of an axis.
+ValueId first_of(ConvertContext& c, ValueId x, ValueId size, std::int64_t axis);
+ValueId at_index(ConvertContext& c, ValueId x, std::int64_t index);  // of the first axis
+// 0, 1, ... below the size of an axis: i64.
+ValueId counting(ConvertContext& c, ValueId x, std::int64_t axis);
 
 // One element, as far as is known.
 bool may_be_single(ConvertContext& c, ValueId x);
@@ -47,6 +53,14 @@ ValueId scale_product(ConvertContext& c, ValueId a, ValueId b);
 // sums.
 ValueId scale_sums(ConvertContext& c, ValueId sums, ValueId scale, std::int64_t axis,
                    DType to = DType::f32);
+
+// The type of integers packed in bytes that the attribute "bits" (4 without) tells.
+DType packed_type(ConvertContext& c);
+ValueId unpack(ConvertContext& c, ValueId bytes, DType to);
+// The zero point of unsigned integers that stands for none: half of their range.
+ValueId middle_zero_point(ConvertContext& c, DType dtype, ValueId shape);
+// Blocks have a power of 2 of at least 16 elements.
+void require_block_size(ConvertContext& c, std::int64_t size);
 
 // [N, spatial..., C] to [N, C, spatial...] and back.
 ValueId channels_first(ConvertContext& c, ValueId x);

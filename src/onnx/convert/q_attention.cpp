@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// QAttention and QEmbedLayerNormalization of ONNX Runtime: integer products and tables of a
-// transformer, everything between in FP32.
+// QAttention of ONNX Runtime: queries, keys and values are one integer product, everything after it
+// is in FP32.
 #include <cmath>
 #include <limits>
 
 #include "onnx/convert/quantized_support.hpp"
 #include "ops/concat.hpp"
-#include "ops/gather.hpp"
 #include "ops/matmul.hpp"
 #include "ops/matmul_integer.hpp"
-#include "ops/range.hpp"
-#include "ops/reduce.hpp"
 #include "ops/select.hpp"
 #include "ops/slice.hpp"
 #include "ops/softmax.hpp"
-#include "ops/unary.hpp"
 #include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
@@ -22,22 +18,6 @@ namespace {
 
 using namespace quantized;
 using B = BinaryFunction;
-
-ValueId at_index(ConvertContext& c, ValueId x, std::int64_t index) {
-  return c.emit(op_gather(), GatherAttributes{.axis = 0},
-                {x, number(c, DType::i64, static_cast<double>(index))});
-}
-
-// The size of an axis as a scalar.
-ValueId axis_size(ConvertContext& c, ValueId x, std::int64_t axis) {
-  return at_index(c, shape_of(c, x), axis);
-}
-
-// 0, 1, ... below a size: i64.
-ValueId counting(ConvertContext& c, ValueId size) {
-  return c.emit(op_range(), NoAttributes{},
-                {number(c, DType::i64, 0), size, number(c, DType::i64, 1)});
-}
 
 ValueId slice_first_axis(ConvertContext& c, ValueId x, std::int64_t start, std::int64_t end) {
   return c.emit(
@@ -64,7 +44,7 @@ ValueId mask_addend(ConvertContext& c, ValueId mask, ValueId x, ValueId keys, do
     }
     const ValueId batches = reshape_to(c, cast_to(c, mask, DType::i64), {-1, 1, 1, 1});
     const bool both = !(shape[0] == (*x_shape)[0]);
-    const ValueId position = counting(c, axis_size(c, keys, 2));
+    const ValueId position = counting(c, keys, 2);
     if (!both) {
       visible = arithmetic(c, B::less, position, batches);
     } else {
@@ -90,10 +70,10 @@ ValueId mask_addend(ConvertContext& c, ValueId mask, ValueId x, ValueId keys, do
 
 // Query s, behind T - S earlier keys, sees keys up to its own.
 ValueId hide_later_keys(ConvertContext& c, ValueId scores) {
-  const ValueId queries = axis_size(c, scores, 2), keys = axis_size(c, scores, 3);
-  const ValueId earlier = arithmetic(c, B::sub, keys, queries);
-  const ValueId own = arithmetic(c, B::add, reshape_to(c, counting(c, queries), {-1, 1}), earlier);
-  const ValueId seen = arithmetic(c, B::less_or_equal, counting(c, keys), own);
+  const ValueId earlier = arithmetic(c, B::sub, size_along(c, scores, 3), size_along(c, scores, 2));
+  const ValueId own =
+      arithmetic(c, B::add, reshape_to(c, counting(c, scores, 2), {-1, 1}), earlier);
+  const ValueId seen = arithmetic(c, B::less_or_equal, counting(c, scores, 3), own);
   const double lowest = static_cast<double>(std::numeric_limits<float>::lowest());
   return c.emit(op_select(), NoAttributes{}, {seen, scores, number(c, DType::f32, lowest)});
 }
@@ -150,50 +130,10 @@ void q_attention(ConvertContext& c) {
   if (c.has_output(1)) c.set_output(1, cast_to(c, present, to));
 }
 
-// Rows of a quantised table as real numbers.
-ValueId embedding(ConvertContext& c, std::size_t table, std::size_t parameters, ValueId ids) {
-  const ValueId rows = c.emit(op_gather(), GatherAttributes{.axis = 0}, {c.input(table), ids});
-  require_single(c, c.input(parameters), "the scale of an embedding");
-  return dequantize(c, {rows, c.input(parameters), c.input(parameters + 5)});
-}
-
-void q_embed_layer_norm(ConvertContext& c) {
-  const double epsilon = static_cast<double>(c.float_attribute("epsilon", 1e-12f));
-  const ValueId ids = c.input(0);
-  if (c.rank(ids) != 2) c.fail(ErrorCode::bad_shape, "input_ids must be [batch, length]");
-  const ValueId positions = counting(c, axis_size(c, ids, 1));
-  ValueId x = arithmetic(c, B::add, embedding(c, 2, 8, ids), embedding(c, 3, 9, positions));
-  if (c.has_input(1)) x = arithmetic(c, B::add, x, embedding(c, 4, 10, c.input(1)));
-
-  const auto mean = [&](ValueId of) {
-    return c.emit(op_reduce(), ReduceAttributes{.function = ReduceFunction::mean},
-                  {of, c.emitter().integers({2})});
-  };
-  const ValueId centred = arithmetic(c, B::sub, x, mean(x));
-  const ValueId variance = mean(arithmetic(c, B::mul, centred, centred));
-  const ValueId deviation =
-      c.emit(op_unary(), UnaryAttributes{UnaryFunction::sqrt},
-             {arithmetic(c, B::add, variance, number(c, DType::f32, epsilon))});
-  const ValueId gamma = dequantize(c, {c.input(5), c.input(11), c.input(16)});
-  const ValueId beta = dequantize(c, {c.input(6), c.input(12), c.input(17)});
-  const ValueId y = arithmetic(c, B::mul, arithmetic(c, B::div, centred, deviation), gamma);
-  c.set_output(0, arithmetic(c, B::add, y, beta));
-
-  if (!c.has_output(1)) return;
-  // How many words each sequence has: entries of the mask that are 1.
-  const ReduceAttributes count{.function = ReduceFunction::sum, .keep_dims = false};
-  const ValueId one = number(c, DType::i32, 1), zero = number(c, DType::i32, 0);
-  const ValueId marked = c.has_input(7) ? c.input(7) : arithmetic(c, B::mul, ids, zero);
-  const ValueId words =
-      c.emit(op_select(), NoAttributes{}, {arithmetic(c, B::equal, marked, one), one, zero});
-  c.set_output(1, c.emit(op_reduce(), count, {words, c.emitter().integers({1})}));
-}
-
 }  // namespace
 
-void register_quantized_transformer(ConverterTable& table) {
+void register_q_attention(ConverterTable& table) {
   table.add(kMicrosoft, "QAttention", 1, q_attention);
-  table.add(kMicrosoft, "QEmbedLayerNormalization", 1, q_embed_layer_norm);
 }
 
 }  // namespace strop::onnx
