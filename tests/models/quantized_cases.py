@@ -430,6 +430,42 @@ def cases():
         yield from family()
 
 
+def all_layers():
+    """A network with every kind of layer that ONNX Runtime's quantiser knows, for pictures of 3 channels."""
+    rng, nodes, values = random("all layers"), [], []
+
+    def constant(array, dtype=np.float32):
+        values.append(numpy_helper.from_array(np.array(array, dtype), f"c{len(values)}"))
+        return values[-1].name
+
+    def layer(op, *inputs, **attributes):
+        nodes.append(helper.make_node(op, inputs, [f"v{len(nodes)}"], f"{op}{len(nodes)}", **attributes))
+        return nodes[-1].output[0]
+
+    def conv(x, out, into, kernel, **attributes):
+        w = rng.normal(0, np.sqrt(2 / (into * kernel * kernel)), (out, into, kernel, kernel))
+        return layer("Conv", x, constant(w), constant(rng.normal(0, 0.1, out)), kernel_shape=[kernel, kernel], **attributes)
+
+    x = layer("Relu", conv("x", 8, 3, 3, pads=[1, 1, 1, 1]))
+    x = layer("Pad", x, constant([0, 0, 1, 0, 0, 0, 0, 1], np.int64), constant(0))
+    x = layer("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    left = layer("LeakyRelu", conv(x, 8, 1, 3, pads=[1, 1, 1, 1], group=8), alpha=0.1)
+    right = layer("Sigmoid", conv(x, 8, 8, 1))
+    x = layer("Concat", layer("Add", left, right), layer("Mul", left, right), axis=1)
+    x = layer("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x = layer("Resize", x, "", constant([1, 1, 2, 2]), mode="nearest")
+    x = layer("Add", conv(x, 8, 16, 1), conv(x, 8, 16, 1))
+    x = layer("Clip", x, constant(-0.5), constant(0.8))
+    x = layer("Flatten", layer("GlobalAveragePool", layer("Transpose", x, perm=[0, 1, 3, 2])))
+    x = layer("Gemm", x, constant(rng.normal(0, 0.5, (12, 8))), constant(rng.normal(0, 0.1, 12)), transB=1)
+    x = layer("MatMul", layer("Reshape", x, constant([-1, 1, 12], np.int64)), constant(rng.normal(0, 1, (12, 10))))
+    x = layer("Softmax", layer("Squeeze", x, constant([1], np.int64)), axis=-1)
+    nodes[-1].output[0] = "y"
+    graph = helper.make_graph(nodes, "all_layers", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 32, 32])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])], values)
+    return helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)])
+
+
 def refusals():
     rng = random("refusals")
     x = f32(rng.normal(0, 1, (3, 1, 4)))
