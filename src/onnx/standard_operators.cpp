@@ -12,7 +12,7 @@ struct StandardOperator {
   std::int64_t since;
 };
 
-constexpr std::array<StandardOperator, 202> kOnnx{{
+constexpr std::array<StandardOperator, 203> kOnnx{{
     {"Abs", 1},
     {"Acos", 7},
     {"Acosh", 9},
@@ -200,6 +200,7 @@ constexpr std::array<StandardOperator, 202> kOnnx{{
     {"StringSplit", 20},
     {"Sub", 1},
     {"Sum", 1},
+    {"SwiGLU", 28},
     {"Swish", 24},
     {"Tan", 7},
     {"Tanh", 1},

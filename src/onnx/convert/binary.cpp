@@ -7,6 +7,7 @@
 #include "ops/identity.hpp"
 #include "ops/reshape.hpp"
 #include "ops/select.hpp"
+#include "ops/unary.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -119,6 +120,25 @@ void add_arithmetic(ConverterTable& table, const char* name) {
   table.add(name, 7, plain<kFunction>);
 }
 
+// Swish of the gate, times the value; the two have one shape.
+void swiglu(ConvertContext& c) {
+  const ValueId gate = c.input(0), value = c.input(1);
+  const Type &a = c.type(gate), &b = c.type(value);
+  bool equal = !a.shape || !b.shape || a.rank() == b.rank();
+  for (std::size_t i = 0; equal && a.shape && b.shape && i < a.shape->size(); ++i) {
+    const Dim &x = (*a.shape)[i], &y = (*b.shape)[i];
+    equal = x == y || !x.is_constant() || !y.is_constant();
+  }
+  if (!equal) {
+    c.fail(ErrorCode::bad_shape,
+           "its inputs must have one shape, but are " + a.to_string() + " and " + b.to_string());
+  }
+  const UnaryAttributes swish{UnaryFunction::silu,
+                              static_cast<double>(c.float_attribute("alpha", 1.0f))};
+  c.set_output(
+      0, c.emit(op_binary(), BinaryAttributes{B::mul}, {c.emit(op_unary(), swish, {gate}), value}));
+}
+
 }  // namespace
 
 void register_binary(ConverterTable& table) {
@@ -147,6 +167,7 @@ void register_binary(ConverterTable& table) {
   table.add("Min", 1, variadic<B::min>);
   table.add("Mean", 1, mean);
   table.add("Where", 9, where);
+  table.add("SwiGLU", 28, swiglu);
 }
 
 }  // namespace strop::onnx
