@@ -110,8 +110,9 @@ class LayoutMaker {
     for (std::uint32_t i = 0; i < plan_.steps.size(); ++i) {
       const auto touch = [&](std::uint32_t slot) {
         if (slot == kNoSlot) return;
-        first_touch_[slot] = std::min(first_touch_[slot], i);
         const std::uint32_t base = root(slot);
+        first_touch_[slot] = std::min(first_touch_[slot], i);
+        first_touch_[base] = std::min(first_touch_[base], i);  // an alias reads what it stands for
         first_[base] = std::min(first_[base], i);
         last_[base] = std::max(last_[base], i);
       };
@@ -149,7 +150,7 @@ class LayoutMaker {
       if (is_made_of_sizes(slot) || slot.kind == SlotKind::alias) {
         // Where it is needed first.
         if (first_touch_[i] != kNever) segment = segment_of_step_[first_touch_[i]];
-        if (segment == kNever && is_output) segment = last_segment();
+        if (segment == kNever && (is_output || output_[i])) segment = last_segment();
       } else if (slot.kind == SlotKind::arena) {
         if (first_[i] == kNever) {
           if (is_output) invalid("slot " + slot.name, "no step writes it");

@@ -130,6 +130,26 @@ TEST_F(Slots, elements_follow_from_the_shapes) {
   }
 }
 
+// Nobody reads the sizes themselves, only the same memory under another shape.
+TEST_F(Slots, sizes_may_be_read_through_an_alias_alone) {
+  PlanMaker maker;
+  const auto x = maker.input("x", "f32[N]");
+  const auto shape =
+      maker.alias("shape", maker.sizes("sizes", {Dim(1), Dim::parse("N")}), "i64[2]");
+  const auto y = maker.arena("y", "f32[1,N]");
+  const auto count = maker.alias("count", maker.sizes("one", {Dim::parse("2*N")}), "i64[]");
+  maker.step("reshape", {x, shape}, {y});
+  maker.output("y", y);
+  maker.output("count", count);
+  Context context(maker.engine());
+  for (const std::int64_t n : {2, 5}) {
+    context.bind("x", Tensor::zeros(DType::f32, {n}));
+    context.run();
+    EXPECT_EQ(context.output_tensor("y").shape(), (Shape{1, n}));
+    EXPECT_EQ(integers(context.output_tensor("count")), (std::vector<std::int64_t>{2 * n}));
+  }
+}
+
 TEST_F(Slots, constants_and_inputs_may_be_outputs) {
   PlanMaker maker;
   const auto x = maker.input("x", "f32[N]");
