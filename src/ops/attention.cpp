@@ -17,7 +17,7 @@
 namespace strop {
 namespace {
 
-enum Input : std::size_t { kQ, kK, kV, kBias, kLengths, kStart };
+enum Input : std::size_t { kQ, kK, kV, kBias, kLengths, kStart, kSink };
 
 // Shape of input i, of rank 4.
 SymShape shape_4d(InferContext& context, std::size_t i) {
@@ -74,6 +74,13 @@ void infer(InferContext& context) {
   check_bias(context, scores);
   check_per_batch(context, kLengths, batch);
   check_per_batch(context, kStart, batch);
+  if (context.has_input(kSink)) {
+    context.require_rank(kSink, 1);
+    if (context.shape(kSink) != nullptr) {
+      context.require_equal((*context.shape(kSink))[0], q[1],
+                            "the size of sink and the heads of q");
+    }
+  }
   context.set_output(0, context.dtype(kQ), {batch, q[1], q[2], v[3]});
   context.set_output(1, context.dtype(kQ), scores);
 }
@@ -163,13 +170,13 @@ void apply_bias(const Problem<C>& p, std::int64_t batch, std::int64_t head, std:
   std::fill(row + end, row + p.keys, kHidden<C>);
 }
 
-// In place. Where all is hidden, zeros.
+// In place, with one more score that is not among those of the row. Where all is hidden, zeros.
 template <class C>
-void softmax(C* row, std::int64_t count) {
-  C largest = kHidden<C>;
+void softmax(C* row, std::int64_t count, C sink) {
+  C largest = sink;
   for (std::int64_t j = 0; j < count; ++j) largest = std::max(largest, row[j]);
   if (largest == kHidden<C>) largest = 0;  // the exponentials are 0 then, or NaN
-  C sum = 0;
+  C sum = std::exp(sink - largest);
   for (std::int64_t j = 0; j < count; ++j) sum += row[j] = std::exp(row[j] - largest);
   if (sum == C(0)) return;
   for (std::int64_t j = 0; j < count; ++j) row[j] /= sum;
@@ -199,7 +206,9 @@ void attend(KernelContext& context) {
     p.bias = &context.input(kBias);
     p.bias_strides = broadcast_strides(p.bias->shape());
   }
-  std::vector<C> q_copy, k_copy, v_copy;
+  std::vector<C> q_copy, k_copy, v_copy, sink_copy;
+  const C* sinks =
+      context.has_input(kSink) ? load_all<C>(context.input(kSink), sink_copy) : nullptr;
   const C* queries = load_all<C>(q, q_copy);
   const C* values = load_all<C>(v, v_copy);
   const std::int64_t kv_heads = k.dim(1);
@@ -234,7 +243,7 @@ void attend(KernelContext& context) {
         show(AttentionStage::capped);
         apply_bias(p, batch, head, first + i, row);
         show(AttentionStage::biased);
-        softmax(row, p.keys);
+        softmax(row, p.keys, sinks != nullptr ? sinks[head] : kHidden<C>);
         show(AttentionStage::probabilities);
       }
       std::fill(sums.begin(), sums.end(), C(0));
@@ -266,7 +275,8 @@ const OpDef& op_attention() {
                  {.name = "v", .types = kFloats, .same_as = 'T'},
                  {.name = "bias", .types = kFloats | kBool, .arity = Operand::optional},
                  {.name = "lengths", .types = kIndices, .arity = Operand::optional},
-                 {.name = "start", .types = kIndices, .arity = Operand::optional}},
+                 {.name = "start", .types = kIndices, .arity = Operand::optional},
+                 {.name = "sink", .types = kFloats, .arity = Operand::optional}},
       .outputs = {{.name = "y", .types = kFloats, .same_as = 'T'},
                   {.name = "scores", .types = kFloats, .same_as = 'T', .arity = Operand::optional}},
       .subgraphs = {},

@@ -48,6 +48,7 @@ struct AttentionAttributes {
 //   lengths   [B] or [1]: so many keys are there, those after them are not read
 //   start     [B] or [1]: the position of the first query among the keys, from which `left` and
 //             `right` count; 0 without. May be negative.
+//   sink      [Hq]: a further score in the softmax of each head, whose weight goes to no value
 //
 // Keys and values of earlier steps (past, present) are concatenated outside, and lengths of 3-D
 // inputs are split into heads outside: a kernel sees this one form.

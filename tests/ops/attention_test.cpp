@@ -106,6 +106,17 @@ TEST(Attention, lengths_end_the_keys_of_each_batch) {
               {0, 2, 4});
 }
 
+TEST(Attention, a_sink_takes_weight_from_the_keys) {
+  const Tensor q = Tensor::zeros(DType::f32, {1, 3, 1, 1}),
+               k = Tensor::zeros(DType::f32, {1, 1, 2, 1});
+  const Tensor v = floats({1, 1, 2, 1}, {4, 8}), no;
+  // Two keys with weight 1 each; the sinks weigh 1, 2 and nothing.
+  const Tensor sink = floats({3}, {0, std::log(2.0f), -kInfinity});
+  expect_near(run({q, k, v, no, no, no, sink}), {1, 3, 1, 1}, {4, 3, 6});
+  expect_near(run({q, k, v, bools({2}, {0, 0}), no, no, sink}), {1, 3, 1, 1}, {0, 0, 0});
+  expect_near(run({q, k, v, no, no, no, floats({3}, {1000, 0, 0})}), {1, 3, 1, 1}, {0, 4, 4});
+}
+
 TEST(Attention, softcap_comes_before_the_bias) {
   const Tensor q = floats({1, 1, 1, 1}, {100}), k = floats({1, 1, 2, 1}, {1, -1});
   const Tensor v = floats({1, 1, 2, 1}, {0, 1});
@@ -235,6 +246,7 @@ TEST(Attention, refuses_what_does_not_fit) {
   EXPECT_EQ(refuse({q, k, v, no, no, i64s({6})}), ErrorCode::bad_value);
   EXPECT_EQ(refuse({q, k, v, no, no, i64s({std::numeric_limits<std::int64_t>::min()})}),
             ErrorCode::bad_value);
+  EXPECT_EQ(refuse({q, k, v, no, no, no, ramp({2})}), ErrorCode::bad_shape);
   EXPECT_EQ(refuse({q, k, v}, {.left = -2}), ErrorCode::bad_attribute);
   EXPECT_EQ(refuse({q, k, v}, {.softcap = -1}), ErrorCode::bad_attribute);
   EXPECT_EQ(refuse({q, k, Tensor::zeros(DType::f64, {2, 2, 5, 7})}), ErrorCode::bad_type);
