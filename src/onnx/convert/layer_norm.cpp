@@ -38,18 +38,12 @@ void layer_norm(ConvertContext& c) {
   c.set_output(2, out.inverse_deviation);
 }
 
-// y has the type of the scale: a wider or narrower one than x's is applied after a cast.
 void rms_norm(ConvertContext& c) {
   const LayerNormAttributes attributes = attributes_of(c, false);
-  const ValueId x = c.input(0), scale = c.input(1);
-  const DType type = stash_type(c);
-  const bool one_type = c.type(x).dtype == c.type(scale).dtype;
   const bool statistics = c.op_type() == "SimplifiedLayerNormalization" && c.has_output(1);
-  const auto out = emit_layer_norm(c, x, one_type ? scale : ValueId::none(), ValueId::none(),
-                                   attributes, statistics, type);
-  c.set_output(
-      0, one_type ? out.y
-                  : binary(c, BinaryFunction::mul, cast_to(c, out.y, c.type(scale).dtype), scale));
+  const auto out = emit_layer_norm(c, c.input(0), c.input(1), ValueId::none(), attributes,
+                                   statistics, stash_type(c));
+  c.set_output(0, out.y);
   if (statistics) c.set_output(1, out.inverse_deviation);
 }
 

@@ -13,7 +13,8 @@ LayerNormOutputs emit_layer_norm(ConvertContext& c, ValueId x, ValueId scale, Va
     return !parameter.exists() ||
            (c.type(parameter).rank() >= 0 && c.type(parameter).rank() <= normalised);
   };
-  const bool inside = fits(scale) && fits(bias);
+  const DType dtype = scale.exists() ? c.type(scale).dtype : c.type(x).dtype;
+  const bool inside = fits(scale) && fits(bias) && dtype == c.type(x).dtype;
   const auto out = c.emit_many(
       op_layer_norm(), attributes,
       {x, inside ? scale : ValueId::none(), inside ? bias : ValueId::none()}, statistics ? 3 : 1);
@@ -23,10 +24,8 @@ LayerNormOutputs emit_layer_norm(ConvertContext& c, ValueId x, ValueId scale, Va
     result.inverse_deviation = cast_to(c, out[2], statistics_type);
   }
   if (inside) return result;
-  const DType dtype = c.type(x).dtype;
-  if (scale.exists()) {
-    result.y = binary(c, BinaryFunction::mul, result.y, cast_to(c, scale, dtype));
-  }
+  result.y = cast_to(c, result.y, dtype);
+  if (scale.exists()) result.y = binary(c, BinaryFunction::mul, result.y, scale);
   if (bias.exists()) {
     result.y = binary(c, BinaryFunction::add, result.y, cast_to(c, bias, dtype));
   }

@@ -12,7 +12,8 @@ struct LayerNormOutputs {
 };
 
 // layer_norm of x with scale and bias (either may be absent), which broadcast to x as a whole: what
-// does not fit into the normalised axes becomes a product and a sum after it. y has x's type.
+// does not fit into the normalised axes becomes a product and a sum after it. y has the type of the
+// scale, which may be another than x's.
 // `statistics`: whether somebody wants the mean and the inverse deviation, in the type that
 // stash_type says.
 LayerNormOutputs emit_layer_norm(ConvertContext& c, ValueId x, ValueId scale, ValueId bias,
