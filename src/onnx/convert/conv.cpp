@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conv and ConvTranspose.
+// Conv, ConvTranspose, and FusedConv of com.microsoft.
 #include "onnx/convert/conv_attributes.hpp"
+#include "onnx/convert/fused_activation.hpp"
 #include "onnx/converter_table.hpp"
 #include "ops/conv_transpose.hpp"
 
 namespace strop::onnx {
 namespace {
 
-void conv(ConvertContext& c) {
-  c.set_output(
-      0, c.emit(op_conv(), conv_attributes(c, 1), {c.input(0), c.input(1), c.optional_input(2)}));
+ValueId emit_conv(ConvertContext& c) {
+  return c.emit(op_conv(), conv_attributes(c, 1), {c.input(0), c.input(1), c.optional_input(2)});
+}
+
+void conv(ConvertContext& c) { c.set_output(0, emit_conv(c)); }
+
+// Input 3 is added before the activation.
+void fused_conv(ConvertContext& c) {
+  ValueId y = emit_conv(c);
+  if (c.has_input(3)) y = binary(c, BinaryFunction::add, y, c.input(3));
+  c.set_output(0, activated(c, y, c.string_attribute("activation", ""),
+                            c.floats_attribute("activation_params")));
 }
 
 void conv_transpose(ConvertContext& c) {
@@ -31,6 +41,7 @@ void conv_transpose(ConvertContext& c) {
 void register_conv(ConverterTable& table) {
   table.add("Conv", 1, conv);
   table.add("ConvTranspose", 1, conv_transpose);
+  table.add("com.microsoft", "FusedConv", 1, fused_conv);
 }
 
 }  // namespace strop::onnx

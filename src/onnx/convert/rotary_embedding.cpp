@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// RotaryEmbedding. The rows of cos and sin for the positions are gathered before it.
+// RotaryEmbedding of the standard and of com.microsoft. The rows of cos and sin for the positions
+// are gathered before it.
 #include "ops/rotary_embedding.hpp"
 
 #include "onnx/convert/attention_support.hpp"
 #include "onnx/convert/emit_support.hpp"
 #include "ops/gather.hpp"
+#include "ops/range.hpp"
+#include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
 namespace {
 
-void rotary_embedding(ConvertContext& c) {
+ValueId rows(ConvertContext& c, ValueId table, ValueId positions) {
+  return c.emit(op_gather(), GatherAttributes{.axis = 0}, {table, positions});
+}
+
+// x is [B, heads, L, size], or packed with so many heads; `rotated` elements of each vector turn
+// (0: all of them).
+void rotate(ConvertContext& c, ValueId x, ValueId cos, ValueId sin, std::int64_t heads,
+            std::int64_t rotated) {
   RotaryEmbeddingAttributes attributes;
   attributes.interleaved = c.int_attribute("interleaved", 0) != 0;
-  const std::int64_t rotated = c.int_attribute("rotary_embedding_dim", 0);
-  ValueId x = c.input(0), cos = c.input(1), sin = c.input(2);
   const bool packed = c.rank(x) == 3;
   if (packed) {
-    x = with_heads(c, x, heads_attribute(c, "num_heads"));
+    x = with_heads(c, x, heads);
     attributes.sequence_axis = 1;
-  } else {
-    c.ignore_attribute("num_heads");  // the shape says it
-  }
-  if (c.has_input(3)) {
-    const auto rows = [&](ValueId table) {
-      return c.emit(op_gather(), GatherAttributes{.axis = 0}, {table, c.input(3)});
-    };
-    cos = rows(cos);
-    sin = rows(sin);
   }
   const std::int64_t wanted = rotated != 0 ? rotated : known_size(c, x, 3);
   const std::int64_t half = known_size(c, cos, 2);
@@ -39,10 +38,59 @@ void rotary_embedding(ConvertContext& c) {
   c.set_output(0, packed ? without_heads(c, y) : y);
 }
 
+void rotary_embedding(ConvertContext& c) {
+  const ValueId x = c.input(0);
+  ValueId cos = c.input(1), sin = c.input(2);
+  if (c.has_input(3)) {
+    cos = rows(c, cos, c.input(3));
+    sin = rows(c, sin, c.input(3));
+  }
+  std::int64_t heads = 0;
+  if (c.rank(x) == 3) {
+    heads = heads_attribute(c, "num_heads");
+  } else {
+    c.ignore_attribute("num_heads");  // the shape says it
+  }
+  rotate(c, x, cos, sin, heads, c.int_attribute("rotary_embedding_dim", 0));
+}
+
+// Positions come second, and may be one number: that of the first token of each sequence.
+void microsoft_rotary_embedding(ConvertContext& c) {
+  if (c.int_attribute("is_packed_batching", 0) != 0) {
+    c.fail(ErrorCode::unsupported_operator, "is_packed_batching is not supported",
+           "export the model with one sequence for each element of the batch");
+  }
+  c.ignore_attribute("scale");  // ONNX Runtime reads it and does nothing with it
+  const ValueId x = c.input(0);
+  const bool packed = c.rank(x) == 3;
+  ValueId positions = c.input(1);
+  if (c.rank(positions) == 1) {
+    const auto number = [&](std::int64_t value) {
+      return c.emitter().constant(Tensor::scalar<std::int64_t>(value));
+    };
+    const ValueId count = reshaped(c, size_along(c, x, packed ? 1 : 2), {});
+    const ValueId steps = c.emit(op_range(), NoAttributes{}, {number(0), count, number(1)});
+    positions = c.emit(op_unsqueeze(), NoAttributes{},
+                       {binary(c, BinaryFunction::add, steps, positions), integers(c, {0})});
+  }
+  const ValueId cos = rows(c, c.input(2), positions), sin = rows(c, c.input(3), positions);
+  const std::int64_t rotated = c.int_attribute("rotary_embedding_dim", 0);
+  std::int64_t heads = c.int_attribute("num_heads", 0);
+  // Without it, vectors are turned as a whole, and the tables say how long they are.
+  const std::int64_t hidden = known_size(c, x, 2), half = known_size(c, cos, 2);
+  if (packed && heads == 0 && hidden > 0 && half > 0) heads = hidden / (2 * half);
+  if (packed && heads < 1) {
+    c.fail(ErrorCode::bad_attribute, "num_heads is missing, and no shape tells it",
+           "export the model with num_heads");
+  }
+  rotate(c, x, cos, sin, heads, rotated);
+}
+
 }  // namespace
 
 void register_rotary_embedding(ConverterTable& table) {
   table.add("RotaryEmbedding", 23, rotary_embedding);
+  table.add("com.microsoft", "RotaryEmbedding", 1, microsoft_rotary_embedding);
 }
 
 }  // namespace strop::onnx
