@@ -227,7 +227,54 @@ def rotary():
     case("rotary_scale", "RotaryEmbedding", [Input(x, "B S -"), positions, cos, sin], scale=3.0)
 
 
-for group in (activations, products, normalizations, packed_attention, multi_head_attention, rotary):
+def group_query_attention():
+    heads, kv_heads, size = 4, 2, 32
+
+    def inputs(batch, tokens, past, lengths, total, packed=False, cos=0, positions=None, bias=None, sink=None):
+        """`lengths`: of each sequence, with the new tokens; `past`: the capacity of the cache, None for no cache."""
+        q = normal(batch, tokens, heads * size)
+        k, v = (normal(batch, tokens, kv_heads * size) for _ in range(2))
+        if packed:
+            qkv = [Input(np.concatenate([q, k, v], 2), "B S -"), None, None]
+        else:
+            qkv = [Input(x, "B S -") for x in (q, k, v)]
+        caches = [None, None] if past is None else [Input(normal(batch, kv_heads, past, size), "B - P -") for _ in range(2)]
+        tables = [Weight(np.cos(normal(40, cos))), Weight(np.sin(normal(40, cos)))] if cos else [None, None]
+        out = qkv + caches + [Input(np.int32(lengths) - 1, "B"), Input(np.int32([total]))] + tables
+        out += [positions, bias, sink]
+        while out[-1] is None:
+            out.pop()
+        return out
+
+    def add(name, given, outputs=3, **attributes):
+        case("gqa_" + name, "GroupQueryAttention", given, outputs, num_heads=heads, kv_num_heads=kv_heads, **attributes)
+
+    add("prompt", inputs(2, 5, 0, [5, 5], 5))
+    add("prompt_without_cache", inputs(1, 5, None, [5], 5))
+    add("step", inputs(2, 1, 6, [7, 7], 7))
+    add("step_of_different_lengths", inputs(2, 1, 6, [4, 7], 7))
+    add("step_into_large_cache", inputs(1, 1, 12, [5], 5))
+    add("many_tokens", inputs(1, 3, 6, [9], 9))
+    add("packed", inputs(2, 4, 0, [4, 4], 4, packed=True), scale=0.2)
+    add("rotary", inputs(2, 1, 6, [4, 7], 7, cos=16), do_rotary=1)
+    add("rotary_prompt", inputs(2, 5, 0, [5, 5], 5, cos=16), do_rotary=1, rotary_interleaved=1)
+    add("rotary_partial", inputs(1, 3, 6, [9], 9, cos=8), do_rotary=1)
+    add("rotary_positions", inputs(2, 1, 6, [7, 7], 7, cos=16, positions=Input(np.int64([[6], [3]]), "B S")), do_rotary=1)
+    add("rotary_positions_prompt", inputs(2, 3, 0, [3, 3], 3, cos=16, positions=Input(np.int64([[4, 9, 2], [7, 1, 3]]), "B S")),
+        do_rotary=1)
+    add("rotary_packed", inputs(1, 3, 6, [9], 9, packed=True, cos=16), do_rotary=1)
+    add("window", inputs(1, 6, 0, [6], 6), local_window_size=3)
+    add("window_of_one", inputs(1, 6, 0, [6], 6), local_window_size=1)
+    add("window_step", inputs(2, 1, 9, [10, 10], 10), local_window_size=3)
+    add("softcap", inputs(1, 4, 0, [4], 4), softcap=0.5)
+    add("smooth_softmax", inputs(1, 4, 0, [4], 4), smooth_softmax=1)
+    add("head_sink", inputs(1, 4, 0, [4], 4, sink=Weight(normal(heads))))
+    add("bias", inputs(2, 3, 0, [3, 3], 3, bias=Input(normal(2, heads, 3, 3), "B - S T")))
+    add("bias_step", inputs(1, 1, 6, [7], 7, bias=Input(normal(1, 1, 1, 7), "- - S T")))
+    add("not_causal", inputs(1, 5, 0, [5], 5), causal=0)
+
+
+for group in (activations, products, normalizations, packed_attention, multi_head_attention, rotary, group_query_attention):
     group()
 
 
