@@ -27,13 +27,17 @@ ValueId counted(ConvertContext& c, ValueId length) {
 // Buckets [0, count) of distances >= 0.
 ValueId buckets(ConvertContext& c, ValueId distance, std::int64_t count, std::int64_t farthest) {
   const std::int64_t near = count / 2;  // as many distances have a bucket of their own
-  const double growth = static_cast<double>(count - near) /
-                        std::log(static_cast<double>(farthest) / static_cast<double>(near));
-  // log(distance / near) in FP32, as models compute it; the distance 0 is near, whatever this says.
+  // In FP32 and in this order, as models compute it: powers of two fall onto whole buckets. The
+  // distance 0 is near, whatever this says.
   const ValueId positive = cast_to(c, binary(c, B::max, distance, number(c, 1)), DType::f32);
-  const ValueId ratio =
-      binary(c, B::div, positive, scalar(c, DType::f32, static_cast<double>(near)));
-  const ValueId logarithm = scaled(c, unary(c, {UnaryFunction::log}, ratio), growth);
+  const auto divided = [&](ValueId x, double by) {
+    return binary(c, B::div, x, scalar(c, DType::f32, by));
+  };
+  const double first = static_cast<double>(near);
+  const ValueId logarithm = scaled(c,
+                                   divided(unary(c, {UnaryFunction::log}, divided(positive, first)),
+                                           std::log(static_cast<double>(farthest) / first)),
+                                   static_cast<double>(count - near));
   const ValueId far =
       binary(c, B::min, binary(c, B::add, cast_to(c, logarithm, DType::i64), number(c, near)),
              number(c, count - 1));
