@@ -8,10 +8,11 @@
 namespace strop::onnx {
 
 std::int64_t heads_attribute(ConvertContext& c, std::string_view name) {
+  constexpr std::int64_t kMostHeads = 1 << 20;  // sums and products of counts do not overflow
   const std::int64_t heads = c.int_attribute(name);
-  if (heads < 1) {
-    c.fail(ErrorCode::bad_attribute,
-           std::string(name) + " is " + std::to_string(heads) + ", but must be positive");
+  if (heads < 1 || heads > kMostHeads) {
+    c.fail(ErrorCode::bad_attribute, std::string(name) + " is " + std::to_string(heads) +
+                                         ", but must be 1 to " + std::to_string(kMostHeads));
   }
   return heads;
 }

@@ -7,7 +7,7 @@
 
 namespace strop::onnx {
 
-// An attribute that counts heads; throws bad_attribute unless it is positive.
+// An attribute that counts heads; throws bad_attribute unless it is positive and sensible.
 std::int64_t heads_attribute(ConvertContext& c, std::string_view name);
 
 // x [B, L, heads * D] as [B, L, heads, D]: the same memory.

@@ -167,7 +167,7 @@ void add_biases(ConvertContext& c, Projections& p) {
   if (!c.has_input(3)) return;
   const std::int64_t hidden = known_size(c, p.q, 2), all = known_size(c, c.input(3), 0);
   if (p.split) refuse(c, "a bias of keys that are in heads already");
-  if (hidden < 0 || all < 2 * hidden) {
+  if (hidden < 0 || all / 2 < hidden) {
     c.fail(ErrorCode::bad_shape,
            "the bias is " + c.type(c.input(3)).to_string() +
                ", but must have an element for each of the hidden sizes",

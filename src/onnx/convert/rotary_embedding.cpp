@@ -29,7 +29,7 @@ void rotate(ConvertContext& c, ValueId x, ValueId cos, ValueId sin, std::int64_t
   }
   const std::int64_t wanted = rotated != 0 ? rotated : known_size(c, x, 3);
   const std::int64_t half = known_size(c, cos, 2);
-  if (rotated < 0 || (wanted >= 0 && half >= 0 && wanted != 2 * half)) {
+  if (rotated < 0 || (wanted >= 0 && half >= 0 && (wanted % 2 != 0 || wanted / 2 != half))) {
     c.fail(ErrorCode::bad_shape, "the last axis of cos_cache has size " + std::to_string(half) +
                                      ", but must be half of the " + std::to_string(wanted) +
                                      " elements that are rotated");
@@ -78,7 +78,7 @@ void microsoft_rotary_embedding(ConvertContext& c) {
   std::int64_t heads = c.int_attribute("num_heads", 0);
   // Without it, vectors are turned as a whole, and the tables say how long they are.
   const std::int64_t hidden = known_size(c, x, 2), half = known_size(c, cos, 2);
-  if (packed && heads == 0 && hidden > 0 && half > 0) heads = hidden / (2 * half);
+  if (packed && heads == 0 && hidden > 0 && half > 0) heads = hidden / 2 / half;
   if (packed && heads < 1) {
     c.fail(ErrorCode::bad_attribute, "num_heads is missing, and no shape tells it",
            "export the model with num_heads");
