@@ -126,6 +126,7 @@ std::array<std::int64_t, 4> broadcast_strides(const Shape& shape) {
 template <class C>
 std::vector<C> transposed(const C* k, std::int64_t matrices, std::int64_t keys, std::int64_t size) {
   std::vector<C> out(static_cast<std::size_t>(matrices * keys * size));
+  if (out.empty()) return out;
   parallel_for(matrices * size, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const C* from = k + row / size * keys * size + row % size;
