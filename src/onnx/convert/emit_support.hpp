@@ -9,10 +9,12 @@
 #include "ops/binary.hpp"
 #include "ops/cast.hpp"
 #include "ops/concat.hpp"
+#include "ops/range.hpp"
 #include "ops/reshape.hpp"
 #include "ops/shape.hpp"
 #include "ops/transpose.hpp"
 #include "ops/unary.hpp"
+#include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
 
@@ -58,6 +60,16 @@ inline ValueId reshaped_like(ConvertContext& c, ValueId x, ValueId like) {
 
 inline ValueId transposed(ConvertContext& c, ValueId x, std::vector<std::int64_t> perm) {
   return c.emit(op_transpose(), TransposeAttributes{.perm = std::move(perm)}, {x});
+}
+
+inline ValueId unsqueezed(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& axes) {
+  return c.emit(op_unsqueeze(), NoAttributes{}, {x, integers(c, axes)});
+}
+
+// i64[n]: 0, 1, ..., n - 1, where n is an i64 tensor of one element.
+inline ValueId counted(ConvertContext& c, ValueId n) {
+  return c.emit(op_range(), NoAttributes{},
+                {scalar(c, DType::i64, 0), reshaped(c, n, {}), scalar(c, DType::i64, 1)});
 }
 
 // The size of x along an axis that is not negative: i64[1].

@@ -9,11 +9,8 @@
 #include "onnx/convert/emit_support.hpp"
 #include "ops/gather.hpp"
 #include "ops/matmul.hpp"
-#include "ops/range.hpp"
 #include "ops/select.hpp"
-#include "ops/slice.hpp"
 #include "ops/split.hpp"
-#include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -25,14 +22,10 @@ using B = BinaryFunction;
          "export the model without ONNX Runtime's optimizer, or with its options for CPUs");
 }
 
-ValueId unsqueezed(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& axes) {
-  return c.emit(op_unsqueeze(), NoAttributes{}, {x, integers(c, axes)});
-}
-
 // Element `index` of x along an axis, which goes.
 ValueId part(ConvertContext& c, ValueId x, std::int64_t axis, std::int64_t index) {
-  const ValueId number = c.emitter().constant(Tensor::scalar<std::int64_t>(index));
-  return c.emit(op_gather(), GatherAttributes{.axis = axis}, {x, number});
+  return c.emit(op_gather(), GatherAttributes{.axis = axis},
+                {x, scalar(c, DType::i64, static_cast<double>(index))});
 }
 
 struct Mask {
@@ -52,11 +45,7 @@ ValueId between(ConvertContext& c, ValueId mask, ValueId keys) {
       concatenated(c, {integers(c, {2}), size_along(c, keys, 0), integers(c, {1, 1, 1})}, 0);
   const ValueId parts = c.emit(op_reshape(), ReshapeAttributes{.allow_zero = true},
                                {cast_to(c, mask, DType::i64), shape});
-  const auto number = [&](std::int64_t value) {
-    return c.emitter().constant(Tensor::scalar<std::int64_t>(value));
-  };
-  const ValueId count = reshaped(c, size_along(c, keys, 2), {});
-  const ValueId position = c.emit(op_range(), NoAttributes{}, {number(0), count, number(1)});
+  const ValueId position = counted(c, size_along(c, keys, 2));
   return binary(c, B::logical_and, binary(c, B::less, position, part(c, parts, 0, 0)),
                 binary(c, B::greater_or_equal, position, part(c, parts, 0, 1)));
 }

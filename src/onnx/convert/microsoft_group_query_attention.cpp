@@ -9,12 +9,10 @@
 #include "ops/fill.hpp"
 #include "ops/gather.hpp"
 #include "ops/pad.hpp"
-#include "ops/range.hpp"
 #include "ops/rotary_embedding.hpp"
 #include "ops/select.hpp"
 #include "ops/slice.hpp"
 #include "ops/split.hpp"
-#include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -43,18 +41,6 @@ void refuse_options(ConvertContext& c) {
   if (c.has_input(3) != c.has_input(4)) {
     c.fail(ErrorCode::model_malformed, "past_key and past_value must come together");
   }
-}
-
-// 0, 1, ... up to a count that is i64[1].
-ValueId counted(ConvertContext& c, ValueId count) {
-  const auto number = [&](std::int64_t value) {
-    return c.emitter().constant(Tensor::scalar<std::int64_t>(value));
-  };
-  return c.emit(op_range(), NoAttributes{}, {number(0), reshaped(c, count, {}), number(1)});
-}
-
-ValueId unsqueezed(ConvertContext& c, ValueId x, std::vector<std::int64_t> axes) {
-  return c.emit(op_unsqueeze(), NoAttributes{}, {x, integers(c, axes)});
 }
 
 ValueId chosen(ConvertContext& c, ValueId condition, ValueId a, ValueId b) {

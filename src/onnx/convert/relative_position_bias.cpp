@@ -6,9 +6,7 @@
 
 #include "onnx/convert/emit_support.hpp"
 #include "ops/gather.hpp"
-#include "ops/range.hpp"
 #include "ops/select.hpp"
-#include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -16,12 +14,7 @@ namespace {
 using B = BinaryFunction;
 
 ValueId number(ConvertContext& c, std::int64_t value) {
-  return c.emitter().constant(Tensor::scalar<std::int64_t>(value));
-}
-
-// 0, 1, ... up to a length, which is one element of any rank.
-ValueId counted(ConvertContext& c, ValueId length) {
-  return c.emit(op_range(), NoAttributes{}, {number(c, 0), reshaped(c, length, {}), number(c, 1)});
+  return scalar(c, DType::i64, static_cast<double>(value));
 }
 
 // Buckets [0, count) of distances >= 0.
@@ -55,8 +48,7 @@ void relative_position_bias(ConvertContext& c) {
                                          " buckets and max_distance " + std::to_string(farthest) +
                                          " leave no bucket for far keys");
   }
-  const ValueId queries =
-      c.emit(op_unsqueeze(), NoAttributes{}, {counted(c, c.input(1)), integers(c, {1})});
+  const ValueId queries = unsqueezed(c, counted(c, c.input(1)), {1});
   const ValueId behind = binary(c, B::sub, queries, counted(c, c.input(2)));  // [queries, keys]
   ValueId bucket;
   if (bidirectional) {  // keys after the query have the second half of the buckets
@@ -68,8 +60,7 @@ void relative_position_bias(ConvertContext& c) {
     bucket = buckets(c, binary(c, B::max, behind, number(c, 0)), count, farthest);
   }
   const ValueId rows = c.emit(op_gather(), GatherAttributes{.axis = 0}, {table, bucket});
-  c.set_output(0, c.emit(op_unsqueeze(), NoAttributes{},
-                         {transposed(c, rows, {2, 0, 1}), integers(c, {0})}));
+  c.set_output(0, unsqueezed(c, transposed(c, rows, {2, 0, 1}), {0}));
 }
 
 }  // namespace

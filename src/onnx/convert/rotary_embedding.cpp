@@ -6,8 +6,6 @@
 #include "onnx/convert/attention_support.hpp"
 #include "onnx/convert/emit_support.hpp"
 #include "ops/gather.hpp"
-#include "ops/range.hpp"
-#include "ops/unsqueeze.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -65,13 +63,8 @@ void microsoft_rotary_embedding(ConvertContext& c) {
   const bool packed = c.rank(x) == 3;
   ValueId positions = c.input(1);
   if (c.rank(positions) == 1) {
-    const auto number = [&](std::int64_t value) {
-      return c.emitter().constant(Tensor::scalar<std::int64_t>(value));
-    };
-    const ValueId count = reshaped(c, size_along(c, x, packed ? 1 : 2), {});
-    const ValueId steps = c.emit(op_range(), NoAttributes{}, {number(0), count, number(1)});
-    positions = c.emit(op_unsqueeze(), NoAttributes{},
-                       {binary(c, BinaryFunction::add, steps, positions), integers(c, {0})});
+    const ValueId steps = counted(c, size_along(c, x, packed ? 1 : 2));
+    positions = unsqueezed(c, binary(c, BinaryFunction::add, steps, positions), {0});
   }
   const ValueId cos = rows(c, c.input(2), positions), sin = rows(c, c.input(3), positions);
   const std::int64_t rotated = c.int_attribute("rotary_embedding_dim", 0);
