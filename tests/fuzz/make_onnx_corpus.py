@@ -109,6 +109,19 @@ def seeds():
                                             h.make_value_info("o", optional)])
     yield "aten", model([node("ATen", ["x"], ["y"], operator="embedding_bag", domain="org.pytorch.aten")])
     yield "cycle", model([node("Relu", ["b"], ["a"]), node("Relu", ["a"], ["b"]), softmax])
+    heads = [value(name, shape=("B", "S", 8)) for name in "qkv"]
+    mask = value("m", T.BOOL, ["S", "T"])
+    yield "attention", model([node("Attention", ["q", "k", "v", "m"], ["y", "", "", "s"], q_num_heads=2, kv_num_heads=2,
+                                   is_causal=1, softcap=2.0, qk_matmul_output_mode=3)],
+                             inputs=[*heads, mask], outputs=[value("y", shape=None), value("s", shape=None)], opset=24)
+    cache = [value(name, shape=("B", 1, "P", 4)) for name in ("pk", "pv")]
+    lengths = [value("l", T.INT32, ["B"]), value("t", T.INT32, [1])]
+    tables = [tensor(numpy.ones((4, 2), numpy.float32), name) for name in ("cos", "sin")]
+    yield "group_query_attention", model(
+        [node("GroupQueryAttention", ["q", "k", "v", "pk", "pv", "l", "t", "cos", "sin"], ["y", "a", "b"], domain="com.microsoft",
+              num_heads=2, kv_num_heads=1, do_rotary=1, local_window_size=2)],
+        inputs=[heads[0], value("k", shape=("B", "S", 4)), value("v", shape=("B", "S", 4)), *cache, *lengths],
+        outputs=[value(name, shape=None) for name in "yab"], initializers=tables, opsets=[h.make_opsetid("com.microsoft", 1)])
     yield "tensor", tensor(numpy.arange(3, dtype=numpy.float32))
     yield "sequence", numpy_helper.from_list([numpy.ones(2, numpy.float32)] * 2, "s")
 
