@@ -3,6 +3,7 @@
 
 #include "ir/evaluate.hpp"
 #include "ops/move_elements_support.hpp"
+#include "ops/wanted_shape.hpp"
 
 namespace strop {
 namespace {
@@ -11,22 +12,8 @@ void infer(InferContext& context) {
   const Tensor& value = context.attributes<FillAttributes>().value;
   context.require(value.size() == 1, ErrorCode::bad_attribute,
                   "the fill value must be one element, but is " + describe(value));
-  context.require_rank(0, 1);
-  const auto wanted = context.elements(0);
-  if (!wanted) {
-    const SymShape* length = context.shape(0);
-    if (length == nullptr || !(*length)[0].is_constant()) {
-      return context.set_output(0, Type::tensor_of_unknown_rank(value.dtype()));
-    }
-    const std::int64_t rank = (*length)[0].value();
-    context.require(rank <= kMaxTrackedElements, ErrorCode::bad_shape, "the rank is too large");
-    return context.set_output(0, value.dtype(),
-                              context.fresh_shape(static_cast<std::size_t>(rank)));
-  }
-  for (const Dim& dim : *wanted) {
-    context.require(!dim.is_constant() || dim.value() >= 0, ErrorCode::bad_shape,
-                    "shape " + to_string(*wanted) + " has a negative dimension");
-  }
+  const auto wanted = wanted_shape(context, 0);
+  if (!wanted) return context.set_output(0, Type::tensor_of_unknown_rank(value.dtype()));
   context.set_output(0, value.dtype(), *wanted);
   if (wanted->size() > 1 || !is_integer(value.dtype()) || bits_of(value.dtype()) < 8) return;
   const std::int64_t element = value.to_i64()[0];
