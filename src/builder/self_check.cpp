@@ -14,6 +14,15 @@
 namespace strop {
 namespace {
 
+bool draws_random_numbers(const Graph& graph) {
+  return std::ranges::any_of(graph.order(), [&](NodeId id) {
+    const Node& node = graph.node(id);
+    return node.op->traits.nondeterministic ||
+           std::ranges::any_of(node.subgraphs,
+                               [](const auto& nested) { return draws_random_numbers(*nested); });
+  });
+}
+
 std::string verdict_text(double error, double tolerance) {
   char text[96];
   std::snprintf(text, sizeof text, "relative error %.3g, tolerance %.3g", error, tolerance);
@@ -43,6 +52,8 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
   if (config.verify == Verify::never) return leave_out("switched off");
   if (!sample)
     return leave_out("no valid sizes were found for the open dimensions; give them with --shapes");
+  if (draws_random_numbers(graph))
+    return leave_out("the model draws random numbers, and two runs of it may differ");
   const double work = count_multiply_adds(graph, *sample);
   if (config.verify == Verify::automatic && work > kSelfCheckLimit) {
     char text[96];
