@@ -77,7 +77,8 @@ TEST(RoiAlign, averages_samples) {
   expect_near(align({.sampling_ratio = 2}, x, {0, 0, 2, 2}), {1, 1, 1, 1}, {2.5});
   expect_near(align({}, x, {0, 0, 2, 2}), {1, 1, 1, 1}, {2.5});
   expect_near(align({.height = 1, .width = 2}, x, {0, 0, 4, 4}), {1, 1, 1, 2}, {6.5, 8.5});
-  expect_near(align({.sampling_ratio = 1, .spatial_scale = 0.5f}, x, {4, 2, 8, 6}), {1, 1, 1, 1}, {8.5});
+  expect_near(align({.sampling_ratio = 1, .spatial_scale = 0.5f}, x, {4, 2, 8, 6}), {1, 1, 1, 1},
+              {8.5});
 }
 
 TEST(RoiAlign, takes_the_border_near_the_image_and_zero_beyond) {
