@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Einsum, Det and LpNormalization.
-#include "onnx/converter_table.hpp"
-#include "ops/binary.hpp"
-#include "ops/cast.hpp"
+#include "onnx/convert/emit_support.hpp"
 #include "ops/det.hpp"
 #include "ops/einsum.hpp"
 #include "ops/reduce.hpp"
@@ -24,22 +22,19 @@ void lp_normalization(ConvertContext& c) {
   if (p != 1 && p != 2) {
     c.fail(ErrorCode::bad_attribute, "p is " + std::to_string(p) + "; it may be 1 or 2");
   }
-  ValueId x = c.input(0);
-  const DType dtype = c.type(x).dtype;
+  const DType dtype = c.type(c.input(0)).dtype, wide = wide_type(dtype);
   if (!kFloats.contains(dtype)) {
     c.fail(ErrorCode::bad_type,
            "takes floating-point numbers, not " + std::string(to_string(dtype)));
   }
-  const DType wide = dtype == DType::f64 ? dtype : DType::f32;
-  if (dtype != wide) x = c.emit(op_cast(), CastAttributes{.to = wide}, {x});
+  const ValueId x = cast_to(c, c.input(0), wide);
   const ReduceAttributes norm_of{.function = p == 1 ? ReduceFunction::l1 : ReduceFunction::l2};
   const ValueId norm = c.emit(op_reduce(), norm_of, {x, c.emitter().integers({axis})});
-  const ValueId zero = c.emitter().constant(Tensor::zeros(wide, {}));
-  const ValueId is_zero =
-      c.emit(op_binary(), BinaryAttributes{BinaryFunction::equal}, {norm, zero});
-  const ValueId quotient = c.emit(op_binary(), BinaryAttributes{BinaryFunction::div}, {x, norm});
-  const ValueId y = c.emit(op_select(), NoAttributes{}, {is_zero, zero, quotient});
-  c.set_output(0, dtype == wide ? y : c.emit(op_cast(), CastAttributes{.to = dtype}, {y}));
+  const ValueId zero = scalar(c, wide, 0);
+  const ValueId y = c.emit(op_select(), NoAttributes{},
+                           {binary(c, BinaryFunction::equal, norm, zero), zero,
+                            binary(c, BinaryFunction::div, x, norm)});
+  c.set_output(0, cast_to(c, y, dtype));
 }
 
 }  // namespace

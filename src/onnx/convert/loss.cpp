@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss, which is the same after a log-softmax over
 // the classes; that is computed and kept in FP32 for the 16-bit types.
+#include "onnx/convert/emit_support.hpp"
 #include "onnx/convert/attribute_support.hpp"
-#include "ops/cast.hpp"
 #include "ops/nll_loss.hpp"
 #include "ops/softmax.hpp"
 
@@ -14,11 +14,6 @@ NllLossAttributes loss_attributes(ConvertContext& c) {
   attributes.reduction = enum_attribute<LossReduction>(c, "reduction", "mean");
   if (c.has_attribute("ignore_index")) attributes.ignore_index = c.int_attribute("ignore_index");
   return attributes;
-}
-
-ValueId cast_to(ConvertContext& c, ValueId x, DType to) {
-  if (!x.exists() || c.type(x).dtype == to) return x;
-  return c.emit(op_cast(), CastAttributes{.to = to}, {x});
 }
 
 void negative_log_likelihood(ConvertContext& c) {
@@ -38,7 +33,7 @@ void softmax_cross_entropy(ConvertContext& c) {
                                     "; they must have the element type of the scores, " +
                                     std::string(to_string(dtype)));
   }
-  const DType wide = dtype == DType::f64 ? dtype : DType::f32;
+  const DType wide = wide_type(dtype);
   const ValueId log_prob = c.emit(op_softmax(), SoftmaxAttributes{.axis = 1, .log = true},
                                   {cast_to(c, c.input(0), wide)});
   const ValueId loss = c.emit(op_nll_loss(), attributes,

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// BatchNormalization (with given statistics), LRN, InstanceNormalization, GroupNormalization, and
-// MeanVarianceNormalization: that one over any axes, as reductions and arithmetic, in FP32 for the
-// 16-bit types.
+// LRN, InstanceNormalization, GroupNormalization, and MeanVarianceNormalization: that one over any
+// axes, as reductions and arithmetic, in FP32 for the 16-bit types.
 #include "onnx/convert/emit_support.hpp"
-#include "ops/batch_norm.hpp"
 #include "ops/expand.hpp"
 #include "ops/group_norm.hpp"
 #include "ops/lrn.hpp"
@@ -13,55 +11,6 @@ namespace strop::onnx {
 namespace {
 
 using B = BinaryFunction;
-
-void refuse_training(ConvertContext& c) {
-  c.fail(ErrorCode::unsupported_operator, "the model normalises with the statistics of the batch",
-         "export the model for inference (eval mode); Strop does not train");
-}
-
-void refuse_statistics_outputs(ConvertContext& c) {
-  for (std::size_t i = 1; i < c.output_count(); ++i) {
-    if (c.has_output(i)) refuse_training(c);
-  }
-}
-
-void batch_norm(ConvertContext& c, bool spatial) {
-  const float epsilon = c.float_attribute("epsilon", 1e-5f);
-  c.ignore_attribute("momentum");
-  std::vector<ValueId> inputs;
-  for (std::size_t i = 0; i < 5; ++i) inputs.push_back(c.input(i));
-  if (spatial) {
-    const BatchNormAttributes attributes{.epsilon = static_cast<double>(epsilon)};
-    return c.set_output(0, c.emit(op_batch_norm(), attributes, inputs));
-  }
-  // A statistic per element of a sample: shapes [C, D1, ...] broadcast over the batch.
-  const DType dtype = c.type(inputs[0]).dtype;
-  const ValueId variance =
-      binary(c, B::add, inputs[4], scalar(c, dtype, static_cast<double>(epsilon)));
-  const ValueId deviation = unary(c, {UnaryFunction::sqrt}, variance);
-  const ValueId centred = binary(c, B::sub, inputs[0], inputs[3]);
-  const ValueId product = binary(c, B::mul, binary(c, B::div, centred, deviation), inputs[1]);
-  c.set_output(0, binary(c, B::add, product, inputs[2]));
-}
-
-void batch_norm_1(ConvertContext& c) {
-  c.ignore_attribute("consumed_inputs");
-  // Many exporters left is_test at 0 in models for inference; only wanted statistics tell training.
-  c.ignore_attribute("is_test");
-  refuse_statistics_outputs(c);
-  batch_norm(c, c.int_attribute("spatial", 1) != 0);
-}
-
-void batch_norm_7(ConvertContext& c) {
-  refuse_statistics_outputs(c);
-  batch_norm(c, c.opset() >= 9 || c.int_attribute("spatial", 1) != 0);
-}
-
-void batch_norm_14(ConvertContext& c) {
-  if (c.int_attribute("training_mode", 0) != 0) refuse_training(c);
-  refuse_statistics_outputs(c);
-  batch_norm(c, true);
-}
 
 void lrn(ConvertContext& c) {
   LrnAttributes attributes;
@@ -134,9 +83,6 @@ void mean_variance_norm(ConvertContext& c) {
 }  // namespace
 
 void register_normalization(ConverterTable& table) {
-  table.add("BatchNormalization", 1, batch_norm_1);
-  table.add("BatchNormalization", 7, batch_norm_7);
-  table.add("BatchNormalization", 14, batch_norm_14);
   table.add("LRN", 1, lrn);
   table.add("InstanceNormalization", 1, instance_norm);
   table.add("GroupNormalization", 18, group_norm);

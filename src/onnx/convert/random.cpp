@@ -3,9 +3,8 @@
 // added element types. A probability of Bernoulli below 0 counts as 0, above 1 as 1, and NaN as 0.
 #include "ops/random.hpp"
 
+#include "onnx/convert/emit_support.hpp"
 #include "onnx/convert/random_support.hpp"
-#include "ops/binary.hpp"
-#include "ops/cast.hpp"
 #include "ops/multinomial.hpp"
 #include "ops/shape.hpp"
 
@@ -80,14 +79,13 @@ void bernoulli(ConvertContext& c) {
     c.fail(ErrorCode::bad_type, "probabilities are floating-point numbers, not " +
                                     std::string(to_string(c.type(p).dtype)));
   }
-  const DType wide = c.type(p).dtype == DType::f64 ? DType::f64 : DType::f32;
-  if (c.type(p).dtype != wide) p = c.emit(op_cast(), CastAttributes{.to = wide}, {p});
+  const DType wide = wide_type(c.type(p).dtype);
+  p = cast_to(c, p, wide);
   const ValueId shape = c.emit(op_shape(), ShapeAttributes{}, {p});
   const ValueId u =
       c.emit(op_random(), RandomAttributes{.dtype = wide, .seed = float_seed(c)}, {shape});
-  const ValueId drawn = c.emit(op_binary(), BinaryAttributes{BinaryFunction::less}, {u, p});
-  c.set_output(
-      0, dtype == DType::boolean ? drawn : c.emit(op_cast(), CastAttributes{.to = dtype}, {drawn}));
+  const ValueId drawn = binary(c, BinaryFunction::less, u, p);
+  c.set_output(0, cast_to(c, drawn, dtype));
 }
 
 }  // namespace
