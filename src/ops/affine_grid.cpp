@@ -35,12 +35,13 @@ void infer(InferContext& context) {
     learn((*context.shape(1))[0].value() - 2, "size");
   }
   if (axes == 0) return context.set_output(0, Type::tensor_of_unknown_rank(dtype));
-  SymShape grid = {theta != nullptr ? (*theta)[0] : context.fresh_dim()};
+  SymShape grid = {theta != nullptr ? (*theta)[0] : sizes ? (*sizes)[0] : context.fresh_dim()};
   if (theta != nullptr) {
     context.require_equal((*theta)[1], Dim(axes), "rows of theta and spatial axes");
     context.require_equal((*theta)[2], Dim(axes + 1), "columns of theta and spatial axes plus 1");
   }
-  if (sizes) grid[0] = context.require_equal(grid[0], (*sizes)[0], "batches of theta and of size");
+  if (theta != nullptr && sizes)
+    grid[0] = context.require_equal(grid[0], (*sizes)[0], "batches of theta and of size");
   for (std::size_t a = 0; a < static_cast<std::size_t>(axes); ++a) {
     grid.push_back(sizes ? (*sizes)[a + 2] : context.fresh_dim());
     context.require(!grid.back().is_constant() || grid.back().value() >= 0, ErrorCode::bad_value,

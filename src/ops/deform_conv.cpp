@@ -46,15 +46,15 @@ void infer(InferContext& context) {
   }
   const WindowSpec window = attributes.window();
   check_window(context, window, axes);
-  SymShape y = context.fresh_shape(rank);
+  std::vector<std::optional<Dim>> y(rank);
   if (x != nullptr) {
     y[0] = (*x)[0];
     require_divides(context, attributes.offset_group, (*x)[1], "offset_group");
   }
-  Dim taps = context.fresh_dim();
+  Dim taps(1);
   if (w != nullptr) {
     y[1] = (*w)[0];
-    require_divides(context, attributes.group, y[1], "group");
+    require_divides(context, attributes.group, (*w)[0], "group");
     if (x != nullptr) {
       context.require_equal((*x)[1], (*w)[1] * Dim(attributes.group),
                             "channels of x, and of w times group");
@@ -67,17 +67,16 @@ void infer(InferContext& context) {
       }
     }
   }
-  const auto check_map = [&](std::size_t input, const Dim& channels, const char* what) {
+  const auto check_map = [&](std::size_t input, const Dim& channels, const std::string& what) {
     if (!context.has_input(input) || context.shape(input) == nullptr) return;
     const SymShape& map = *context.shape(input);
-    if (x != nullptr)
-      context.require_equal(map[0], y[0], std::string("batches of x and of ") + what);
     if (w != nullptr) {
-      context.require_equal(map[1], channels,
-                            std::string("channels of ") + what + " and those that w needs");
+      context.require_equal(map[1], channels, "channels of " + what + " and those that w needs");
     }
-    for (std::size_t i = 2; i < rank; ++i) {
-      y[i] = context.require_equal(map[i], y[i], std::string("sizes of ") + what + " and of y");
+    for (std::size_t i = 0; i < rank; ++i) {
+      if (i == 1) continue;
+      y[i] = y[i] ? context.require_equal(map[i], *y[i], "sizes of " + what + " and of the result")
+                  : map[i];
     }
   };
   const Dim maps = taps * Dim(attributes.offset_group);
@@ -89,7 +88,9 @@ void infer(InferContext& context) {
       context.require_equal((*context.shape(3))[0], (*w)[0], "sizes of bias and output channels");
     }
   }
-  context.set_output(0, dtype, std::move(y));
+  SymShape shape;
+  for (const auto& size : y) shape.push_back(size ? *size : context.fresh_dim());
+  context.set_output(0, dtype, std::move(shape));
 }
 
 constexpr std::int64_t kPositions = 64;  // output positions of a tile

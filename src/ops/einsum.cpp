@@ -54,6 +54,16 @@ std::optional<std::size_t> ellipsis_axes(const InferContext& context,
   return axes;
 }
 
+// The size of an index that has these sizes in two operands.
+Dim joined(const InferContext& context, std::int64_t index, const Dim& a, const Dim& b) {
+  if (a.is_constant() && b.is_constant() && !(a == b) && !a.is(1) && !b.is(1)) {
+    context.fail(ErrorCode::bad_shape, "index " + einsum_index_name(index) + " has size " +
+                                           a.to_string() + " in one operand and " + b.to_string() +
+                                           " in another");
+  }
+  return Dim::apply(DimFunction::broadcast, a, b);
+}
+
 void infer(InferContext& context) {
   const DType dtype = context.dtype(0);
   const EinsumEquation equation = parse_einsum(context.attributes<EinsumAttributes>().equation);
@@ -67,37 +77,33 @@ void infer(InferContext& context) {
     return context.set_output(0, Type::tensor_of_unknown_rank(dtype));
   }
   const std::size_t axes = known_axes.value_or(0);
-  std::vector<std::optional<Dim>> sizes(static_cast<std::size_t>(kEinsumLetters) + axes);
+  const std::size_t count = static_cast<std::size_t>(kEinsumLetters) + axes;
+  SymShape sizes(count, Dim(1));
+  std::vector<bool> open_size(count, false);  // an operand of unknown rank has the index
   for (std::size_t i = 0; i < equation.operands.size(); ++i) {
     const Indices indices = equation.operands[i].indices(axes);
     const SymShape* shape = context.shape(i);
-    std::vector<std::optional<Dim>> own(sizes.size());
+    std::vector<bool> seen(count, false);
     for (std::size_t a = 0; a < indices.size(); ++a) {
       const auto index = static_cast<std::size_t>(indices[a]);
-      const Dim size = shape != nullptr ? (*shape)[a] : context.fresh_dim();
-      own[index] = own[index] && shape != nullptr
-                       ? context.require_equal(*own[index], size,
-                                               "sizes of index " + einsum_index_name(indices[a]) +
-                                                   " within an operand")
-                       : size;
-    }
-    for (std::size_t index = 0; index < sizes.size(); ++index) {
-      if (!own[index]) continue;
-      const Dim before = sizes[index].value_or(Dim(1));
-      const Dim& size = *own[index];
-      if (before.is_constant() && size.is_constant() && !(before == size) && !before.is(1) &&
-          !size.is(1)) {
-        context.fail(ErrorCode::bad_shape,
-                     "index " + einsum_index_name(static_cast<std::int64_t>(index)) + " has size " +
-                         before.to_string() + " in one operand and " + size.to_string() +
-                         " in another");
+      if (shape == nullptr) {
+        open_size[index] = true;
+      } else if (seen[index]) {
+        const auto first = std::ranges::find(indices, indices[a]) - indices.begin();
+        context.require_equal(
+            (*shape)[static_cast<std::size_t>(first)], (*shape)[a],
+            "sizes of index " + einsum_index_name(indices[a]) + " within an operand");
+      } else {
+        sizes[index] = joined(context, indices[a], sizes[index], (*shape)[a]);
+        seen[index] = true;
       }
-      sizes[index] = Dim::apply(DimFunction::broadcast, before, size);
     }
   }
   SymShape y;
-  for (const std::int64_t index : equation.result.indices(axes)) {
-    y.push_back(*sizes[static_cast<std::size_t>(index)]);
+  for (const std::int64_t at : equation.result.indices(axes)) {
+    const auto index = static_cast<std::size_t>(at);
+    const bool settled = sizes[index].is_constant() && !sizes[index].is(1);
+    y.push_back(open_size[index] && !settled ? context.fresh_dim() : sizes[index]);
   }
   context.set_output(0, dtype, std::move(y));
 }
