@@ -3,15 +3,22 @@
 // training form is what training_mode says from opset 14 on; before, that the model wants more than
 // the first output (is_test alone says nothing: exporters left it at 0 in models for inference).
 // Statistics are in FP32 for the 16-bit types; the variance is that of the population.
-#include "onnx/convert/emit_support.hpp"
+#include "onnx/convert/arithmetic_support.hpp"
 #include "ops/batch_norm.hpp"
 #include "ops/reduce.hpp"
-#include "ops/unary.hpp"
 
 namespace strop::onnx {
 namespace {
 
 using B = BinaryFunction;
+
+// A parameter per channel against x of this rank: [C] to [C, 1, ...].
+ValueId per_channel(ConvertContext& c, ValueId parameter, std::int64_t rank) {
+  if (rank <= 2) return parameter;
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(rank - 1), 1);
+  shape[0] = -1;
+  return reshaped(c, parameter, shape);
+}
 
 bool wants_statistics(ConvertContext& c) {
   for (std::size_t i = 1; i < c.output_count(); ++i) {
@@ -51,7 +58,7 @@ void normalize(ConvertContext& c, bool spatial, float epsilon, const Statistics&
   const DType dtype = c.type(x).dtype, wide = c.type(statistics.mean).dtype;
   const ValueId variance =
       binary(c, B::add, statistics.variance, scalar(c, wide, static_cast<double>(epsilon)));
-  const ValueId deviation = c.emit(op_unary(), UnaryAttributes{UnaryFunction::sqrt}, {variance});
+  const ValueId deviation = unary(c, {UnaryFunction::sqrt}, variance);
   const ValueId centred = binary(c, B::sub, cast_to(c, x, wide), statistics.mean);
   const ValueId scaled =
       binary(c, B::mul, binary(c, B::div, centred, deviation), cast_to(c, scale, wide));
@@ -62,8 +69,7 @@ void normalize(ConvertContext& c, bool spatial, float epsilon, const Statistics&
 ValueId moved_on(ConvertContext& c, std::size_t input, ValueId batch, float momentum) {
   const DType dtype = c.type(c.input(input)).dtype, wide = c.type(batch).dtype;
   const auto m = static_cast<double>(momentum);
-  const ValueId before =
-      binary(c, B::mul, cast_to(c, c.input(input), wide), scalar(c, wide, m));
+  const ValueId before = binary(c, B::mul, cast_to(c, c.input(input), wide), scalar(c, wide, m));
   const ValueId now = binary(c, B::mul, batch, scalar(c, wide, 1 - m));
   return cast_to(c, binary(c, B::add, before, now), dtype);
 }

@@ -2,7 +2,7 @@
 // Dropout leaves its input as it is outside of training; the mask then keeps every element. From
 // opset 12 on a model may ask for training: an element is kept where a number drawn from [0, 1) is
 // not below the ratio, and divided by 1 - ratio.
-#include "onnx/convert/emit_support.hpp"
+#include "onnx/convert/arithmetic_support.hpp"
 #include "onnx/convert/random_support.hpp"
 #include "ops/expand.hpp"
 #include "ops/identity.hpp"
@@ -78,12 +78,12 @@ ValueId ratio_of_run(ConvertContext& c, DType wide, std::optional<double> known,
   if (known) {
     ratio = scalar(c, wide, *known);
   } else {
-    ratio = cast_to(c, as_scalar(c, c.input(1)), wide);
+    ratio = cast_to(c, without_axes(c, c.input(1)), wide);
     ratio = binary(c, B::max, ratio, scalar(c, wide, 0));
     ratio = binary(c, B::min, ratio, scalar(c, wide, 1));
   }
   if (training) return ratio;
-  const ValueId mode = as_scalar(c, c.input(2));
+  const ValueId mode = without_axes(c, c.input(2));
   return c.emit(op_select(), NoAttributes{}, {mode, ratio, scalar(c, wide, 0)});
 }
 
@@ -99,8 +99,8 @@ void with_training_mode(ConvertContext& c) {
   const ValueId drawn = c.emit(op_random(), RandomAttributes{.dtype = wide, .seed = seed}, {shape});
   const ValueId mask = binary(c, B::greater_or_equal, drawn, ratio);
   const ValueId kept = binary(c, B::sub, scalar(c, wide, 1), ratio);
-  const ValueId y = c.emit(op_select(), NoAttributes{},
-                           {mask, binary(c, B::div, x, kept), scalar(c, wide, 0)});
+  const ValueId y =
+      c.emit(op_select(), NoAttributes{}, {mask, binary(c, B::div, x, kept), scalar(c, wide, 0)});
   c.set_output(0, cast_to(c, y, dtype));
   if (c.has_output(1)) c.set_output(1, mask);
 }

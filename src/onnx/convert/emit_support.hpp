@@ -38,12 +38,8 @@ inline ValueId unary(ConvertContext& c, UnaryAttributes attributes, ValueId x) {
 }
 
 inline ValueId cast_to(ConvertContext& c, ValueId x, DType to) {
-  if (!x.exists() || c.type(x).dtype == to) return x;
-  return c.emit(op_cast(), CastAttributes{.to = to}, {x});
+  return c.type(x).dtype == to ? x : c.emit(op_cast(), CastAttributes{.to = to}, {x});
 }
-
-// Where sums and statistics of elements of that type are kept.
-inline DType wide_type(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
 
 // x times a number; x itself for 1.
 inline ValueId scaled(ConvertContext& c, ValueId x, double factor) {
@@ -54,19 +50,6 @@ inline ValueId scaled(ConvertContext& c, ValueId x, double factor) {
 // 0 keeps a size, -1 takes what is left.
 inline ValueId reshaped(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& shape) {
   return c.emit(op_reshape(), ReshapeAttributes{}, {x, integers(c, shape)});
-}
-
-// A tensor of one element as a scalar.
-inline ValueId as_scalar(ConvertContext& c, ValueId x) {
-  return c.type(x).rank() == 0 ? x : reshaped(c, x, {});
-}
-
-// A parameter per channel against a tensor of this rank: [C] to [C, 1, ...].
-inline ValueId per_channel(ConvertContext& c, ValueId parameter, std::int64_t rank) {
-  if (rank <= 2) return parameter;
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(rank - 1), 1);
-  shape[0] = -1;
-  return reshaped(c, parameter, shape);
 }
 
 // x under the shape of another value.

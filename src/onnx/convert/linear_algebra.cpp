@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Einsum, Det and LpNormalization.
-#include "onnx/convert/emit_support.hpp"
+#include "onnx/convert/arithmetic_support.hpp"
 #include "ops/det.hpp"
 #include "ops/einsum.hpp"
 #include "ops/reduce.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss, which is the same after a log-softmax over
 // the classes; that is computed and kept in FP32 for the 16-bit types.
-#include "onnx/convert/emit_support.hpp"
+#include "onnx/convert/arithmetic_support.hpp"
 #include "onnx/convert/attribute_support.hpp"
 #include "ops/nll_loss.hpp"
 #include "ops/softmax.hpp"
@@ -36,8 +36,9 @@ void softmax_cross_entropy(ConvertContext& c) {
   const DType wide = wide_type(dtype);
   const ValueId log_prob = c.emit(op_softmax(), SoftmaxAttributes{.axis = 1, .log = true},
                                   {cast_to(c, c.input(0), wide)});
-  const ValueId loss = c.emit(op_nll_loss(), attributes,
-                              {log_prob, c.input(1), cast_to(c, c.optional_input(2), wide)});
+  const ValueId loss = c.emit(
+      op_nll_loss(), attributes,
+      {log_prob, c.input(1), c.has_input(2) ? cast_to(c, c.input(2), wide) : ValueId::none()});
   c.set_output(0, cast_to(c, loss, dtype));
   if (c.has_output(1)) c.set_output(1, cast_to(c, log_prob, dtype));
 }

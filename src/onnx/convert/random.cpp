@@ -3,7 +3,7 @@
 // added element types. A probability of Bernoulli below 0 counts as 0, above 1 as 1, and NaN as 0.
 #include "ops/random.hpp"
 
-#include "onnx/convert/emit_support.hpp"
+#include "onnx/convert/arithmetic_support.hpp"
 #include "onnx/convert/random_support.hpp"
 #include "ops/multinomial.hpp"
 #include "ops/shape.hpp"

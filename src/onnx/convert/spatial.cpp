@@ -4,7 +4,6 @@
 // the functions below say.
 #include "onnx/convert/attribute_support.hpp"
 #include "onnx/convert/conv_attributes.hpp"
-#include "onnx/converter_table.hpp"
 #include "ops/affine_grid.hpp"
 #include "ops/center_crop_pad.hpp"
 #include "ops/col2im.hpp"

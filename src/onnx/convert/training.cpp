@@ -3,9 +3,8 @@
 // and what is kept of earlier steps. Inputs are R (learning rate), T (count of updates), then all
 // tensors X, all gradients G, and so on; outputs are the new X and what is kept. Factors that all
 // elements share are computed in FP64. Gradient is refused.
-#include "onnx/convert/emit_support.hpp"
+#include "onnx/convert/arithmetic_support.hpp"
 #include "ops/select.hpp"
-#include "ops/unary.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -35,8 +34,8 @@ struct Step {
                                              std::to_string(inputs_each) + " for each tensor");
     }
     tensors = given / inputs_each;
-    rate = cast_to(c, as_scalar(c, c.input(0)), DType::f64);
-    count = cast_to(c, as_scalar(c, c.input(1)), DType::f64);
+    rate = cast_to(c, without_axes(c, c.input(0)), DType::f64);
+    count = cast_to(c, without_axes(c, c.input(1)), DType::f64);
   }
 
   // Input `which` (0: X, 1: G, ...) of a tensor.
@@ -53,9 +52,7 @@ struct Step {
   ValueId times(double factor, ValueId a) const {
     return mul(scalar(c, c.type(a).dtype, factor), a);
   }
-  ValueId root(ValueId a) const {
-    return c.emit(op_unary(), UnaryAttributes{UnaryFunction::sqrt}, {a});
-  }
+  ValueId root(ValueId a) const { return unary(c, {UnaryFunction::sqrt}, a); }
   ValueId number64(double value) const { return scalar(c, DType::f64, value); }
   // a when some update was made before, else b.
   ValueId after_first(ValueId a, ValueId b) const {
