@@ -187,6 +187,7 @@ const OpDef& op_col2im() {
       .summary =
           "an image of which each element is the sum of what the columns, one per block of "
           "the image, hold for it",
+      .limits = "1 to 64 spatial axes; no strings, which have no sum",
       .attributes = &attribute_schema<Col2imAttributes>(),
       .inputs = {{.name = "columns", .types = kTypes, .same_as = 'T'},
                  {.name = "image", .types = {DType::i64}},

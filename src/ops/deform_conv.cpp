@@ -239,6 +239,7 @@ const OpDef& op_deform_conv() {
       .summary =
           "convolution in which each element of a window is displaced by an offset and "
           "weighted by a mask",
+      .limits = "1 to 5 spatial axes",
       .attributes = &attribute_schema<DeformConvAttributes>(),
       .inputs = {{.name = "x", .types = kFloats, .same_as = 'T'},
                  {.name = "w", .types = kFloats, .same_as = 'T'},

@@ -65,11 +65,15 @@ Dim joined(const InferContext& context, std::int64_t index, const Dim& a, const 
 }
 
 void infer(InferContext& context) {
-  const DType dtype = context.dtype(0);
   const EinsumEquation equation = parse_einsum(context.attributes<EinsumAttributes>().equation);
   context.require(equation.operands.size() == context.input_count(), ErrorCode::bad_attribute,
                   "the equation has " + std::to_string(equation.operands.size()) +
                       " operands, and there are " + std::to_string(context.input_count()));
+  for (std::size_t i = 0; i < context.input_count(); ++i) {
+    context.require(context.has_input(i), ErrorCode::model_malformed,
+                    "operand " + std::to_string(i) + " is missing");
+  }
+  const DType dtype = context.dtype(0);
   const bool any_ellipsis = std::ranges::any_of(equation.operands, &EinsumTerm::ellipsis);
   const auto known_axes = ellipsis_axes(context, equation);
   const bool open = any_ellipsis && !known_axes;

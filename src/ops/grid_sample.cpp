@@ -260,6 +260,7 @@ const OpDef& op_grid_sample() {
       .summary =
           "x sampled at the positions of a grid: nearest elements, or linear or cubic "
           "interpolation",
+      .limits = "1 to 5 spatial axes",
       .attributes = &attribute_schema<GridSampleAttributes>(),
       .inputs = {{.name = "x", .types = kTypes, .same_as = 'T'},
                  {.name = "grid", .types = kFloats}},

@@ -116,6 +116,7 @@ const OpDef& op_max_unpool() {
       .summary =
           "the elements of x at the places that the indices of a max pooling name, zeros "
           "elsewhere",
+      .limits = "1 to 16 spatial axes",
       .attributes = &attribute_schema<MaxUnpoolAttributes>(),
       .inputs = {{.name = "x", .types = kFloats, .same_as = 'T'},
                  {.name = "indices", .types = {DType::i64}},

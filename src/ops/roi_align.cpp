@@ -202,6 +202,7 @@ const OpDef& op_roi_align() {
       .name = "roi_align",
       .summary =
           "the average or maximum of bilinear samples in each bin of each region, per channel",
+      .limits = "a sampling_ratio of at most 1024",
       .attributes = &attribute_schema<RoiAlignAttributes>(),
       .inputs = {{.name = "x", .types = kFloats, .same_as = 'T'},
                  {.name = "rois", .types = kFloats, .same_as = 'T'},

@@ -121,6 +121,9 @@ TEST(Einsum, gives_the_same_for_any_number_of_threads) {
 TEST(Einsum, refuses_equations_without_meaning) {
   EXPECT_EQ(refused("ij,jk->ik", {kA}), ErrorCode::bad_attribute);
   EXPECT_EQ(refused("ij->ik", {kA}), ErrorCode::bad_attribute);
+  EXPECT_EQ(refused("ij,jk->ik", {kA, Tensor()}), ErrorCode::model_malformed);
+  EXPECT_EQ(refused("ij->ij", {Tensor()}), ErrorCode::model_malformed);
+  EXPECT_EQ(refused("", {}), ErrorCode::bad_attribute);
   EXPECT_EQ(refused("ij->ii", {kA}), ErrorCode::bad_attribute);
   EXPECT_EQ(refused("ij->i->j", {kA}), ErrorCode::bad_attribute);
   EXPECT_EQ(refused("i1->i", {kA}), ErrorCode::bad_attribute);
