@@ -269,6 +269,14 @@ STROP_API strop_status strop_context_bind_sequence(strop_context* context, const
 STROP_API strop_status strop_context_bind_optional(strop_context* context, const char* name,
                                                    const strop_tensor* tensor, strop_error** error);
 
+/* A map from `count` keys to tensors (dtype STROP_STRING is not possible here), copied. The keys
+ * are `numbers`, or strings: exactly one of the two is null unless count is 0. `lengths` as above.
+ */
+STROP_API strop_status strop_context_bind_map(strop_context* context, const char* name,
+                                              uint64_t count, const int64_t* numbers,
+                                              const char* const* strings, const uint64_t* lengths,
+                                              const strop_tensor* values, strop_error** error);
+
 /* The output is written to `data` of at least its size; aligned to 64 bytes it is computed there,
  * otherwise copied. The memory must not overlap inputs or other outputs and stays bound until
  * another call; null unbinds. A run that needs more than `bytes` fails with STROP_BAD_ARGUMENT and
@@ -327,6 +335,9 @@ STROP_API strop_status strop_value_string(const strop_value* value, uint64_t ind
 /* Element of a sequence, the value of an optional, or a value of a map. */
 STROP_API strop_status strop_value_element(const strop_value* value, uint64_t index,
                                            const strop_value** element, strop_error** error);
+/* The keys of a map, a vector of STROP_I64 or STROP_STRING: key i belongs to element i. */
+STROP_API strop_status strop_value_keys(const strop_value* value, const strop_value** keys,
+                                        strop_error** error);
 
 /* One step of the engine and what it took since the context was created. Owned by the context,
  * valid until the next call with it. */

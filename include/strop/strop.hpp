@@ -160,6 +160,11 @@ class Value {
     c_api::call(strop_value_element, value_, index, &element);
     return Value(element);
   }
+  Value keys() const {
+    const strop_value* keys = nullptr;
+    c_api::call(strop_value_keys, value_, &keys);
+    return Value(keys);
+  }
 
  private:
   const strop_value* value_;
@@ -251,6 +256,27 @@ class Context {
   void bind_optional(const std::string& name, const strop_tensor* tensor) {
     c_api::call(strop_context_bind_optional, handle(), name.c_str(), tensor);
   }
+  // A map from keys[i] to values[i].
+  void bind_map(const std::string& name, const std::vector<std::int64_t>& keys,
+                const std::vector<strop_tensor>& values) {
+    check_map(name, keys.size(), values.size());
+    c_api::call(strop_context_bind_map, handle(), name.c_str(),
+                static_cast<std::uint64_t>(keys.size()), keys.data(), nullptr, nullptr,
+                values.data());
+  }
+  void bind_map(const std::string& name, const std::vector<std::string>& keys,
+                const std::vector<strop_tensor>& values) {
+    check_map(name, keys.size(), values.size());
+    std::vector<const char*> texts;
+    std::vector<std::uint64_t> lengths;
+    for (const std::string& key : keys) {
+      texts.push_back(key.data());
+      lengths.push_back(key.size());
+    }
+    c_api::call(strop_context_bind_map, handle(), name.c_str(),
+                static_cast<std::uint64_t>(keys.size()), nullptr, texts.data(), lengths.data(),
+                values.data());
+  }
   // Where the output is written; must stay until it is bound elsewhere.
   template <class T>
   void bind_output(const std::string& name, std::span<T> memory) {
@@ -299,6 +325,13 @@ class Context {
   std::int64_t peak_memory_bytes() const { return strop_context_peak_memory(handle()); }
 
  private:
+  static void check_map(const std::string& name, std::size_t keys, std::size_t values) {
+    if (keys == values) return;
+    throw Exception(STROP_INPUT_BYTES, "input " + name, {}, {},
+                    "input " + name + " is given " + std::to_string(keys) + " keys for " +
+                        std::to_string(values) + " values");
+  }
+
   std::unique_ptr<strop_context, void (*)(strop_context*)> handle_;
 };
 

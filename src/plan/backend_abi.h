@@ -106,6 +106,7 @@ typedef struct StropBackendTable {
    * tensor; number of elements. */
   void (*box_describe)(const void* boxed, uint32_t* kind, uint32_t* rank, const int64_t** dims,
                        uint64_t* count);
+  /* String `index` of a string tensor, or key `index` of a map with string keys. */
   const char* (*box_string)(const void* boxed, uint64_t index, uint64_t* length);
   /* Element `index` of a sequence (or the only one of an optional): a tensor by reference, or a
    * boxed value owned by it. */
@@ -113,6 +114,12 @@ typedef struct StropBackendTable {
   /* A sequence (kind 1) or optional (kind 2, at most one element) of copies of these values; null
    * on failure. */
   void* (*box_make)(uint32_t kind, uint64_t count, const StropAbiValue* elements);
+  /* The keys of a map: their type, and where they are i64 as many numbers as the map has elements,
+   * owned by it; strings are read with box_string. Nonzero: it is no map. */
+  int32_t (*box_keys)(const void* boxed, uint32_t* dtype, const int64_t** numbers);
+  /* A map of copies: keys are `numbers`, or `strings` where numbers is null. Null on failure. */
+  void* (*box_make_map)(uint64_t count, const int64_t* numbers, const char* const* strings,
+                        const uint64_t* lengths, const StropAbiValue* values);
 } StropBackendTable;
 
 typedef const StropBackendTable* (*StropBackendEntry)(void);

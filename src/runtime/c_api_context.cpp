@@ -11,7 +11,9 @@ struct strop_value {
   const StropBackendTable* boxes = nullptr;  // of a boxed value
   std::uint32_t kind = 0;
   std::uint64_t count = 0;
+  std::int64_t dims = 0;  // behind value.dims of keys
   mutable std::vector<std::unique_ptr<strop_value>> elements;
+  mutable std::unique_ptr<strop_value> keys;
 };
 
 struct strop_context {
@@ -98,17 +100,44 @@ StropAbiValue element_of(const strop_tensor& tensor, const char* name) {
   return value;
 }
 
-void bind_elements(strop_context& context, const char* name, std::uint32_t kind,
-                   const strop_tensor* tensors, std::uint64_t count) {
+std::vector<StropAbiValue> elements_of(const char* name, const strop_tensor* tensors,
+                                       std::uint64_t count) {
   std::vector<StropAbiValue> elements;
   for (std::uint64_t i = 0; i < count; ++i) elements.push_back(element_of(tensors[i], name));
-  const StropBackendTable& boxes = context.context.boxes();
-  void* boxed = boxes.box_make(kind, count, elements.data());
+  return elements;
+}
+
+// Binds a value that was just made, and frees it; null: there was no memory for it.
+void bind_made(strop_context& context, const char* name, void* boxed) {
   if (boxed == nullptr) {
     throw Error(ErrorCode::out_of_memory, "no memory for a copy of input " + std::string(name));
   }
-  const std::unique_ptr<void, void (*)(void*)> owner(boxed, boxes.box_free);
+  const std::unique_ptr<void, void (*)(void*)> owner(boxed, context.context.boxes().box_free);
   context.context.bind_boxed(name, boxed);
+}
+
+void bind_elements(strop_context& context, const char* name, std::uint32_t kind,
+                   const strop_tensor* tensors, std::uint64_t count) {
+  const auto elements = elements_of(name, tensors, count);
+  bind_made(context, name, context.context.boxes().box_make(kind, count, elements.data()));
+}
+
+// `lengths` may be null: each string ends with a zero.
+std::vector<std::string_view> views_of(const char* const* strings, const std::uint64_t* lengths,
+                                       std::uint64_t count) {
+  require(strings != nullptr || count == 0, "strings");
+  std::vector<std::string_view> views;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    require(strings[i] != nullptr || (lengths != nullptr && lengths[i] == 0), "strings");
+    if (strings[i] == nullptr) {
+      views.emplace_back();
+    } else if (lengths != nullptr) {
+      views.emplace_back(strings[i], static_cast<std::size_t>(lengths[i]));
+    } else {
+      views.emplace_back(strings[i]);
+    }
+  }
+  return views;
 }
 
 std::unique_ptr<strop_value> make_value(const StropAbiValue& from, const StropBackendTable* boxes) {
@@ -175,18 +204,7 @@ strop_status strop_context_bind_strings(strop_context* context, const char* name
     require(name != nullptr, "name");
     const auto shape = dims_of(rank, dims);
     const std::int64_t count = strop::element_count(strop::Shape(shape.begin(), shape.end()));
-    require(strings != nullptr || count == 0, "strings");
-    std::vector<std::string_view> views;
-    for (std::int64_t i = 0; i < count; ++i) {
-      require(strings[i] != nullptr || (lengths != nullptr && lengths[i] == 0), "strings");
-      if (strings[i] == nullptr) {
-        views.emplace_back();
-      } else if (lengths != nullptr) {
-        views.emplace_back(strings[i], static_cast<std::size_t>(lengths[i]));
-      } else {
-        views.emplace_back(strings[i]);
-      }
-    }
+    const auto views = views_of(strings, lengths, static_cast<std::uint64_t>(count));
     context->context.bind_strings(name, shape, views);
   });
 }
@@ -208,6 +226,33 @@ strop_status strop_context_bind_optional(strop_context* context, const char* nam
     require(context != nullptr, "context");
     require(name != nullptr, "name");
     bind_elements(*context, name, STROP_VALUE_OPTIONAL, tensor, tensor != nullptr ? 1 : 0);
+  });
+}
+
+strop_status strop_context_bind_map(strop_context* context, const char* name, uint64_t count,
+                                    const int64_t* numbers, const char* const* strings,
+                                    const uint64_t* lengths, const strop_tensor* values,
+                                    strop_error** error) {
+  return guarded(error, [&] {
+    require(context != nullptr, "context");
+    require(name != nullptr, "name");
+    require(values != nullptr || count == 0, "values");
+    if (count > 0 && (numbers == nullptr) == (strings == nullptr)) {
+      throw Error(ErrorCode::bad_argument, "the keys of input " + std::string(name),
+                  "they are numbers or strings, one of the two");
+    }
+    const auto elements = elements_of(name, values, count);
+    std::vector<const char*> texts;
+    std::vector<std::uint64_t> sizes;
+    if (numbers == nullptr) {
+      for (const std::string_view view : views_of(strings, lengths, count)) {
+        texts.push_back(view.data());
+        sizes.push_back(view.size());
+      }
+    }
+    bind_made(*context, name,
+              context->context.boxes().box_make_map(count, numbers, texts.data(), sizes.data(),
+                                                    elements.data()));
   });
 }
 
@@ -337,6 +382,38 @@ strop_status strop_value_element(const strop_value* value, uint64_t index,
       made = make_value(inner, value->boxes);
     }
     *element = made.get();
+  });
+}
+
+strop_status strop_value_keys(const strop_value* value, const strop_value** keys,
+                              strop_error** error) {
+  if (keys != nullptr) *keys = nullptr;
+  return guarded(error, [&] {
+    require(value != nullptr, "value");
+    require(keys != nullptr, "keys");
+    if (value->kind != STROP_VALUE_MAP) {
+      throw Error(ErrorCode::bad_argument, "the value", "it is no map, and has no keys");
+    }
+    if (value->keys == nullptr) {
+      auto made = std::make_unique<strop_value>();
+      const std::int64_t* numbers = nullptr;
+      if (value->boxes->box_keys(value->value.boxed, &made->value.dtype, &numbers) != 0) {
+        throw Error(ErrorCode::internal, "the keys of a map cannot be read");
+      }
+      made->count = value->count;
+      made->dims = static_cast<std::int64_t>(value->count);
+      made->value.rank = 1;
+      made->value.dims = &made->dims;
+      if (numbers != nullptr) {
+        made->value.data = const_cast<std::int64_t*>(numbers);
+        made->value.bytes = value->count * sizeof(std::int64_t);
+      } else {
+        made->boxes = value->boxes;
+        made->value.boxed = value->value.boxed;  // whose strings are the keys
+      }
+      value->keys = std::move(made);
+    }
+    *keys = value->keys.get();
   });
 }
 

@@ -13,15 +13,15 @@
 #include "base/os/cpu_features.hpp"
 #include "builder/build_options.hpp"
 #include "builder/plan_execution.hpp"
+#include "cli/boxed_values.hpp"
 #include "cli/commands.hpp"
 #include "cli/input_files.hpp"
 #include "cli/model_options.hpp"
+#include "cli/value_text.hpp"
 #include "runtime/context.hpp"
 
 namespace strop::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct BenchCommand {
   std::string model, json;
@@ -138,7 +138,7 @@ Json profile_steps(const BenchCommand& command, const std::shared_ptr<const Engi
   options.threads = command.options.threads;
   options.profile = true;
   Context context(engine, options);
-  for (const NamedInput& input : inputs) context.bind(input.name, input.tensor);
+  for (const NamedInput& input : inputs) bind_value(context, input.name, input.value);
   context.run();
   const std::vector<StepProfile> before = context.profile();
   measure(context, std::min(command.duration, 2.0));
@@ -184,7 +184,7 @@ void run_bench(const BenchCommand& command) {
   ContextOptions options;
   options.threads = command.options.threads;
   Context context(engine, options);
-  for (const NamedInput& input : inputs) context.bind(input.name, input.tensor);
+  for (const NamedInput& input : inputs) bind_value(context, input.name, input.value);
   const std::int64_t before = os::monotonic_ns();
   context.run();
   const double first_ms = static_cast<double>(os::monotonic_ns() - before) / 1e6;
@@ -218,7 +218,7 @@ void run_bench(const BenchCommand& command) {
            {"throughput_per_s",
             static_cast<double>(ms.size()) * static_cast<double>(batch) / std::max(seconds, 1e-9)},
            {"peak_memory_bytes", context.peak_memory_bytes()}};
-  for (const NamedInput& input : inputs) out["inputs"][input.name] = describe(input.tensor);
+  for (const NamedInput& input : inputs) out["inputs"][input.name] = kind_text(input.value);
   if (command.profile) out["steps"] = profile_steps(command, engine, inputs);
 
   const std::string text = out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -230,7 +230,7 @@ void run_bench(const BenchCommand& command) {
   std::printf("%s on %s, %s, %d threads\n", command.model.c_str(), engine->header().target.c_str(),
               os::cpu_features().brand.c_str(), threads);
   for (const NamedInput& input : inputs)
-    std::printf("  %-10s %s %s\n", "input", input.name.c_str(), describe(input.tensor).c_str());
+    std::printf("  %-10s %s %s\n", "input", input.name.c_str(), kind_text(input.value).c_str());
   std::printf("  %-10s %zu in %.2f s, after a first of %.2f ms and %d to warm up\n", "runs",
               ms.size(), seconds, first_ms, command.warmup);
   std::printf(

@@ -9,6 +9,7 @@
 #include "cli/images.hpp"
 #include "cli/npy.hpp"
 #include "cli/npz.hpp"
+#include "cli/value_text.hpp"
 #include "onnx/tensor_file.hpp"
 
 namespace strop::cli {
@@ -23,16 +24,37 @@ std::string ending_of(const std::string& path) {
   return ending;
 }
 
-Tensor read_tensor(const std::string& path) {
+// The input that a file is for; null when the engine has none of that name, which bind reports.
+const EnginePort* port_of(const Engine& engine, const std::string& name) {
+  const auto ports = engine.inputs();
+  const auto at = std::ranges::find(ports, name, &EnginePort::name);
+  return at != ports.end() ? &*at : nullptr;
+}
+
+Datum read_json(const os::FileView& file, const EnginePort* port, const std::string& path) {
+  if (port == nullptr) return Tensor();
+  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+  const Json json = Json::parse(text, text + file.bytes().size(), nullptr, false);
+  if (json.is_discarded()) {
+    throw Error(ErrorCode::bad_argument, "file " + path + " is no JSON");
+  }
+  return from_json(json, Type::parse(port->type), "file " + path);
+}
+
+Datum read_value(const std::string& path, const EnginePort* port) {
   const std::string ending = ending_of(path);
   const os::FileView file = os::read_file(path, os::FileAccess::copy, kMaxInputBytes);
   if (ending == ".npy") return read_npy(file.bytes(), path);
   if (ending == ".png") return read_png(file.bytes(), path);
   if (ending == ".jpg" || ending == ".jpeg") return read_jpeg(file.bytes(), path);
-  if (ending == ".pb") return onnx::read_tensor_bytes(file.bytes(), file.owner()).tensor();
+  if (ending == ".json") return read_json(file, port, path);
+  if (ending == ".pb") {
+    const ValueKind kind = port != nullptr ? Type::parse(port->type).kind : ValueKind::tensor;
+    return onnx::read_tensor_bytes(file.bytes(), file.owner(), kind);
+  }
   throw Error(ErrorCode::bad_argument, "input file " + path,
               "its ending says no format that can be read",
-              "give a .npy, .npz, .png, .jpg or .pb file");
+              "give a .npy, .npz, .png, .jpg, .json or .pb file");
 }
 
 // An archive for one input: the entry of its name, or the only one.
@@ -80,8 +102,8 @@ std::vector<NamedInput> read_inputs(const std::vector<std::string>& arguments,
                     "write NAME=FILE");
       }
     }
-    inputs.push_back(
-        {name, ending_of(path) == ".npz" ? read_archived(name, path) : read_tensor(path)});
+    inputs.push_back({name, ending_of(path) == ".npz" ? Datum(read_archived(name, path))
+                                                      : read_value(path, port_of(engine, name))});
   }
   return inputs;
 }

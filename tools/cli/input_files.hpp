@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors from files, by the ending of the name.
+// Values from files, by the ending of the name.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace strop::cli {
 
 struct NamedInput {
   std::string name;
-  Tensor tensor;
+  Datum value;
 };
 
 // Each argument is NAME=FILE, or FILE alone when the engine has one input or FILE is an .npz

@@ -5,22 +5,25 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "base/os/atomic_file.hpp"
 #include "base/os/clock.hpp"
 #include "base/os/mapped_file.hpp"
+#include "cli/boxed_values.hpp"
 #include "cli/commands.hpp"
 #include "cli/input_files.hpp"
 #include "cli/model_options.hpp"
 #include "cli/npy.hpp"
+#include "cli/value_text.hpp"
 #include "runtime/context.hpp"
 
 namespace strop::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+// Elements of an output that are printed, and that the JSON of a run holds.
+constexpr int kMostPrinted = 24;
+constexpr std::int64_t kMostInJson = 100;
 
 struct RunCommand {
   std::string model, output, labels, json;
@@ -29,10 +32,10 @@ struct RunCommand {
   ModelOptions options;
 };
 
-std::string file_name_of(std::string name) {
+std::string file_name_of(std::string name, const char* ending) {
   std::ranges::replace(name, '/', '_');
   std::ranges::replace(name, '\\', '_');
-  return name + ".npy";
+  return name + ending;
 }
 
 std::vector<std::string> read_labels(const std::string& path) {
@@ -89,14 +92,41 @@ void print_top(const std::string& name, const Json& rows) {
   }
 }
 
-// Runs once, writes the outputs' files, and says what came out.
-Json run_once(const RunCommand& command) {
+std::string json_text(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Tensors in plain memory as .npy, everything else as .json.
+std::string write_output(const RunCommand& command, const EnginePort& port, const Datum& value) {
+  const bool plain = is_plain(port);
+  const std::string file =
+      (std::filesystem::path(command.output) / file_name_of(port.name, plain ? ".npy" : ".json"))
+          .string();
+  os::write_file(file, plain ? write_npy(value.tensor()) : json_text(to_json(value)));
+  return file;
+}
+
+// What one output is; `text` is the beginning of it, for people.
+Json describe_output(const EnginePort& port, const Datum& value, std::string& text) {
+  Json entry{{"name", port.name}};
+  entry["type"] = value.is_tensor() ? describe(value.tensor()) : port.type;
+  const bool few = element_count_of(value) <= kMostInJson;
+  if (few) entry["value"] = to_json(value);
+  const bool short_text = !is_plain(port) || value.tensor().size() <= kMostPrinted ||
+                          !is_floating(value.tensor().dtype());
+  if (short_text) text = beginning_of(value, kMostPrinted);
+  return entry;
+}
+
+// Runs once, writes the outputs' files, and says what came out; `texts` are for people, by output.
+Json run_once(const RunCommand& command, std::vector<std::string>& texts) {
   const auto engine = open_engine(command.model, command.options, false);
   ContextOptions context_options;
   context_options.threads = command.options.threads;
   Context context(engine, context_options);
-  for (const NamedInput& input : read_inputs(command.inputs, *engine))
-    context.bind(input.name, input.tensor);
+  for (const NamedInput& input : read_inputs(command.inputs, *engine)) {
+    bind_value(context, input.name, input.value);
+  }
   const std::int64_t before = os::monotonic_ns();
   context.run();
   const double milliseconds = static_cast<double>(os::monotonic_ns() - before) / 1e6;
@@ -106,23 +136,14 @@ Json run_once(const RunCommand& command) {
   if (!command.output.empty()) std::filesystem::create_directories(command.output);
   Json outputs = Json::array();
   for (const EnginePort& port : engine->outputs()) {
-    Json entry{{"name", port.name}};
-    if (is_plain(port)) {
-      const Tensor tensor = context.output_tensor(port.name);
-      entry["type"] = describe(tensor);
-      if (!command.labels.empty()) {
-        if (Json top = find_top(tensor, labels, command.top); !top.is_null())
-          entry["top"] = std::move(top);
+    const Datum value = output_value(context, port.name);
+    Json entry = describe_output(port, value, texts.emplace_back());
+    if (is_plain(port) && !command.labels.empty()) {
+      if (Json top = find_top(value.tensor(), labels, command.top); !top.is_null()) {
+        entry["top"] = std::move(top);
       }
-      if (!command.output.empty()) {
-        const std::string file =
-            (std::filesystem::path(command.output) / file_name_of(port.name)).string();
-        os::write_file(file, write_npy(tensor));
-        entry["file"] = file;
-      }
-    } else {
-      entry["type"] = port.type;
     }
+    if (!command.output.empty()) entry["file"] = write_output(command, port, value);
     outputs.push_back(std::move(entry));
   }
   return {{"strop", STROP_VERSION},
@@ -134,17 +155,23 @@ Json run_once(const RunCommand& command) {
 }
 
 void run_model(const RunCommand& command) {
-  const Json result = run_once(command);
-  const std::string text = result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::vector<std::string> texts;
+  const Json result = run_once(command, texts);
   if (command.json == "-") {
-    std::fputs(text.c_str(), stdout);
+    std::fputs(json_text(result).c_str(), stdout);
     return;
   }
-  if (!command.json.empty()) os::write_file(command.json, text);
-  for (const Json& output : result.at("outputs")) {
+  if (!command.json.empty()) os::write_file(command.json, json_text(result));
+  const Json& outputs = result.at("outputs");
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Json& output = outputs[i];
     const auto name = output.at("name").get<std::string>();
     std::printf("%s: %s\n", name.c_str(), output.at("type").get<std::string>().c_str());
-    if (output.contains("top")) print_top(name, output.at("top"));
+    if (output.contains("top")) {
+      print_top(name, output.at("top"));
+    } else if (!texts[i].empty()) {
+      std::printf("  %s\n", texts[i].c_str());
+    }
   }
   std::printf("%.3f ms (first run, preparation included)\n",
               result.at("first_run_ms").get<double>());
@@ -157,7 +184,8 @@ void add_run_command(CLI::App& app) {
   CLI::App* run = app.add_subcommand("run", "Run an engine, or an ONNX model built on the fly");
   run->add_option("model", command->model, "engine or ONNX file")->required();
   run->add_option("--input", command->inputs, "NAME=FILE, or FILE for the only input");
-  run->add_option("--output", command->output, "folder that receives one .npy an output");
+  run->add_option("--output", command->output,
+                  "folder that receives one .npy (or .json) an output");
   run->add_option("--labels", command->labels, "text file, line i names class i");
   run->add_option("--top", command->top, "how many classes to print")->capture_default_str();
   run->add_option("--json", command->json, "write the result to this file; -: print it, alone");

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 
 #include "backends/reference/reference_step.hpp"
@@ -125,25 +126,29 @@ void* box_strings(std::uint32_t rank, const std::int64_t* dims, const char* cons
   }
 }
 
+// A copy of a value that crosses the boundary; nothing when it is none.
+std::optional<Datum> copied(const StropAbiValue& value) {
+  if (value.boxed != nullptr) return datum(value.boxed);
+  if (value.dtype == 0 || value.dtype >= static_cast<std::uint32_t>(kDTypeCount) ||
+      static_cast<DType>(value.dtype) == DType::string) {
+    return std::nullopt;
+  }
+  Shape shape(value.dims, value.dims + value.rank);
+  Tensor copy = Tensor::allocate(static_cast<DType>(value.dtype), std::move(shape));
+  if (copy.bytes() > 0) {
+    std::memcpy(copy.mutable_data(), value.data, static_cast<std::size_t>(copy.bytes()));
+  }
+  return Datum(std::move(copy));
+}
+
 void* box_make(std::uint32_t kind, std::uint64_t count, const StropAbiValue* elements) {
   try {
     Sequence sequence;
     sequence.reserve(static_cast<std::size_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) {
-      const StropAbiValue& element = elements[i];
-      if (element.boxed != nullptr) {
-        sequence.push_back(datum(element.boxed));
-        continue;
-      }
-      if (element.dtype == 0 || element.dtype >= static_cast<std::uint32_t>(kDTypeCount)) {
-        return nullptr;
-      }
-      Shape shape(element.dims, element.dims + element.rank);
-      Tensor copy = Tensor::allocate(static_cast<DType>(element.dtype), std::move(shape));
-      if (copy.bytes() > 0) {
-        std::memcpy(copy.mutable_data(), element.data, static_cast<std::size_t>(copy.bytes()));
-      }
-      sequence.emplace_back(std::move(copy));
+      auto element = copied(elements[i]);
+      if (!element) return nullptr;
+      sequence.push_back(std::move(*element));
     }
     if (kind == 1) return new Datum(std::move(sequence));
     if (kind != 2 || count > 1) return nullptr;
@@ -153,6 +158,41 @@ void* box_make(std::uint32_t kind, std::uint64_t count, const StropAbiValue* ele
   } catch (...) {
     return nullptr;
   }
+}
+
+void* box_make_map(std::uint64_t count, const std::int64_t* numbers, const char* const* strings,
+                   const std::uint64_t* lengths, const StropAbiValue* values) {
+  try {
+    const DType dtype = numbers != nullptr ? DType::i64 : DType::string;
+    Map map;
+    map.keys = Tensor::allocate(dtype, {static_cast<std::int64_t>(count)});
+    for (std::size_t i = 0; i < count; ++i) {
+      if (numbers != nullptr) {
+        map.keys.mutable_values<std::int64_t>()[i] = numbers[i];
+      } else if (lengths[i] > 0) {
+        map.keys.mutable_values<std::string>()[i].assign(strings[i],
+                                                         static_cast<std::size_t>(lengths[i]));
+      }
+      auto value = copied(values[i]);
+      if (!value) return nullptr;
+      map.values.push_back(std::move(*value));
+    }
+    return new Datum(std::move(map));
+  } catch (...) {
+    return nullptr;
+  }
+}
+
+std::int32_t box_keys(const void* boxed, std::uint32_t* dtype, const std::int64_t** numbers) {
+  *dtype = 0;
+  *numbers = nullptr;
+  const auto* map = std::get_if<Map>(&datum(boxed).value);
+  if (map == nullptr || map->keys.size() != static_cast<std::int64_t>(map->values.size())) {
+    return static_cast<std::int32_t>(ErrorCode::bad_argument);
+  }
+  *dtype = static_cast<std::uint32_t>(map->keys.dtype());
+  if (map->keys.dtype() == DType::i64) *numbers = map->keys.values<std::int64_t>().data();
+  return 0;
 }
 
 void box_describe(const void* boxed, std::uint32_t* kind, std::uint32_t* rank,
@@ -179,10 +219,11 @@ void box_describe(const void* boxed, std::uint32_t* kind, std::uint32_t* rank,
 }
 
 const char* box_string(const void* boxed, std::uint64_t index, std::uint64_t* length) {
+  *length = 0;
   const auto* tensor = std::get_if<Tensor>(&datum(boxed).value);
+  if (const auto* map = std::get_if<Map>(&datum(boxed).value)) tensor = &map->keys;
   if (tensor == nullptr || tensor->dtype() != DType::string ||
       index >= static_cast<std::uint64_t>(tensor->size())) {
-    *length = 0;
     return nullptr;
   }
   const std::string& text =
@@ -244,6 +285,8 @@ const StropBackendTable* reference_backend() {
     t.box_string = box_string;
     t.box_element = box_element;
     t.box_make = box_make;
+    t.box_keys = box_keys;
+    t.box_make_map = box_make_map;
     return t;
   }();
   return &table;

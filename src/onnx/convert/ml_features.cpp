@@ -61,7 +61,7 @@ void binarizer(ConvertContext& c) {
 // One input with as many columns as it is given: cut off, or filled up with zeros.
 ValueId with_columns(ConvertContext& c, ValueId x, std::int64_t columns) {
   Emitter& emitter = c.emitter();
-  const auto& shape = c.type(x).shape;
+  const auto shape = c.type(x).shape;
   if (shape && (*shape)[1].is(columns)) return x;
   const ValueId padded =
       c.emit(op_pad(), PadAttributes{},
@@ -131,7 +131,7 @@ void imputer(ConvertContext& c) {
   }
   // A vector along the last axis; select would let it make x wider.
   const auto count = static_cast<std::int64_t>(floating ? floats.size() : integers.size());
-  const auto& shape = c.type(x).shape;
+  const auto shape = c.type(x).shape;
   const bool fits = count == 1 || (shape && !shape->empty() &&
                                    (!shape->back().is_constant() || shape->back().is(count)));
   if (!fits) {
@@ -166,7 +166,7 @@ void scaler(ConvertContext& c) {
   ValueId x = c.input(0);
   if (is_integer(c.type(x).dtype)) x = cast_to(c, x, DType::f32);
   const DType dtype = c.type(x).dtype;
-  const auto& shape = c.type(x).shape;
+  const auto shape = c.type(x).shape;
   const auto vector = [&](const char* name) -> std::optional<ValueId> {
     const auto values = c.floats_attribute(name);
     if (values.empty()) return std::nullopt;

@@ -31,7 +31,7 @@ void cast_map(ConvertContext& c) {
 }
 
 void dict_vectorizer(ConvertContext& c) {
-  const Type& map = c.type(c.input(0));
+  const Type map = c.type(c.input(0));
   if (map.kind != ValueKind::map || !map.element->is_tensor()) {
     c.fail(ErrorCode::bad_type, "it takes a map of scalars, but gets " + map.to_string());
   }
