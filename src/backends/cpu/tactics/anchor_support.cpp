@@ -7,57 +7,13 @@
 #include <array>
 #include <limits>
 
+#include "backends/cpu/tactics/fused_view.hpp"
 #include "ops/binary.hpp"
 #include "ops/clip.hpp"
-#include "ops/fused.hpp"
 #include "ops/unary.hpp"
 
 namespace strop::cpu {
 namespace {
-
-// A fused node's body, or a plain node seen as a body of one node over its own inputs.
-class Body {
- public:
-  explicit Body(const Problem& problem) : problem_(problem) {
-    if (problem.is(op_fused())) {
-      graph_ = problem.node->subgraphs.at(0).get();
-      for (NodeId id : graph_->order()) nodes_.push_back(&graph_->node(id));
-    } else {
-      nodes_.push_back(problem.node);
-    }
-  }
-
-  const std::vector<const Node*>& nodes() const { return nodes_; }
-
-  // Which input of the problem's node a value is; -1: none of them.
-  std::int64_t input_index(ValueId id) const {
-    const auto inputs =
-        graph_ != nullptr ? graph_->inputs() : std::span<const ValueId>(problem_.node->inputs);
-    const auto at = std::ranges::find(inputs, id);
-    return at == inputs.end() ? -1 : at - inputs.begin();
-  }
-
-  const Tensor* constant(ValueId id) const {
-    const std::int64_t index = input_index(id);
-    if (index >= 0) return problem_.constant(static_cast<std::size_t>(index));
-    const Value& value = (graph_ != nullptr ? *graph_ : *problem_.graph).value(id);
-    return value.is_constant() ? &value.constant : nullptr;
-  }
-
-  const Type& type(ValueId id) const {
-    return (graph_ != nullptr ? *graph_ : *problem_.graph).value(id).type;
-  }
-
-  // The body has one output, the last node's.
-  bool ends_in(ValueId id) const {
-    return graph_ == nullptr || (graph_->outputs().size() == 1 && graph_->outputs()[0] == id);
-  }
-
- private:
-  const Problem& problem_;
-  const Graph* graph_ = nullptr;
-  std::vector<const Node*> nodes_;
-};
 
 std::optional<double> scalar(const Tensor* tensor) {
   if (tensor == nullptr || tensor->size() != 1 || tensor->dtype() != DType::f32)
@@ -66,7 +22,7 @@ std::optional<double> scalar(const Tensor* tensor) {
 }
 
 // One pointwise node after the value `running`; nothing (and why) when it cannot be a step.
-std::optional<EpilogueStep> read_step(const Body& body, const Node& node, ValueId running,
+std::optional<EpilogueStep> read_step(const FusedView& body, const Node& node, ValueId running,
                                       std::string& refusal) {
   EpilogueStep step;
   if (node.is(op_unary())) {
@@ -114,7 +70,7 @@ std::optional<EpilogueStep> read_step(const Body& body, const Node& node, ValueI
   return std::nullopt;
 }
 
-bool read_chain(const Body& body, std::size_t first, ValueId running, AnchorView& view,
+bool read_chain(const FusedView& body, std::size_t first, ValueId running, AnchorView& view,
                 std::string& refusal) {
   for (std::size_t i = first; i < body.nodes().size(); ++i) {
     const Node& node = *body.nodes()[i];
@@ -135,7 +91,7 @@ bool read_chain(const Body& body, std::size_t first, ValueId running, AnchorView
 
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
                                   std::string& refusal) {
-  const Body body(problem);
+  const FusedView body(problem);
   if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
   AnchorView view;
   view.anchor = body.nodes()[0];
@@ -156,7 +112,7 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
 }
 
 std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal) {
-  const Body body(problem);
+  const FusedView body(problem);
   if (body.nodes().empty()) return std::nullopt;
   const Node& first = *body.nodes()[0];
   if (!first.is(op_unary()) && !first.is(op_binary()) && !first.is(op_clip())) return std::nullopt;

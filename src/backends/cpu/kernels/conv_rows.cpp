@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/conv_rows.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/parallel.hpp"
+
+namespace strop::cpu {
+namespace {
+
+constexpr std::int64_t kBlockRows = 96;    // output pixels that reuse a panel of weights
+constexpr std::int64_t kFewChannels = 16;  // up to which lines are read as one run
+
+}  // namespace
+
+void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kernel) {
+  window_ = &window;
+  tile_rows_ = tile_rows;
+  // Padding wider than the window would make the copy larger than the input.
+  lines_ = window.group == 1 && window.channels <= kFewChannels && window.dilation_w == 1 &&
+           window.kernel_w > 1 && window.pad_left < window.kernel_w &&
+           window.padded_width() <= window.width + 2 * window.kernel_w;
+  taps_ = lines_ ? window.kernel_h : window.kernel_h * window.kernel_w;
+  depth_ = lines_ ? window.kernel_w * window.channels : window.channels / window.group;
+  // What lies beyond the input's end may not be read: a copy has room there.
+  const bool reads_over = over_read_ > 0 && (depth_ * bytes_) % (over_read_ + 1) != 0;
+  copied_ = reads_over || (lines_ && (window.pad_left > 0 || window.padded_width() > window.width));
+  require(taps_ <= kPointers / tile_rows_, kernel, "its window has too many elements");
+  const std::int64_t most_tiles = std::max<std::int64_t>(1, kPointers / (taps_ * tile_rows_));
+  block_rows_ =
+      tile_rows_ * std::min(most_tiles, std::max<std::int64_t>(1, kBlockRows / tile_rows_));
+  padding_.assign(static_cast<std::size_t>(std::max(depth_, window.channels) * bytes_ + over_read_),
+                  std::byte{padding_byte_});
+}
+
+std::uint64_t ConvRows::workspace_bytes() const {
+  if (!copied_) return 0;
+  const std::int64_t width = lines_ ? window_->padded_width() : window_->width;
+  return static_cast<std::uint64_t>(
+      window_->batch * window_->height * width * window_->channels * bytes_ + over_read_);
+}
+
+const std::byte* ConvRows::source(const void* input, void* workspace) const {
+  const auto* from = static_cast<const std::byte*>(input);
+  if (!copied_) return from;
+  auto* to = static_cast<std::byte*>(workspace);
+  const std::int64_t pixel = window_->channels * bytes_;
+  const std::int64_t line = window_->width * pixel;
+  if (!lines_) {
+    std::memcpy(to, from, static_cast<std::size_t>(window_->batch * window_->height * line));
+    return to;
+  }
+  const std::int64_t padded = window_->padded_width() * pixel;
+  const std::int64_t left = window_->pad_left * pixel;
+  const std::int64_t copied = std::min(line, padded - left);
+  parallel_for(window_->batch * window_->height, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      std::byte* row = to + i * padded;
+      std::memset(row, padding_byte_, static_cast<std::size_t>(left));
+      std::memcpy(row + left, from + i * line, static_cast<std::size_t>(copied));
+      std::memset(row + left + copied, padding_byte_,
+                  static_cast<std::size_t>(padded - left - copied));
+    }
+  });
+  return to;
+}
+
+void ConvRows::set_pixel(const std::byte* source, std::int64_t pixel, const std::byte** to) const {
+  const ConvWindow& w = *window_;
+  const std::int64_t ow = pixel % w.out_width;
+  const std::int64_t oh = pixel / w.out_width % w.out_height;
+  const std::int64_t n = pixel / (w.out_width * w.out_height);
+  const bool padded = lines_ && copied_;
+  const std::int64_t pixel_bytes = w.channels * bytes_;
+  const std::int64_t line_bytes = (padded ? w.padded_width() : w.width) * pixel_bytes;
+  const std::byte* image = source + n * w.height * line_bytes;
+  const std::int64_t h0 = oh * w.stride_h - w.pad_top;
+  const std::int64_t w0 = ow * w.stride_w - (padded ? 0 : w.pad_left);
+  for (std::int64_t kh = 0; kh < w.kernel_h; ++kh) {
+    const std::int64_t h = h0 + kh * w.dilation_h;
+    const bool inside = h >= 0 && h < w.height;
+    const std::byte* line = image + (inside ? h * line_bytes : 0);
+    if (lines_) {
+      *to = inside ? line + w0 * pixel_bytes : padding_.data();
+      to += tile_rows_;
+      continue;
+    }
+    for (std::int64_t kw = 0; kw < w.kernel_w; ++kw) {
+      const std::int64_t column = w0 + kw * w.dilation_w;
+      *to =
+          inside && column >= 0 && column < w.width ? line + column * pixel_bytes : padding_.data();
+      to += tile_rows_;
+    }
+  }
+}
+
+std::int64_t ConvRows::set_pointers(const std::byte* source, std::int64_t block,
+                                    const std::byte** pointers) const {
+  const std::int64_t first = block * block_rows_;
+  const std::int64_t count = std::min(block_rows_, window_->out_pixels() - first);
+  const std::int64_t tiles = (count + tile_rows_ - 1) / tile_rows_;
+  for (std::int64_t i = 0; i < tiles * tile_rows_; ++i) {
+    set_pixel(source, first + std::min(i, count - 1),
+              pointers + (i / tile_rows_ * taps_) * tile_rows_ + i % tile_rows_);
+  }
+  return count;
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Product of bytes with a constant matrix, exact sums by tiles: conv_s8_kernel.cpp without a
+// window.
+//
+// Inputs: a [..., M, K] (i8 or u8), b [K, N] (a constant), and for requantised results multiplier,
+// offset (f32 constants of one or N elements) and perhaps a residual like the output. Parameters:
+// inputs (a, b), x_zero, w_zero and those of requantize_parameters.hpp.
+#include <algorithm>
+#include <vector>
+
+#include "backends/cpu/kernels/pack_s8.hpp"
+#include "backends/cpu/kernels/requantize_parameters.hpp"
+#include "base/parallel.hpp"
+
+namespace strop::cpu {
+namespace {
+
+constexpr const char* kWhat = "product kernel matmul_s8";
+constexpr std::int64_t kBlockTiles = 12;  // that reuse a panel of weights
+
+class MatmulS8Kernel final : public Kernel {
+ public:
+  explicit MatmulS8Kernel(const KernelInit& init)
+      : requantize_(init, kWhat), tiles_(tile_set_s8()) {
+    const Shape inputs = init.parameters.integers("inputs");
+    const auto is_there = [&](std::int64_t index) {
+      return index >= 0 && static_cast<std::size_t>(index) < init.inputs.size();
+    };
+    require(inputs.size() == 2 && is_there(inputs[0]) && is_there(inputs[1]), kWhat,
+            "its list of inputs does not fit");
+    a_ = static_cast<std::size_t>(inputs[0]);
+    const KernelInit::Operand& b = init.inputs[static_cast<std::size_t>(inputs[1])];
+    a_type_ = init.inputs[a_].dtype;
+    require(b.constant != nullptr && is_byte(b.dtype) && is_byte(a_type_) &&
+                b.constant_shape.size() == 2,
+            kWhat, "its operands are no bytes, or its second one no constant matrix");
+    depth_ = b.constant_shape[0];
+    columns_ = b.constant_shape[1];
+    require(depth_ >= 1 && columns_ >= 1, kWhat, "its weights are empty");
+    requantize_.set_channels(init, columns_, kWhat);
+    a_zero_ = unsigned_zero(a_type_, read_zero(init, "x_zero", a_type_, kWhat));
+    weights_ = signed_weights(b, read_zero(init, "w_zero", b.dtype, kWhat), kWhat);
+  }
+
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
+                        int threads) override {
+    threads_ = threads;
+    const View& a = inputs[a_];
+    require(a.dtype == a_type_ && a.dims.size() >= 2 && a.dims.back() == depth_ &&
+                outputs[0].dims.size() == a.dims.size() && outputs[0].dims.back() == columns_ &&
+                std::equal(a.dims.begin(), a.dims.end() - 1, outputs[0].dims.begin()),
+            kWhat, "its shapes do not fit");
+    requantize_.prepare(inputs, outputs[0], kWhat);
+    row_count_ = a.size() / depth_;
+    vectors_ = best_vectors(tiles_, columns_);
+    if (packed_.empty()) {
+      packed_.pack(tiles_, vectors_, 1, columns_, 1, depth_, a_zero_,
+                   [&](std::int64_t, std::int64_t n, std::int64_t, std::int64_t k) {
+                     return weights_[static_cast<std::size_t>(k * columns_ + n)];
+                   });
+    }
+    // Rows are read in fours: the end of the last one is read from a copy.
+    return depth_ % 4 == 0 ? 0 : static_cast<std::uint64_t>(row_count_ * depth_ + 3);
+  }
+
+  void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
+    const auto* a = inputs[a_].as<const std::uint8_t>();
+    if (depth_ % 4 != 0) {
+      std::copy_n(a, row_count_ * depth_, static_cast<std::uint8_t*>(workspace));
+      a = static_cast<const std::uint8_t*>(workspace);
+    }
+    const std::int64_t block = tiles_.rows[vectors_] * kBlockTiles;
+    const std::int64_t blocks = (row_count_ + block - 1) / block;
+    const std::int64_t panels = packed_.panels();
+    const std::int64_t parts = std::clamp<std::int64_t>(4 * threads_ / blocks, 1, panels);
+    parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t first = task / parts * block;
+        run_block(inputs, outputs[0], a, first, std::min(block, row_count_ - first),
+                  panels * (task % parts) / parts, panels * (task % parts + 1) / parts);
+      }
+    });
+  }
+
+ private:
+  void run_block(std::span<const View> inputs, const View& y, const std::uint8_t* a,
+                 std::int64_t first, std::int64_t count, std::int64_t first_panel,
+                 std::int64_t end_panel) const {
+    const std::int64_t tile_rows = tiles_.rows[vectors_];
+    TileS8 tile;
+    tile.quads = packed_.quads();
+    tile.flip = flip_of(a_type_);
+    requantize_.set_constants(tile);
+    const std::uint8_t* rows[kMostTileRows];
+    tile.rows = rows;
+    for (std::int64_t p = first_panel; p < end_panel; ++p) {
+      const std::int64_t column = p * packed_.columns();
+      tile.weights = packed_.panel(p);
+      tile.start = packed_.start(p);
+      tile.columns = static_cast<int>(std::min(packed_.columns(), columns_ - column));
+      for (std::int64_t i = 0; i < count; i += tile_rows) {
+        tile.row_count = static_cast<int>(std::min(tile_rows, count - i));
+        for (std::int64_t r = 0; r < tile_rows; ++r)
+          rows[r] = a + (first + std::min(i + r, count - 1)) * depth_;
+        requantize_.set_place(inputs, y, first + i, columns_, column, tile);
+        tiles_.run[vectors_](tile);
+      }
+    }
+  }
+
+  RequantizeParameters requantize_;
+  const TileSetS8& tiles_;
+  std::size_t a_ = 0;
+  DType a_type_ = DType::undefined;
+  std::int32_t a_zero_ = 0;
+  std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
+  std::vector<std::int8_t> weights_;
+  PackedS8 packed_;
+  int threads_ = 1, vectors_ = 1;
+};
+
+}  // namespace
+
+void register_matmul_s8_kernel(KernelTable& table) { table.add("matmul_s8", make<MatmulS8Kernel>); }
+
+}  // namespace strop::cpu

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/kernels/pack_s8.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/parallel.hpp"
+
+namespace strop::cpu {
+
+std::int64_t read_zero(const KernelInit& init, const char* parameter, DType dtype,
+                       const char* kernel) {
+  const std::int64_t zero = init.parameters.integer(parameter);
+  const bool fits = dtype == DType::i8 ? zero >= -128 && zero <= 127 : zero >= 0 && zero <= 255;
+  require(fits, kernel, "a zero point is no byte of its type");
+  return zero;
+}
+
+std::vector<std::int8_t> signed_weights(const KernelInit::Operand& weights, std::int64_t zero,
+                                        const char* kernel) {
+  std::int64_t count = 1;
+  for (const std::int64_t size : weights.constant_shape) count *= size;
+  std::vector<std::int8_t> out(static_cast<std::size_t>(count));
+  const auto* from = static_cast<const std::uint8_t*>(weights.constant);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const int value = weights.dtype == DType::i8 ? static_cast<std::int8_t>(from[i]) : from[i];
+    const std::int64_t less = value - zero;
+    require(less >= -128 && less <= 127, kernel, "a weight less its zero point is no signed byte");
+    out[i] = static_cast<std::int8_t>(less);
+  }
+  return out;
+}
+
+int best_vectors(const TileSetS8& tiles, std::int64_t columns) {
+  int best = 1;
+  double best_cost = 0;
+  for (int v = 1; v <= tiles.most_vectors; ++v) {
+    const std::int64_t panel = std::int64_t{v} * tiles.lanes;
+    const auto panels = static_cast<double>((columns + panel - 1) / panel);
+    const double rows = tiles.rows[v];
+    const double cost = panels * (v * rows + 0.3 * (v + 2 * rows)) / rows;
+    if (v == 1 || cost < best_cost) {
+      best = v;
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+void PackedS8::pack(const TileSetS8& tiles, int vectors, std::int64_t groups, std::int64_t columns,
+                    std::int64_t taps, std::int64_t depth, std::int32_t x_zero,
+                    const Weight& weight) {
+  columns_ = std::int64_t{vectors} * tiles.lanes;
+  panels_ = (columns + columns_ - 1) / columns_;
+  quads_ = (depth + 3) / 4;
+  const std::int64_t width = tiles.packing == SumPacking::bytes ? 1 : 2;
+  panel_bytes_ = taps * quads_ * columns_ * 4 * width;
+  bytes_.assign(static_cast<std::size_t>(groups * panels_ * panel_bytes_), std::byte{0});
+  start_.assign(static_cast<std::size_t>(groups * panels_ * columns_), 0);
+  const std::int64_t lanes = tiles.lanes;
+  const auto place = [&](std::int64_t column, std::int64_t k) {
+    return tiles.packing == SumPacking::word_pairs ? k / 2 * (2 * lanes) + column * 2 + k % 2
+                                                   : column * 4 + k;
+  };
+  parallel_for(groups * panels_, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      std::byte* to = bytes_.data() + p * panel_bytes_;
+      const std::int64_t first = p % panels_ * columns_;
+      for (std::int64_t m = 0; m < std::min(columns_, columns - first); ++m) {
+        std::int32_t sum = 0;
+        for (std::int64_t t = 0; t < taps; ++t) {
+          for (std::int64_t d = 0; d < depth; ++d) {
+            const std::int8_t w = weight(p / panels_, first + m, t, d);
+            sum += w;
+            const std::int64_t block = ((t * quads_ + d / 4) * vectors + m / lanes) * lanes * 4;
+            const std::int64_t at = block + place(m % lanes, d % 4);
+            if (width == 1) {
+              to[at] = static_cast<std::byte>(w);
+            } else {
+              const auto wide = static_cast<std::int16_t>(w);
+              std::memcpy(to + at * 2, &wide, 2);
+            }
+          }
+        }
+        start_[static_cast<std::size_t>(p * columns_ + m)] = -x_zero * sum;
+      }
+    }
+  });
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sums and the requantisation of tile_s8.inl for each instruction set: vpdpbusd where there are
+// dot products of bytes, else products of int16 pairs (exact: a pair of bytes' products fits int32;
+// the saturating product of bytes, vpmaddubsw, is not).
+#include "backends/cpu/kernels/simd/tile_s8.hpp"
+
+#include <bit>
+
+#include "backends/cpu/isa.hpp"
+#include "base/exact_fma.hpp"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define STROP_SIMD_X86 1
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // undefined operands within intrinsics
+#endif
+
+namespace strop::cpu {
+namespace generic {
+
+constexpr int kSumLanes = 4;
+using Weight = std::int16_t;
+struct Sum {
+  std::int32_t v[kSumLanes];
+};
+struct Factor {
+  const std::int16_t* p;
+};
+struct Bytes {
+  std::int32_t v[4];
+};
+
+inline Sum load_sums(const std::int32_t* p) {
+  Sum out;
+  for (int i = 0; i < kSumLanes; ++i) out.v[i] = p[i];
+  return out;
+}
+inline Factor load_weights(const std::int16_t* p) { return {p}; }
+inline Bytes spread(std::uint32_t four) {
+  return {{static_cast<std::int32_t>(four & 0xff), static_cast<std::int32_t>(four >> 8 & 0xff),
+           static_cast<std::int32_t>(four >> 16 & 0xff), static_cast<std::int32_t>(four >> 24)}};
+}
+inline Sum dot(Sum sum, const Bytes& x, const Factor& w) {
+  for (int i = 0; i < kSumLanes; ++i) {
+    for (int k = 0; k < 4; ++k) sum.v[i] += x.v[k] * w.p[i * 4 + k];
+  }
+  return sum;
+}
+
+inline void finish(const TileS8& tile, int row, int column, int columns, const Sum& sum) {
+  for (int i = 0; i < columns; ++i) {
+    const int at = column + i;
+    if (tile.sums != nullptr) {
+      tile.sums[row * tile.sums_stride + at] = sum.v[i];
+      continue;
+    }
+    float t =
+        exact_fma_emulated(static_cast<float>(sum.v[i]), tile.multiplier[at], tile.offset[at]);
+    if (tile.residual != nullptr) {
+      const std::int32_t r = tile.residual[row * tile.residual_stride + at] ^ tile.residual_flip;
+      t = exact_fma_emulated(static_cast<float>(r - tile.residual_zero), tile.residual_multiplier,
+                             t);
+    }
+    t = t > 0.0f ? (t < 1.0f ? t : 1.0f) : 0.0f;
+    const float n = exact_fma_emulated(t, tile.range, 12582912.0f);
+    tile.out[row * tile.out_stride + at] = static_cast<std::uint8_t>(
+        static_cast<std::uint32_t>(std::bit_cast<std::int32_t>(n) + tile.low));
+  }
+}
+
+#include "backends/cpu/kernels/simd/tile_s8.inl"
+
+inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::words, 2, 4, 2, 0, 0>();
+
+}  // namespace generic
+
+#if STROP_SIMD_X86
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+namespace avx2 {
+
+constexpr int kSumLanes = 8;
+using Weight = std::int16_t;
+using Sum = __m256i;
+struct Factor {
+  __m256i low, high;  // bytes 0 and 1 of each column, bytes 2 and 3
+};
+struct Bytes {
+  __m256i low, high;
+};
+
+inline Sum load_sums(const std::int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline Factor load_weights(const std::int16_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16))};
+}
+inline __m256i spread_pair(std::uint32_t two) {
+  return _mm256_set1_epi32(static_cast<int>((two & 0xff) | (two & 0xff00) << 8));
+}
+inline Bytes spread(std::uint32_t four) {
+  return {spread_pair(four & 0xffff), spread_pair(four >> 16)};
+}
+inline Sum dot(Sum sum, const Bytes& x, const Factor& w) {
+  return _mm256_add_epi32(
+      sum, _mm256_add_epi32(_mm256_madd_epi16(x.low, w.low), _mm256_madd_epi16(x.high, w.high)));
+}
+
+inline void finish(const TileS8& tile, int row, int column, int columns, const Sum& sum) {
+  alignas(32) std::int32_t lanes[kSumLanes] = {};
+  if (tile.sums != nullptr) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sum);
+    for (int i = 0; i < columns; ++i) tile.sums[row * tile.sums_stride + column + i] = lanes[i];
+    return;
+  }
+  const __m256i mask =
+      _mm256_cmpgt_epi32(_mm256_set1_epi32(columns), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  __m256 t =
+      _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_maskload_ps(tile.multiplier + column, mask),
+                      _mm256_maskload_ps(tile.offset + column, mask));
+  if (tile.residual != nullptr) {
+    const std::uint8_t* r = tile.residual + row * tile.residual_stride + column;
+    for (int i = 0; i < columns; ++i) lanes[i] = (r[i] ^ tile.residual_flip) - tile.residual_zero;
+    const __m256 x = _mm256_cvtepi32_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(lanes)));
+    t = _mm256_fmadd_ps(x, _mm256_set1_ps(tile.residual_multiplier), t);
+  }
+  t = _mm256_min_ps(_mm256_max_ps(t, _mm256_setzero_ps()), _mm256_set1_ps(1.0f));
+  const __m256 n = _mm256_fmadd_ps(t, _mm256_set1_ps(tile.range), _mm256_set1_ps(12582912.0f));
+  const __m256i q = _mm256_add_epi32(_mm256_castps_si256(n), _mm256_set1_epi32(tile.low));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), q);
+  std::uint8_t* out = tile.out + row * tile.out_stride + column;
+  for (int i = 0; i < columns; ++i) out[i] = static_cast<std::uint8_t>(lanes[i]);
+}
+
+#include "backends/cpu/kernels/simd/tile_s8.inl"
+
+inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::word_pairs, 2, 4, 4, 0, 0>();
+
+}  // namespace avx2
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push(                                                          \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"))), \
+    apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
+#endif
+namespace avx512_vnni {
+
+constexpr int kSumLanes = 16;
+using Weight = std::int8_t;
+using Sum = __m512i;
+using Factor = __m512i;
+using Bytes = __m512i;
+
+inline Sum load_sums(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+inline Factor load_weights(const std::int8_t* p) { return _mm512_loadu_si512(p); }
+inline Bytes spread(std::uint32_t four) { return _mm512_set1_epi32(static_cast<int>(four)); }
+inline Sum dot(Sum sum, Bytes x, Factor w) { return _mm512_dpbusd_epi32(sum, x, w); }
+
+inline void finish(const TileS8& tile, int row, int column, int columns, const Sum& sum) {
+  const auto mask = static_cast<__mmask16>(columns >= 16 ? 0xffffu : (1u << columns) - 1u);
+  if (tile.sums != nullptr) {
+    _mm512_mask_storeu_epi32(tile.sums + row * tile.sums_stride + column, mask, sum);
+    return;
+  }
+  __m512 t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum),
+                             _mm512_maskz_loadu_ps(mask, tile.multiplier + column),
+                             _mm512_maskz_loadu_ps(mask, tile.offset + column));
+  if (tile.residual != nullptr) {
+    const __m128i bytes = _mm_xor_si128(
+        _mm_maskz_loadu_epi8(mask, tile.residual + row * tile.residual_stride + column),
+        _mm_set1_epi8(static_cast<char>(tile.residual_flip)));
+    const __m512i r =
+        _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(tile.residual_zero));
+    t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(r), _mm512_set1_ps(tile.residual_multiplier), t);
+  }
+  t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), _mm512_set1_ps(1.0f));
+  const __m512 n = _mm512_fmadd_ps(t, _mm512_set1_ps(tile.range), _mm512_set1_ps(12582912.0f));
+  const __m512i q = _mm512_add_epi32(_mm512_castps_si512(n), _mm512_set1_epi32(tile.low));
+  _mm_mask_storeu_epi8(tile.out + row * tile.out_stride + column, mask, _mm512_cvtepi32_epi8(q));
+}
+
+#include "backends/cpu/kernels/simd/tile_s8.inl"
+
+inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::bytes, 4, 8, 8, 8, 6>();
+
+}  // namespace avx512_vnni
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif
+
+const TileSetS8& tile_set_s8() {
+#if STROP_SIMD_X86
+  // AVX-512 without dot products of bytes has no more than AVX2 that pays here.
+  if (isa() == Isa::avx512_vnni) return avx512_vnni::kTileSetS8;
+  if (isa() >= Isa::avx2) return avx2::kTileSetS8;
+#endif
+  return generic::kTileSetS8;
+}
+
+}  // namespace strop::cpu

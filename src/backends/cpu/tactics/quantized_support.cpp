@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/tactics/quantized_support.hpp"
+
+#include <bit>
+
+#include "backends/cpu/tactics/fused_view.hpp"
+#include "base/float_types.hpp"
+
+namespace strop::cpu {
+namespace {
+
+// The one value of a zero point; nothing when it is not constant or has several.
+std::optional<std::int64_t> zero_of(const FusedView& body, ValueId id) {
+  if (!id.exists()) return 0;
+  const Tensor* zero = body.constant(id);
+  if (zero == nullptr || zero->size() == 0) return std::nullopt;
+  const double first = load_as_double(zero->dtype(), zero->data(), 0);
+  for (std::int64_t i = 1; i < zero->size(); ++i) {
+    if (load_as_double(zero->dtype(), zero->data(), i) != first) return std::nullopt;
+  }
+  return static_cast<std::int64_t>(first);
+}
+
+bool weights_fit(const Tensor& weights, std::int64_t zero) {
+  if (zero == 0 && weights.dtype() == DType::i8) return true;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(weights.data());
+  for (std::int64_t i = 0; i < weights.size(); ++i) {
+    const std::int64_t value =
+        (weights.dtype() == DType::i8 ? static_cast<std::int8_t>(bytes[i]) : bytes[i]) - zero;
+    if (value < -128 || value > 127) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
+                                               std::int64_t channel_axis, std::string& refusal) {
+  const FusedView body(problem);
+  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  const auto refuse = [&](const char* why) {
+    refusal = why;
+    return std::optional<QuantizedView>();
+  };
+  QuantizedView view;
+  view.anchor = body.nodes()[0];
+  if (body.nodes().size() > 2 ||
+      (body.nodes().size() == 2 && !body.nodes()[1]->is(op_requantize())))
+    return refuse("something other than a requantisation is fused to it");
+  if (view.anchor->input(4).exists()) return refuse("its bias is added to the sums");
+  view.x = body.input_index(view.anchor->inputs[0]);
+  view.w = body.input_index(view.anchor->inputs[1]);
+  const Tensor* weights = body.constant(view.anchor->inputs[1]);
+  if (view.x < 0 || view.w < 0 || weights == nullptr) return refuse("its weights are not constant");
+  if (weights->size() == 0) return refuse("there is nothing to sum over");
+  const auto x_zero = zero_of(body, view.anchor->input(2));
+  const auto w_zero = zero_of(body, view.anchor->input(3));
+  if (!x_zero || !w_zero) return refuse("its zero points are not constant, or differ by channel");
+  view.x_zero = *x_zero;
+  view.w_zero = *w_zero;
+  if (!weights_fit(*weights, view.w_zero))
+    return refuse("a weight less its zero point is no signed byte");
+  if (body.nodes().size() == 1) return view;
+
+  view.requantize = body.nodes()[1];
+  if (view.requantize->inputs[0] != view.anchor->outputs[0] ||
+      !body.ends_in(view.requantize->outputs[0])) {
+    return refuse("its body is not a chain");
+  }
+  view.multiplier = body.input_index(view.requantize->inputs[1]);
+  view.offset = body.input_index(view.requantize->inputs[2]);
+  if (view.requantize->input(3).exists())
+    view.residual = body.input_index(view.requantize->inputs[3]);
+  const Tensor* multiplier = body.constant(view.requantize->inputs[1]);
+  const Tensor* offset = body.constant(view.requantize->inputs[2]);
+  if (view.multiplier < 0 || view.offset < 0 || multiplier == nullptr || offset == nullptr ||
+      (view.requantize->input(3).exists() && view.residual < 0)) {
+    return refuse("its factors are not constant");
+  }
+  const bool single = multiplier->size() == 1 && offset->size() == 1;
+  const auto& attributes = view.requantize->as<RequantizeAttributes>();
+  const std::int64_t rank = problem.output_type(0).rank();
+  if (!single && (rank < 0 || normalize_axis(attributes.axis, rank) != channel_axis))
+    return refuse("its factors differ along another axis than the channels");
+  return view;
+}
+
+void set_quantized(const QuantizedView& view, Parameters& parameters) {
+  parameters.set("x_zero", view.x_zero);
+  parameters.set("w_zero", view.w_zero);
+  parameters.set("result", view.requantize == nullptr ? "sums" : "bytes");
+  if (view.requantize == nullptr) return;
+  const auto& attributes = view.requantize->as<RequantizeAttributes>();
+  parameters.set("multiplier", view.multiplier);
+  parameters.set("offset", view.offset);
+  parameters.set("residual", view.residual);
+  parameters.set("residual_multiplier", static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(
+                                            static_cast<float>(attributes.residual_multiplier))));
+  parameters.set("residual_zero", attributes.residual_zero);
+  parameters.set("low", attributes.low);
+  parameters.set("high", attributes.high);
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A problem seen as an exact integer product (conv_integer, matmul_integer), perhaps requantised to
+// bytes right after it: a plain node, or a fused one whose body is those two.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "backends/cpu/parameters.hpp"
+#include "ops/requantize.hpp"
+#include "tactic/tactic.hpp"
+
+namespace strop::cpu {
+
+struct QuantizedView {
+  const Node* anchor = nullptr;
+  const Node* requantize = nullptr;  // null: the result is the sums
+  // Inputs of the problem's node; -1: absent.
+  std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1;
+  std::int64_t x_zero = 0, w_zero = 0;
+};
+
+// Nothing when the main operator is another one (`refusal` stays empty), or when zero points,
+// weights or factors are not constant, weights less their zero point are no signed bytes, or
+// something else is fused (`refusal` says so).
+std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
+                                               std::int64_t channel_axis, std::string& refusal);
+
+// result, multiplier, offset, residual and so on, as kernels/requantize_parameters.hpp reads them,
+// and x_zero, w_zero.
+void set_quantized(const QuantizedView& view, Parameters& parameters);
+
+}  // namespace strop::cpu
