@@ -47,10 +47,10 @@ ValueId merge_heads(ConvertContext& c, ValueId x) {
 }
 
 ScaledQueries with_default_scale(ConvertContext& c, ValueId q) {
-  const std::int64_t axis = c.rank(q) - 1, size = known_size(c, q, axis);
+  const std::int64_t size = known_size(c, q, 3);
   if (size > 0) return {q, 1 / std::sqrt(static_cast<double>(size))};
   const DType wide = c.type(q).dtype == DType::f64 ? DType::f64 : DType::f32;
-  const ValueId root = unary(c, {UnaryFunction::sqrt}, cast_to(c, size_along(c, q, axis), wide));
+  const ValueId root = unary(c, {UnaryFunction::sqrt}, cast_to(c, size_along(c, q, 3), wide));
   const ValueId scaled = binary(c, BinaryFunction::div, cast_to(c, q, wide), root);
   return {cast_to(c, scaled, c.type(q).dtype), 1};
 }

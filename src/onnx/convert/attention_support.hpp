@@ -19,8 +19,8 @@ ValueId without_heads(ConvertContext& c, ValueId x);
 // x [B, heads, L, D] to [B, L, heads * D].
 ValueId merge_heads(ConvertContext& c, ValueId x);
 
-// Queries and the factor of their products: 1 / sqrt(size of q's last axis). Where that size is not
-// known, the queries are multiplied by it instead.
+// Queries of rank 4 and the factor of their products: 1 / sqrt(size of q's last axis). Where that
+// size is not known, the queries are multiplied by it instead.
 struct ScaledQueries {
   ValueId q;
   double scale = 1;

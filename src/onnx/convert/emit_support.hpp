@@ -18,8 +18,11 @@
 
 namespace strop::onnx {
 
-// A scalar constant.
+// A scalar constant; throws bad_type for a type that is not of numbers.
 inline ValueId scalar(ConvertContext& c, DType dtype, double value) {
+  if (!kNumbers.contains(dtype)) {
+    c.fail(ErrorCode::bad_type, "it takes numbers, not " + std::string(to_string(dtype)));
+  }
   Tensor number = Tensor::allocate(dtype, {});
   store_from_double(dtype, number.mutable_data(), 0, value);
   return c.emitter().constant(number);
