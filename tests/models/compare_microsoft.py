@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Floating-point operators of com.microsoft against ONNX Runtime, through the command line.
+"""Floating-point operators of com.microsoft, and some of the standard's, against ONNX Runtime, through the command line.
 
 usage: compare_microsoft.py --strop PATH [--cases NAME,...] [--devices reference,cpu]
 
@@ -274,7 +274,27 @@ def group_query_attention():
     add("not_causal", inputs(1, 5, 0, [5], 5), causal=0)
 
 
-for group in (activations, products, normalizations, packed_attention, multi_head_attention, rotary, group_query_attention):
+def standard_attention():
+    """What the standard's own tests do not show of its Attention."""
+    q, k, v = Input(normal(2, 4, 3, 8), "B - S -"), Input(normal(2, 2, 6, 8), "B - T -"), Input(normal(2, 2, 6, 5), "B - T -")
+    mask = ids(2, 3, 6).astype(bool)
+    mask[1] = False
+
+    def add(name, more, opset, **attributes):
+        case("standard_" + name, "Attention", [q, k, v] + more, 1, "", opset, **attributes)
+
+    def filled(*lengths):
+        return [None, None, None, Input(np.int64(lengths), "B")]
+
+    add("all_masked", [Input(mask, "S T")], 23)
+    add("causal_cache", filled(4, 6), 24, is_causal=1)
+    add("causal_cache_shorter_than_queries", filled(2, 6), 24, is_causal=1)
+    add("window", [], 25, left_window_size=1, right_window_size=1)
+    add("window_cache", filled(4, 6), 25, left_window_size=1, is_causal=1)
+
+
+for group in (activations, products, normalizations, packed_attention, multi_head_attention, rotary, group_query_attention,
+              standard_attention):
     group()
 
 

@@ -166,6 +166,21 @@ TEST(AttentionConverters, the_default_scale_is_that_of_the_head_size) {
                  {{half}});
 }
 
+TEST(AttentionConverters, inputs_without_axes_are_refused) {
+  const Value one = f32({}, {1});
+  EXPECT_EQ(code_of({"Attention", 23, {one, kKeys, kValues}}), ErrorCode::bad_shape);
+  EXPECT_EQ(code_of({"FlexAttention", 24, {one, one, one}, {}, {0}, "ai.onnx.preview"}),
+            ErrorCode::bad_shape);
+  EXPECT_EQ(code_of({"RotaryEmbedding", 23, {one, one, one}}), ErrorCode::bad_shape);
+  EXPECT_EQ(code_of({"LayerNormalization", 17, {one, one}}), ErrorCode::bad_attribute);
+  EXPECT_EQ(code_of({"LinearAttention",
+                     27,
+                     {one, one, one},
+                     {flag("q_num_heads"), flag("kv_num_heads"),
+                      wire::string_attribute("update_rule", "linear")}}),
+            ErrorCode::bad_shape);
+}
+
 TEST(AttentionConverters, a_mask_may_end_before_the_keys_from_opset_24_on) {
   const Value mask = boolean({2, 2}, {1, 1, 0, 1});
   expect_outputs({"Attention", 24, {kQuery, kKeys, kValues, mask}}, {{1.5, 2}});
