@@ -1,14 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 // If and Loop. The types of the values that a loop carries are guessed to be those of the initial
 // values; where the body returns something else, they are widened and the body is imported again.
+#include <algorithm>
+
+#include "ir/inline.hpp"
 #include "onnx/converter_table.hpp"
+#include "ops/identity.hpp"
 #include "ops/if_else.hpp"
 #include "ops/loop.hpp"
 
 namespace strop::onnx {
 namespace {
 
+// A branch that is always taken becomes part of the graph. The other one is not looked at: it need
+// not make sense for the shapes that decided.
+void only_branch(ConvertContext& c, const char* taken, const char* other) {
+  c.import_subgraph(taken, {});
+  c.ignore_attribute(other);
+  std::vector<ValueId> captures;
+  const auto graphs = c.finish_subgraphs(captures);
+  const Graph& branch = *graphs.front();
+  if (branch.outputs().size() != c.output_count()) {
+    c.fail(ErrorCode::model_malformed,
+           std::string(taken) + " has " + std::to_string(branch.outputs().size()) +
+               " outputs, and the node " + std::to_string(c.output_count()));
+  }
+  std::vector<ValueId> results = emit_graph(c.emitter(), branch, captures);
+  for (ValueId& result : results) {  // a value of the outside, or of two names
+    if (std::ranges::count(captures, result) > 0 || std::ranges::count(results, result) > 1)
+      result = c.emit(op_identity(), NoAttributes{}, {result});
+  }
+  c.set_outputs(results);
+}
+
 void if_else(ConvertContext& c) {
+  if (const auto known = c.constant_integers(c.input(0)); known && known->size() == 1) {
+    return known->front() != 0 ? only_branch(c, "then_branch", "else_branch")
+                               : only_branch(c, "else_branch", "then_branch");
+  }
   c.import_subgraph("then_branch", {});
   c.import_subgraph("else_branch", {});
   std::vector<ValueId> captures;
