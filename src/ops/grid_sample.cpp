@@ -147,8 +147,8 @@ class Sampler {
     strides_ = contiguous_strides({shape.begin() + 2, shape.end()});
   }
 
-  // Of position p of the flattened grid.
-  void find(std::int64_t p, Taps<G>& out) const {
+  // Of position p of the flattened grid. `spare` is memory to work in.
+  void find(std::int64_t p, Taps<G>& out, Taps<G>& spare) const {
     out.offset.assign(1, 0);
     out.weight.assign(1, 1);
     Neighbours<G> found;
@@ -157,15 +157,16 @@ class Sampler {
       const std::int64_t at = p * axes + axes - 1 - a;
       const auto place = static_cast<std::size_t>(a);
       axes_[place].find(static_cast<G>(load_as_double(grid_.dtype(), grid_.data(), at)), found);
-      Taps<G> next;
+      spare.offset.clear();
+      spare.weight.clear();
       for (std::size_t i = 0; i < out.offset.size(); ++i) {
         for (std::size_t k = 0; k < static_cast<std::size_t>(found.count); ++k) {
           if (found.index[k] < 0) continue;
-          next.offset.push_back(out.offset[i] + found.index[k] * strides_[place]);
-          next.weight.push_back(out.weight[i] * found.weight[k]);
+          spare.offset.push_back(out.offset[i] + found.index[k] * strides_[place]);
+          spare.weight.push_back(out.weight[i] * found.weight[k]);
         }
       }
-      out = std::move(next);
+      std::swap(out, spare);
     }
   }
 
@@ -183,9 +184,9 @@ void for_each_sample(const KernelContext& context, const Tensor& x, const Tensor
   const std::int64_t plane = x.size() / x.dim(0) / channels;
   parallel_for(y.dim(0) * positions, 1 + 4096 / channels,
                [&](std::int64_t begin, std::int64_t end) {
-                 Taps<G> taps;
+                 Taps<G> taps, spare;
                  for (std::int64_t p = begin; p < end; ++p) {
-                   sampler.find(p, taps);
+                   sampler.find(p, taps, spare);
                    const std::int64_t image = p / positions;
                    for (std::int64_t c = image * channels; c < (image + 1) * channels; ++c) {
                      body(c * plane, c * positions + p % positions, taps);
@@ -260,7 +261,7 @@ const OpDef& op_grid_sample() {
       .summary =
           "x sampled at the positions of a grid: nearest elements, or linear or cubic "
           "interpolation",
-      .limits = "1 to 5 spatial axes",
+      .limits = "1 to 5 spatial axes; only numbers are interpolated",
       .attributes = &attribute_schema<GridSampleAttributes>(),
       .inputs = {{.name = "x", .types = kTypes, .same_as = 'T'},
                  {.name = "grid", .types = kFloats}},
