@@ -18,9 +18,9 @@
 
 namespace strop::onnx {
 
-// A scalar constant; throws bad_type for a type that is not of numbers.
+// A scalar constant, for bool 0 or 1; throws bad_type for strings and complex numbers.
 inline ValueId scalar(ConvertContext& c, DType dtype, double value) {
-  if (!kNumbers.contains(dtype)) {
+  if (!(kNumbers | kFloat8s | kSubByte | kBool).contains(dtype)) {
     c.fail(ErrorCode::bad_type, "it takes numbers, not " + std::string(to_string(dtype)));
   }
   Tensor number = Tensor::allocate(dtype, {});

@@ -22,12 +22,11 @@ struct Indices {
 };
 
 Indices checked_indices(ConvertContext& c, ValueId indices, ValueId data, std::int64_t axis) {
-  const ValueId wide = cast_to(c, indices, DType::i64), zero = number(c, DType::i64, 0);
+  const ValueId wide = cast_to(c, indices, DType::i64), zero = scalar(c, DType::i64, 0);
   const ValueId size = size_along(c, data, axis);
   const ValueId valid =
-      arithmetic(c, B::logical_and,
-                 arithmetic(c, B::greater_or_equal, wide, arithmetic(c, B::sub, zero, size)),
-                 arithmetic(c, B::less, wide, size));
+      binary(c, B::logical_and, binary(c, B::greater_or_equal, wide, binary(c, B::sub, zero, size)),
+             binary(c, B::less, wide, size));
   return {c.emit(op_select(), NoAttributes{}, {valid, wide, zero}), valid};
 }
 
@@ -39,7 +38,7 @@ ValueId masked(ConvertContext& c, ValueId valid, ValueId x, std::int64_t after) 
     for (std::int64_t i = 0; i < after; ++i) axes.push_back(c.rank(valid) + i);
     valid = c.emit(op_unsqueeze(), NoAttributes{}, {valid, c.emitter().integers(axes)});
   }
-  return c.emit(op_select(), NoAttributes{}, {valid, x, number(c, c.type(x).dtype, 0)});
+  return c.emit(op_select(), NoAttributes{}, {valid, x, scalar(c, c.type(x).dtype, 0)});
 }
 
 // Scales of small floats may have size 1 along any axis but that of the blocks.
@@ -88,7 +87,7 @@ void gather_block_quantized(ConvertContext& c) {
   const auto real = [&](ValueId q, ValueId s, ValueId z, std::int64_t along) {
     if (block == 0) {
       const ValueId product =
-          arithmetic(c, B::mul, cast_to(c, q, DType::f32), cast_to(c, s, DType::f32));
+          binary(c, B::mul, cast_to(c, q, DType::f32), cast_to(c, s, DType::f32));
       return cast_to(c, product, to);
     }
     return c.emit(op_dequantize_linear(),

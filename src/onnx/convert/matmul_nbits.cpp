@@ -47,18 +47,18 @@ NBits nbits_attributes(ConvertContext& c) {
 // Real weights [N, K] of type `to`.
 ValueId nbits_weights(ConvertContext& c, const NBits& a, DType to) {
   const std::int64_t padded = a.blocks * a.block;
-  ValueId q = reshape_to(c, unpack(c, c.input(1), a.dtype), {a.n, padded});
-  ValueId scales = reshape_to(c, c.input(2), {a.n, a.blocks});
+  ValueId q = reshaped(c, unpack(c, c.input(1), a.dtype), {a.n, padded});
+  ValueId scales = reshaped(c, c.input(2), {a.n, a.blocks});
   ValueId zero = c.optional_input(3);
   const bool real_zero = zero.exists() && kFloats.contains(c.type(zero).dtype);
   if (!zero.exists()) {
     zero = middle_zero_point(c, a.dtype, c.emitter().integers({a.n, a.blocks}));
   } else if (real_zero) {
-    zero = reshape_to(c, zero, {a.n, a.blocks});
+    zero = reshaped(c, zero, {a.n, a.blocks});
   } else {
     const std::int64_t per_byte = 8 / bits_of(a.dtype);
     const std::int64_t stored = (a.blocks + per_byte - 1) / per_byte * per_byte;
-    zero = reshape_to(c, unpack(c, zero, a.dtype), {a.n, stored});
+    zero = reshaped(c, unpack(c, zero, a.dtype), {a.n, stored});
     if (stored != a.blocks) zero = first_of(c, zero, c.emitter().integers({a.blocks}), 1);
   }
   // Column k belongs to block k / block_size, or to the block that g_idx names.
@@ -75,13 +75,13 @@ ValueId nbits_weights(ConvertContext& c, const NBits& a, DType to) {
   if (real_zero) {
     q = cast_to(c, q, DType::f32);
     if (!named) {
-      q = reshape_to(c, q, {a.n, a.blocks, a.block});
-      scales = reshape_to(c, scales, {a.n, a.blocks, 1});
-      zero = reshape_to(c, zero, {a.n, a.blocks, 1});
+      q = reshaped(c, q, {a.n, a.blocks, a.block});
+      scales = reshaped(c, scales, {a.n, a.blocks, 1});
+      zero = reshaped(c, zero, {a.n, a.blocks, 1});
     }
-    const ValueId difference = arithmetic(c, B::sub, q, cast_to(c, zero, DType::f32));
-    w = arithmetic(c, B::mul, difference, cast_to(c, scales, DType::f32));
-    w = cast_to(c, reshape_to(c, w, {a.n, named ? a.k : padded}), to);
+    const ValueId difference = binary(c, B::sub, q, cast_to(c, zero, DType::f32));
+    w = binary(c, B::mul, difference, cast_to(c, scales, DType::f32));
+    w = cast_to(c, reshaped(c, w, {a.n, named ? a.k : padded}), to);
   } else {
     const DequantizeLinearAttributes blocks{.to = to, .axis = 1, .block_size = named ? 1 : a.block};
     w = c.emit(op_dequantize_linear(), blocks, {q, scales, zero});
@@ -92,9 +92,9 @@ ValueId nbits_weights(ConvertContext& c, const NBits& a, DType to) {
 void matmul_nbits(ConvertContext& c) {
   const NBits a = nbits_attributes(c);
   const ValueId x = c.input(0);
-  const ValueId w = transpose_by(c, nbits_weights(c, a, c.type(x).dtype), {1, 0});
+  const ValueId w = transposed(c, nbits_weights(c, a, c.type(x).dtype), {1, 0});
   ValueId y = c.emit(op_matmul(), NoAttributes{}, {x, w});
-  if (c.has_input(5)) y = arithmetic(c, B::add, y, c.input(5));
+  if (c.has_input(5)) y = binary(c, B::add, y, c.input(5));
   c.set_output(0, y);
 }
 

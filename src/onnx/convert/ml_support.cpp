@@ -86,11 +86,6 @@ ValueId rows(ConvertContext& c, std::size_t i) {
   return c.emit(op_unsqueeze(), NoAttributes{}, {x, c.emitter().integers({0})});
 }
 
-ValueId cast_to(ConvertContext& c, ValueId x, DType dtype) {
-  if (c.type(x).dtype == dtype) return x;
-  return c.emit(op_cast(), CastAttributes{.to = dtype}, {x});
-}
-
 ValueId number(ConvertContext& c, DType dtype, double value) {
   Tensor scalar = Tensor::allocate(dtype, {});
   store_from_double(dtype, scalar.mutable_data(), 0, value);
@@ -104,10 +99,6 @@ ValueId vector_constant(ConvertContext& c, DType dtype, const std::vector<float>
                       static_cast<double>(values[i]));
   }
   return c.emitter().constant(std::move(vector));
-}
-
-ValueId binary(ConvertContext& c, BinaryFunction function, ValueId a, ValueId b) {
-  return c.emit(op_binary(), BinaryAttributes{function}, {a, b});
 }
 
 ValueId unary(ConvertContext& c, UnaryFunction function, ValueId x) {

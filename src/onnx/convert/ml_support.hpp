@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "onnx/converter_table.hpp"
-#include "ops/binary.hpp"
-#include "ops/unary.hpp"
+#include "onnx/convert/emit_support.hpp"
 
 namespace strop::onnx {
 
@@ -37,13 +35,10 @@ ValueId label_by_threshold(ConvertContext& c, const Tensor& labels, ValueId scor
 
 // Input i as rows: a vector is one row. Integers become f32.
 ValueId rows(ConvertContext& c, std::size_t i);
-ValueId cast_to(ConvertContext& c, ValueId x, DType dtype);
 // Not more than one element of f32, which broadcasts.
 ValueId number(ConvertContext& c, DType dtype, double value);
 // A vector of floats as a constant of this element type.
 ValueId vector_constant(ConvertContext& c, DType dtype, const std::vector<float>& values);
-// a function b
-ValueId binary(ConvertContext& c, BinaryFunction function, ValueId a, ValueId b);
 ValueId unary(ConvertContext& c, UnaryFunction function, ValueId x);
 
 // Scores [N, 2] of two classes from one score [N, 1] of the second: {1 - s, s} where it is a

@@ -31,7 +31,7 @@ ValueId mask_addend(ConvertContext& c, ValueId mask, ValueId x, ValueId keys, do
   if (!mask.exists()) return mask;
   const std::int64_t rank = c.rank(mask);
   const SymShape shape = *c.type(mask).shape;
-  const ValueId zero = number(c, DType::i32, 0);
+  const ValueId zero = scalar(c, DType::i32, 0);
   ValueId visible;
   if (rank == 1) {
     // How many keys a sequence has, [B]; or the ends and then the starts of the sequences, [2 B].
@@ -42,40 +42,38 @@ ValueId mask_addend(ConvertContext& c, ValueId mask, ValueId x, ValueId keys, do
                  ", which is neither once nor twice the batch of the input",
              "write the mask with shape [batch, length]");
     }
-    const ValueId batches = reshape_to(c, cast_to(c, mask, DType::i64), {-1, 1, 1, 1});
+    const ValueId batches = reshaped(c, cast_to(c, mask, DType::i64), {-1, 1, 1, 1});
     const bool both = !(shape[0] == (*x_shape)[0]);
     const ValueId position = counting(c, keys, 2);
     if (!both) {
-      visible = arithmetic(c, B::less, position, batches);
+      visible = binary(c, B::less, position, batches);
     } else {
-      const ValueId pairs = reshape_to(c, batches, {2, -1, 1, 1, 1});
-      visible =
-          arithmetic(c, B::logical_and, arithmetic(c, B::less, position, at_index(c, pairs, 0)),
-                     arithmetic(c, B::greater_or_equal, position, at_index(c, pairs, 1)));
+      const ValueId pairs = reshaped(c, batches, {2, -1, 1, 1, 1});
+      visible = binary(c, B::logical_and, binary(c, B::less, position, at_index(c, pairs, 0)),
+                       binary(c, B::greater_or_equal, position, at_index(c, pairs, 1)));
     }
   } else if (rank == 2) {
     if (shape[1].is(1)) return ValueId::none();  // stands for a mask that hides nothing
-    visible = arithmetic(c, B::greater, reshape_to(c, mask, {0, 1, 1, -1}), zero);
+    visible = binary(c, B::greater, reshaped(c, mask, {0, 1, 1, -1}), zero);
   } else if (rank == 3) {
     visible =
-        arithmetic(c, B::greater,
-                   c.emit(op_unsqueeze(), NoAttributes{}, {mask, c.emitter().integers({1})}), zero);
+        binary(c, B::greater,
+               c.emit(op_unsqueeze(), NoAttributes{}, {mask, c.emitter().integers({1})}), zero);
   } else {
     c.fail(ErrorCode::unsupported_operator,
            "mask_index has " + std::to_string(rank) + " axes; 1 to 3 are expected");
   }
   return c.emit(op_select(), NoAttributes{},
-                {visible, number(c, DType::f32, 0), number(c, DType::f32, hidden)});
+                {visible, scalar(c, DType::f32, 0), scalar(c, DType::f32, hidden)});
 }
 
 // Query s, behind T - S earlier keys, sees keys up to its own.
 ValueId hide_later_keys(ConvertContext& c, ValueId scores) {
-  const ValueId earlier = arithmetic(c, B::sub, size_along(c, scores, 3), size_along(c, scores, 2));
-  const ValueId own =
-      arithmetic(c, B::add, reshape_to(c, counting(c, scores, 2), {-1, 1}), earlier);
-  const ValueId seen = arithmetic(c, B::less_or_equal, counting(c, scores, 3), own);
+  const ValueId earlier = binary(c, B::sub, size_along(c, scores, 3), size_along(c, scores, 2));
+  const ValueId own = binary(c, B::add, reshaped(c, counting(c, scores, 2), {-1, 1}), earlier);
+  const ValueId seen = binary(c, B::less_or_equal, counting(c, scores, 3), own);
   const double lowest = static_cast<double>(std::numeric_limits<float>::lowest());
-  return c.emit(op_select(), NoAttributes{}, {seen, scores, number(c, DType::f32, lowest)});
+  return c.emit(op_select(), NoAttributes{}, {seen, scores, scalar(c, DType::f32, lowest)});
 }
 
 void q_attention(ConvertContext& c) {
@@ -107,9 +105,9 @@ void q_attention(ConvertContext& c) {
   const ValueId sums =
       c.emit(op_matmul_integer(), NoAttributes{}, {x, w, c.optional_input(6), c.optional_input(7)});
   ValueId all = scale_sums(c, sums, scale_product(c, c.input(3), c.input(4)), 2);
-  all = arithmetic(c, B::add, all, cast_to(c, bias, DType::f32));
+  all = binary(c, B::add, all, cast_to(c, bias, DType::f32));
   // [B, S, 3 N D] to [3, B, N, S, D].
-  all = transpose_by(c, reshape_to(c, all, {0, 0, 3, heads, size}), {2, 0, 3, 1, 4});
+  all = transposed(c, reshaped(c, all, {0, 0, 3, heads, size}), {2, 0, 3, 1, 4});
   const ValueId q = at_index(c, all, 0);
   ValueId present = slice_first_axis(c, all, 1, 3);
   if (c.has_input(8)) {
@@ -117,14 +115,14 @@ void q_attention(ConvertContext& c) {
                      {cast_to(c, c.input(8), DType::f32), present});
   }
   const ValueId k = at_index(c, present, 0), v = at_index(c, present, 1);
-  ValueId scores = c.emit(op_matmul(), NoAttributes{}, {q, transpose_by(c, k, {0, 1, 3, 2})});
-  scores = arithmetic(c, B::mul, scores, number(c, DType::f32, scale));
+  ValueId scores = c.emit(op_matmul(), NoAttributes{}, {q, transposed(c, k, {0, 1, 3, 2})});
+  scores = binary(c, B::mul, scores, scalar(c, DType::f32, scale));
   const ValueId mask = mask_addend(c, c.optional_input(5), x, k, hidden);
-  if (mask.exists()) scores = arithmetic(c, B::add, scores, mask);
+  if (mask.exists()) scores = binary(c, B::add, scores, mask);
   if (causal) scores = hide_later_keys(c, scores);
   const ValueId shares = c.emit(op_softmax(), SoftmaxAttributes{.axis = 3}, {scores});
   ValueId y = c.emit(op_matmul(), NoAttributes{}, {shares, v});
-  y = reshape_to(c, transpose_by(c, y, {0, 2, 1, 3}), {0, 0, width / 3});
+  y = reshaped(c, transposed(c, y, {0, 2, 1, 3}), {0, 0, width / 3});
   const DType to = c.type(bias).dtype;
   c.set_output(0, cast_to(c, y, to));
   if (c.has_output(1)) c.set_output(1, cast_to(c, present, to));

@@ -25,30 +25,29 @@ void q_embed_layer_norm(ConvertContext& c) {
   const ValueId ids = c.input(0);
   if (c.rank(ids) != 2) c.fail(ErrorCode::bad_shape, "input_ids must be [batch, length]");
   const ValueId positions = counting(c, ids, 1);
-  ValueId x = arithmetic(c, B::add, embedding(c, 2, 8, ids), embedding(c, 3, 9, positions));
-  if (c.has_input(1)) x = arithmetic(c, B::add, x, embedding(c, 4, 10, c.input(1)));
+  ValueId x = binary(c, B::add, embedding(c, 2, 8, ids), embedding(c, 3, 9, positions));
+  if (c.has_input(1)) x = binary(c, B::add, x, embedding(c, 4, 10, c.input(1)));
 
   const auto mean = [&](ValueId of) {
     return c.emit(op_reduce(), ReduceAttributes{.function = ReduceFunction::mean},
                   {of, c.emitter().integers({2})});
   };
-  const ValueId centred = arithmetic(c, B::sub, x, mean(x));
-  const ValueId variance = mean(arithmetic(c, B::mul, centred, centred));
-  const ValueId deviation =
-      c.emit(op_unary(), UnaryAttributes{UnaryFunction::sqrt},
-             {arithmetic(c, B::add, variance, number(c, DType::f32, epsilon))});
+  const ValueId centred = binary(c, B::sub, x, mean(x));
+  const ValueId variance = mean(binary(c, B::mul, centred, centred));
+  const ValueId deviation = c.emit(op_unary(), UnaryAttributes{UnaryFunction::sqrt},
+                                   {binary(c, B::add, variance, scalar(c, DType::f32, epsilon))});
   const ValueId gamma = dequantize(c, {c.input(5), c.input(11), c.input(16)});
   const ValueId beta = dequantize(c, {c.input(6), c.input(12), c.input(17)});
-  const ValueId y = arithmetic(c, B::mul, arithmetic(c, B::div, centred, deviation), gamma);
-  c.set_output(0, arithmetic(c, B::add, y, beta));
+  const ValueId y = binary(c, B::mul, binary(c, B::div, centred, deviation), gamma);
+  c.set_output(0, binary(c, B::add, y, beta));
 
   if (!c.has_output(1)) return;
   // How many words each sequence has: entries of the mask that are 1.
   const ReduceAttributes count{.function = ReduceFunction::sum, .keep_dims = false};
-  const ValueId one = number(c, DType::i32, 1), zero = number(c, DType::i32, 0);
-  const ValueId marked = c.has_input(7) ? c.input(7) : arithmetic(c, B::mul, ids, zero);
+  const ValueId one = scalar(c, DType::i32, 1), zero = scalar(c, DType::i32, 0);
+  const ValueId marked = c.has_input(7) ? c.input(7) : binary(c, B::mul, ids, zero);
   const ValueId words =
-      c.emit(op_select(), NoAttributes{}, {arithmetic(c, B::equal, marked, one), one, zero});
+      c.emit(op_select(), NoAttributes{}, {binary(c, B::equal, marked, one), one, zero});
   c.set_output(1, c.emit(op_reduce(), count, {words, c.emitter().integers({1})}));
 }
 

@@ -26,7 +26,7 @@ void set_quantized(ConvertContext& c, ValueId real, std::size_t first, DType to)
 template <BinaryFunction kFunction>
 void binary(ConvertContext& c) {
   const Quantized a = quantized_input(c, 0), b = quantized_input(c, 3);
-  const ValueId y = arithmetic(c, kFunction, dequantize(c, a), dequantize(c, b));
+  const ValueId y = binary(c, kFunction, dequantize(c, a), dequantize(c, b));
   set_quantized(c, y, 6, c.type(a.value).dtype);
 }
 

@@ -57,7 +57,7 @@ ValueId product_scale(ConvertContext& c, const Quantized& a, const Quantized& b)
       c.fail(ErrorCode::unsupported_operator, "a has a scale per row, and b is a vector",
              "make b a matrix of one column");
     }
-    if (list) rows = reshape_to(c, rows, {-1, 1});
+    if (list) rows = reshaped(c, rows, {-1, 1});
   }
   return scale_product(c, rows, b.scale);
 }
@@ -83,14 +83,14 @@ void qgemm(ConvertContext& c) {
   require_single(c, a.scale, "a_scale");
   require_single(c, a.zero_point, "a_zero_point");
   const double alpha = static_cast<double>(c.float_attribute("alpha", 1.0f));
-  if (c.int_attribute("transA", 0) != 0) a.value = transpose_by(c, a.value, {1, 0});
-  if (c.int_attribute("transB", 0) != 0) b.value = transpose_by(c, b.value, {1, 0});
+  if (c.int_attribute("transA", 0) != 0) a.value = transposed(c, a.value, {1, 0});
+  if (c.int_attribute("transB", 0) != 0) b.value = transposed(c, b.value, {1, 0});
   ValueId sums =
       c.emit(op_matmul_integer(), NoAttributes{}, {a.value, b.value, a.zero_point, b.zero_point});
-  if (c.has_input(6)) sums = arithmetic(c, BinaryFunction::add, sums, c.input(6));
+  if (c.has_input(6)) sums = binary(c, BinaryFunction::add, sums, c.input(6));
   ValueId scale = scale_product(c, a.scale, b.scale);
   if (alpha != 1) {
-    scale = arithmetic(c, BinaryFunction::mul, number(c, DType::f32, alpha), scale);
+    scale = binary(c, BinaryFunction::mul, scalar(c, DType::f32, alpha), scale);
   }
   const ValueId real = scale_sums(c, sums, scale, 1);
   if (!c.has_input(7)) {
@@ -111,7 +111,7 @@ void real_product(ConvertContext& c, const Quantized& a, const Quantized& b, Val
   const ValueId sums =
       c.emit(op_matmul_integer(), NoAttributes{}, {a.value, b.value, a.zero_point, b.zero_point});
   ValueId y = scale_sums(c, sums, scale_product(c, a.scale, b.scale), -1);
-  if (bias.exists()) y = arithmetic(c, BinaryFunction::add, y, cast_to(c, bias, DType::f32));
+  if (bias.exists()) y = binary(c, BinaryFunction::add, y, cast_to(c, bias, DType::f32));
   c.set_output(0, cast_to(c, y, to));
 }
 

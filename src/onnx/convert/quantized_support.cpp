@@ -37,34 +37,8 @@ Quantized quantized_input(ConvertContext& c, std::size_t first) {
   return {c.input(first), c.input(first + 1), c.optional_input(first + 2)};
 }
 
-ValueId number(ConvertContext& c, DType dtype, double value) {
-  Tensor scalar = Tensor::zeros(dtype, {});
-  store_from_double(dtype, scalar.mutable_data(), 0, value);
-  return c.emitter().constant(scalar);
-}
-
-ValueId arithmetic(ConvertContext& c, BinaryFunction function, ValueId a, ValueId b) {
-  return c.emit(op_binary(), BinaryAttributes{function}, {a, b});
-}
-
-ValueId cast_to(ConvertContext& c, ValueId x, DType to) {
-  return c.type(x).dtype == to ? x : c.emit(op_cast(), CastAttributes{.to = to}, {x});
-}
-
-ValueId reshape_to(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& shape) {
-  return c.emit(op_reshape(), ReshapeAttributes{}, {x, c.emitter().integers(shape)});
-}
-
-ValueId transpose_by(ConvertContext& c, ValueId x, std::vector<std::int64_t> perm) {
-  return c.emit(op_transpose(), TransposeAttributes{.perm = std::move(perm)}, {x});
-}
-
 ValueId shape_of(ConvertContext& c, ValueId x) {
   return c.emit(op_shape(), ShapeAttributes{}, {x});
-}
-
-ValueId size_along(ConvertContext& c, ValueId x, std::int64_t axis) {
-  return c.emit(op_shape(), ShapeAttributes{.start = axis, .end = axis + 1}, {x});
 }
 
 ValueId first_of(ConvertContext& c, ValueId x, ValueId size, std::int64_t axis) {
@@ -80,7 +54,7 @@ ValueId at_index(ConvertContext& c, ValueId x, std::int64_t index) {
 ValueId counting(ConvertContext& c, ValueId x, std::int64_t axis) {
   const ValueId size = at_index(c, shape_of(c, x), axis);
   return c.emit(op_range(), NoAttributes{},
-                {number(c, DType::i64, 0), size, number(c, DType::i64, 1)});
+                {scalar(c, DType::i64, 0), size, scalar(c, DType::i64, 1)});
 }
 
 bool may_be_single(ConvertContext& c, ValueId x) {
@@ -114,14 +88,14 @@ ValueId requantize(ConvertContext& c, const Quantized& x, ValueId scale, ValueId
 }
 
 ValueId scale_product(ConvertContext& c, ValueId a, ValueId b) {
-  return arithmetic(c, BinaryFunction::mul, cast_to(c, a, DType::f32), cast_to(c, b, DType::f32));
+  return binary(c, BinaryFunction::mul, cast_to(c, a, DType::f32), cast_to(c, b, DType::f32));
 }
 
 ValueId scale_sums(ConvertContext& c, ValueId sums, ValueId scale, std::int64_t axis, DType to) {
   const std::int64_t rank = c.type(scale).rank();
   if (rank >= 0 && rank <= 1) return dequantize(c, {sums, scale, {}}, axis, to);
   const ValueId real = cast_to(c, sums, DType::f32);
-  return cast_to(c, arithmetic(c, BinaryFunction::mul, real, scale), to);
+  return cast_to(c, binary(c, BinaryFunction::mul, real, scale), to);
 }
 
 DType packed_type(ConvertContext& c) {
@@ -158,7 +132,7 @@ ValueId channels_first(ConvertContext& c, ValueId x) {
   if (perm.size() < 3) c.fail(ErrorCode::bad_shape, "needs at least one spatial axis");
   perm[1] = static_cast<std::int64_t>(perm.size()) - 1;
   for (std::size_t i = 2; i < perm.size(); ++i) perm[i] = static_cast<std::int64_t>(i) - 1;
-  return transpose_by(c, x, std::move(perm));
+  return transposed(c, x, std::move(perm));
 }
 
 ValueId channels_last(ConvertContext& c, ValueId x) {
@@ -166,7 +140,7 @@ ValueId channels_last(ConvertContext& c, ValueId x) {
   if (perm.size() < 3) c.fail(ErrorCode::bad_shape, "needs at least one spatial axis");
   for (std::size_t i = 1; i + 1 < perm.size(); ++i) perm[i] = static_cast<std::int64_t>(i) + 1;
   perm.back() = 1;
-  return transpose_by(c, x, std::move(perm));
+  return transposed(c, x, std::move(perm));
 }
 
 }  // namespace strop::onnx::quantized

@@ -4,8 +4,7 @@
 // and zero point (none: 0), as the inputs of an ONNX node name them.
 #pragma once
 
-#include "onnx/converter_table.hpp"
-#include "ops/binary.hpp"
+#include "onnx/convert/emit_support.hpp"
 
 namespace strop::onnx::quantized {
 
@@ -21,13 +20,7 @@ struct Quantized {
 // Inputs first, first + 1 and first + 2; only the zero point may be absent.
 Quantized quantized_input(ConvertContext& c, std::size_t first);
 
-ValueId number(ConvertContext& c, DType dtype, double value);  // a scalar
-ValueId arithmetic(ConvertContext& c, BinaryFunction function, ValueId a, ValueId b);
-ValueId cast_to(ConvertContext& c, ValueId x, DType to);
-ValueId reshape_to(ConvertContext& c, ValueId x, const std::vector<std::int64_t>& shape);
-ValueId transpose_by(ConvertContext& c, ValueId x, std::vector<std::int64_t> perm);
 ValueId shape_of(ConvertContext& c, ValueId x);
-ValueId size_along(ConvertContext& c, ValueId x, std::int64_t axis);  // i64[1]
 // The first `size` (i64[1]) indices of an axis.
 ValueId first_of(ConvertContext& c, ValueId x, ValueId size, std::int64_t axis);
 ValueId at_index(ConvertContext& c, ValueId x, std::int64_t index);  // of the first axis
