@@ -19,6 +19,9 @@ std::span<const Pass> default_passes() {
   static const Pass passes[] = {
       eliminate_identity(),
       fold_shape_arithmetic(),
+      fold_quantized_constants(),
+      fuse_activation(),  // whole functions: a table of each
+      fuse_quantized(),
       fold_constants(),
       fold_shape_arithmetic(),  // sizes that went through constant floats
       eliminate_identity(),     // what folding has shown to be one

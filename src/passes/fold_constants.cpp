@@ -10,7 +10,8 @@
 //
 // Left alone: random operators, operators with nested graphs, boxed values other than strings, sums
 // so long that folding them would take minutes, and nodes whose kernel refuses its inputs (they
-// fail in the same way when they run).
+// fail in the same way when they run). fold_quantized_constants also leaves dequantize_linear
+// alone, for passes that want the integers.
 #include "passes/passes.hpp"
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "ir/evaluate.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_transpose.hpp"
+#include "ops/dequantize_linear.hpp"
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
 
@@ -46,9 +48,10 @@ std::int64_t bytes_of(const Tensor& tensor) {
 
 class Folder {
  public:
-  Folder(Graph& graph, const PassContext& context)
+  Folder(Graph& graph, const PassContext& context, bool dequantize)
       : graph_(graph),
         context_(context),
+        dequantize_(dequantize),
         order_(graph.order()),
         results_(graph.value_count()),
         users_left_(graph.value_count()),
@@ -80,7 +83,7 @@ class Folder {
     for (const NodeId id : order_) {
       const Node& node = graph_.node(id);
       if (node.op->traits.nondeterministic || !node.subgraphs.empty() ||
-          node.attributes.has_symbols()) {
+          node.attributes.has_symbols() || (!dequantize_ && node.is(op_dequantize_linear()))) {
         continue;
       }
       const bool tensors = std::ranges::all_of(
@@ -204,6 +207,7 @@ class Folder {
 
   Graph& graph_;
   const PassContext& context_;
+  const bool dequantize_;
   const std::vector<NodeId> order_;
   std::vector<Tensor> results_;          // by value
   std::vector<std::size_t> users_left_;  // by value: uses by nodes not folded so far, and outputs
@@ -212,7 +216,11 @@ class Folder {
   std::int64_t held_ = 0;                // bytes of results
 };
 
-int run(Graph& graph, const PassContext& context) { return Folder(graph, context).run(); }
+int run(Graph& graph, const PassContext& context) { return Folder(graph, context, true).run(); }
+
+int run_quantized(Graph& graph, const PassContext& context) {
+  return Folder(graph, context, false).run();
+}
 
 }  // namespace
 
@@ -221,6 +229,14 @@ Pass fold_constants() {
       .name = "fold_constants",
       .summary = "computes nodes whose inputs are all constants, within a limit on memory",
       .run = run,
+  };
+}
+
+Pass fold_quantized_constants() {
+  return {
+      .name = "fold_quantized_constants",
+      .summary = "folds constants, but leaves quantised weights what they are",
+      .run = run_quantized,
   };
 }
 

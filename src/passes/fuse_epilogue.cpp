@@ -6,6 +6,8 @@
 // the running value on its way. Nothing is computed otherwise than before: the result is the same
 // to the bit.
 //
+// After an exact integer sum (conv_integer, matmul_integer) the one step is its requantisation.
+//
 // The functions are those that kernels commonly offer after a product; a chain is at most eight
 // steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
 // becomes its body's nodes again.
@@ -16,10 +18,13 @@
 #include "ops/binary.hpp"
 #include "ops/clip.hpp"
 #include "ops/conv.hpp"
+#include "ops/conv_integer.hpp"
 #include "ops/conv_transpose.hpp"
 #include "ops/fused.hpp"
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
+#include "ops/matmul_integer.hpp"
+#include "ops/requantize.hpp"
 #include "ops/unary.hpp"
 
 namespace strop {
@@ -30,6 +35,11 @@ constexpr std::size_t kLongestChain = 8;
 bool is_anchor(const Node& node) {
   return node.is(op_conv()) || node.is(op_conv_transpose()) || node.is(op_gemm()) ||
          node.is(op_matmul());
+}
+
+// Exact integer sums: nothing but their requantisation follows in one kernel.
+bool is_integer_anchor(const Node& node) {
+  return node.is(op_conv_integer()) || node.is(op_matmul_integer());
 }
 
 bool in_epilogues(UnaryFunction function) {
@@ -89,8 +99,9 @@ class Fuser {
     const std::vector<NodeId> order = graph_.order();
     int fused = 0;
     for (const NodeId id : order) {
-      if (!is_anchor(graph_.node(id))) continue;
-      const std::vector<NodeId> nodes = chain_from(id);
+      const bool integer = is_integer_anchor(graph_.node(id));
+      if (!integer && !is_anchor(graph_.node(id))) continue;
+      const std::vector<NodeId> nodes = integer ? with_requantize(id) : chain_from(id);
       if (nodes.size() < 2) continue;
       fuse(nodes);
       ++fused;
@@ -110,6 +121,15 @@ class Fuser {
       running = graph_.node(next).outputs[0];
     }
     return nodes;
+  }
+
+  std::vector<NodeId> with_requantize(NodeId anchor) const {
+    const ValueId sums = graph_.node(anchor).outputs[0];
+    if (!graph_.value(sums).type.shape || !graph_.has_single_use(sums)) return {anchor};
+    const NodeId next = graph_.value(sums).uses[0].node;
+    const Node& node = graph_.node(next);
+    if (!node.is(op_requantize()) || node.inputs[0] != sums) return {anchor};
+    return {anchor, next};
   }
 
   bool is_step(const Node& node, ValueId running) const {

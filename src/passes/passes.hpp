@@ -10,6 +10,8 @@ namespace strop {
 Pass fold_shape_arithmetic();
 // Nodes whose inputs are all constants become constants, within a limit on memory.
 Pass fold_constants();
+// The same, but no dequantize_linear is folded.
+Pass fold_quantized_constants();
 // Nodes that change nothing go; transposes and reshapes in a row become one.
 Pass eliminate_identity();
 // What several nodes compute alike is computed once.
@@ -20,5 +22,7 @@ Pass fuse_activation();
 Pass fuse_batch_norm();
 // A product and the pointwise nodes after it become one `fused` node. Goes last: it hides nodes.
 Pass fuse_epilogue();
+// Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).
+Pass fuse_quantized();
 
 }  // namespace strop

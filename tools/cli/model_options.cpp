@@ -35,7 +35,9 @@ void ModelOptions::add_to(CLI::App& command) {
       ->capture_default_str()
       ->group(group);
   command.add_option("--precision", precision, "fp32")->capture_default_str()->group(group);
-  command.add_flag("--precise", precise, "leave out whatever changes the order of sums")
+  command
+      .add_flag("--precise", precise,
+                "as the model is written: no sum in another order, quantised layers in floats")
       ->group(group);
   command
       .add_option("--tactics", tactics,
