@@ -87,6 +87,9 @@ class ConvertContext {
   virtual std::vector<std::string> strings_attribute(std::string_view name) = 0;
   virtual Tensor tensor_attribute(std::string_view name) = 0;
   virtual Type type_attribute(std::string_view name) = 0;
+  // Says that the node's lists are parameters of the model, and may be as large as it is. To be
+  // called before they are read.
+  virtual void expect_long_lists() = 0;
   // Marks an attribute as understood without reading it.
   virtual void ignore_attribute(std::string_view name) = 0;
   // A nested graph. Its formal inputs get `input_types` where the model declares nothing sharper.

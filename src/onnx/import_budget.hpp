@@ -3,6 +3,7 @@
 // memory is charged before it is allocated, and nodes before they are converted.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -18,7 +19,9 @@ class BudgetExceeded : public Error {
 
 class ImportBudget {
  public:
-  ImportBudget(std::int64_t bytes, std::int64_t nodes) : bytes_(bytes), nodes_(nodes) {}
+  // `list_bytes`: what claim_for_lists may add in all.
+  ImportBudget(std::int64_t bytes, std::int64_t nodes, std::int64_t list_bytes = 0)
+      : bytes_(bytes), nodes_(nodes), list_bytes_(list_bytes) {}
 
   // Throws Error(limit_exceeded).
   void charge_bytes(std::int64_t bytes) {
@@ -39,6 +42,16 @@ class ImportBudget {
   }
   // External files add what they hold.
   void grow(std::int64_t bytes) { bytes_ += bytes; }
+  // Lists that are a model's parameters (the nodes of its trees) take many times their packed size.
+  void claim_for_lists(std::int64_t packed_bytes) {
+    const std::int64_t bytes = std::min(list_bytes_ / kBytesInLists, packed_bytes) * kBytesInLists;
+    list_bytes_ -= bytes;
+    bytes_ += bytes;
+  }
+
+  // Memory for one byte of such a list: a number of one byte becomes one of eight, in a vector that
+  // grows by doubling; a string of six bytes a view and a copy.
+  static constexpr std::int64_t kBytesInLists = 16;
 
  private:
   [[noreturn]] static void fail_bytes(std::int64_t asked) {
@@ -49,6 +62,7 @@ class ImportBudget {
   }
   std::int64_t bytes_;
   std::int64_t nodes_;
+  std::int64_t list_bytes_;
 };
 
 }  // namespace strop::onnx

@@ -23,9 +23,9 @@ Graph import_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void>
                    ExternalData& external, const ImportOptions& options) {
   const auto size = static_cast<std::int64_t>(bytes.size());
   const ImportLimits& limits = options.limits;
-  const std::int64_t structure =
-      limits.bytes_per_structure_byte * std::min(size, limits.structure_bytes);
-  ImportBudget budget(limits.extra_bytes + structure + size, limits.nodes + size);
+  const std::int64_t structure = std::min(size, limits.structure_bytes);
+  ImportBudget budget(limits.extra_bytes + limits.bytes_per_structure_byte * structure + size,
+                      limits.nodes + size, ImportBudget::kBytesInLists * (size - structure));
   try {
     const ModelProto model =
         read_model({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, budget);

@@ -25,7 +25,8 @@ struct ImportLimits {
   std::int64_t file_bytes = std::int64_t{1} << 40;  // of the model itself
   // Memory beside the files, for structure and copies; the sizes of the files are added. A node of
   // 70 bytes in the file takes about a kilobyte here, so the model's own file counts more than once
-  // up to the size beyond which it is weights rather than structure.
+  // up to the size beyond which it is weights rather than structure. Beyond it, attributes that are
+  // a model's parameters (the nodes of its trees) count 16 times.
   std::int64_t extra_bytes = std::int64_t{40} << 20;
   std::int64_t bytes_per_structure_byte = 16;
   std::int64_t structure_bytes = std::int64_t{16} << 20;

@@ -169,6 +169,13 @@ Type NodeContext::type_attribute(std::string_view name) {
                  });
 }
 
+void NodeContext::expect_long_lists() {
+  for (const auto& [name, attribute] : attributes_) {
+    if (attribute.proto == nullptr) continue;
+    importer_.budget().claim_for_lists(static_cast<std::int64_t>(attribute.proto->message.size()));
+  }
+}
+
 void NodeContext::ignore_attribute(std::string_view name) { find(name); }
 
 void NodeContext::collect_captured() {

@@ -46,6 +46,7 @@ class NodeContext final : public ConvertContext {
   std::vector<std::string> strings_attribute(std::string_view name) override;
   Tensor tensor_attribute(std::string_view name) override;
   Type type_attribute(std::string_view name) override;
+  void expect_long_lists() override;
   void ignore_attribute(std::string_view name) override;
   void import_subgraph(std::string_view name, std::vector<Type> input_types) override;
   std::vector<std::shared_ptr<const Graph>> finish_subgraphs(

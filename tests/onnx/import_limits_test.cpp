@@ -180,5 +180,69 @@ TEST(ImportLimits, shape_made_at_run_time_is_not_materialised) {
   }
 }
 
+// Nothing beside the bytes of the file and what its lists of parameters may claim.
+ImportOptions lists_alone() {
+  ImportOptions options;
+  options.limits.extra_bytes = 64 << 10;
+  options.limits.structure_bytes = 0;
+  return options;
+}
+
+wire::Node label_encoder(int labels) {
+  std::vector<std::int64_t> keys(static_cast<std::size_t>(labels));
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = static_cast<std::int64_t>(i);
+  return {"LabelEncoder",
+          {"x"},
+          {"y"},
+          {wire::ints_attribute("keys_int64s", keys), wire::ints_attribute("values_int64s", keys)},
+          "",
+          "ai.onnx.ml",
+          ""};
+}
+
+wire::ModelParts model_of_labels(std::vector<wire::Node> nodes) {
+  wire::ModelParts parts = parts_of(std::move(nodes));
+  parts.opsets = {{"", 20}, {"ai.onnx.ml", 2}, {"m", 1}};
+  parts.graph.inputs = {value_info("x", tensor_type(wire::kInt64, {"N"}))};
+  parts.graph.outputs = {value_info("y", tensor_type(wire::kInt64, {"N"}))};
+  return parts;
+}
+
+TEST(ImportLimits, lists_of_parameters_may_be_as_large_as_the_file) {
+  const std::string bytes = wire::model(model_of_labels({label_encoder(50'000)}));
+  EXPECT_EQ(import_bytes(bytes, lists_alone()).node_count(), 1u);
+}
+
+TEST(ImportLimits, other_lists_claim_nothing) {
+  wire::ModelParts parts = parts_of({{"Transpose", {"x"}, {"y"}, {}, "", "", ""}});
+  parts.graph.nodes[0].attributes = {
+      wire::ints_attribute("perm", std::vector<std::int64_t>(50'000))};
+  EXPECT_EQ(problems_of(wire::model(parts), lists_alone()).back().code, ErrorCode::limit_exceeded);
+}
+
+TEST(ImportLimits, lists_of_a_function_claim_no_more_than_the_file_however_often_it_is_called) {
+  wire::FunctionParts function;
+  function.domain = "m";
+  function.name = "labels";
+  function.inputs = {"x"};
+  function.outputs = {"y"};
+  function.nodes = {label_encoder(5'000)};
+  function.opsets = {{"ai.onnx.ml", 2}};
+  std::vector<wire::Node> calls;
+  constexpr int kCalls = 500;
+  for (int i = 0; i < kCalls; ++i) {
+    const std::string from = i == 0 ? "x" : "v" + std::to_string(i);
+    const std::string to = i + 1 == kCalls ? "y" : "v" + std::to_string(i + 1);
+    calls.push_back({"labels", {from}, {to}, {}, "", "m", ""});
+  }
+  wire::ModelParts parts = model_of_labels(std::move(calls));
+  parts.functions = {function};
+  ImportOptions options = lists_alone();
+  options.limits.extra_bytes = 2 << 20;  // enough for the calls, not for 80 MB of lists
+  EXPECT_EQ(problems_of(wire::model(parts), options).back().code, ErrorCode::limit_exceeded);
+  parts.functions[0].nodes = {label_encoder(1)};
+  EXPECT_EQ(import_parts(parts, options).node_count(), static_cast<std::size_t>(kCalls));
+}
+
 }  // namespace
 }  // namespace strop::onnx

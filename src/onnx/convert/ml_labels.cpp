@@ -57,11 +57,13 @@ void between(ConvertContext& c, const Tensor& numbers, const Tensor& strings) {
 }
 
 void label_encoder_1(ConvertContext& c) {
+  c.expect_long_lists();
   const Tensor classes = strings_of(c.strings_attribute("classes_strings"));
   between(c, counting(classes.size()), classes);
 }
 
 void category_mapper(ConvertContext& c) {
+  c.expect_long_lists();
   between(c, vector_of(c.ints_attribute("cats_int64s")),
           strings_of(c.strings_attribute("cats_strings")));
 }
@@ -119,6 +121,7 @@ Tensor reversed(const Tensor& vector) {
 }
 
 void label_encoder(ConvertContext& c) {
+  c.expect_long_lists();
   LookupAttributes attributes;
   attributes.keys = only_list(c, "keys");
   attributes.values = only_list(c, "values");
@@ -134,6 +137,7 @@ void label_encoder(ConvertContext& c) {
 
 // Looked up, and compared with every index there is.
 void one_hot_encoder(ConvertContext& c) {
+  c.expect_long_lists();
   const Tensor categories = labels_attribute(c, "cats_int64s", "cats_strings");
   const bool lenient = c.int_attribute("zeros", 1) != 0;
   ValueId x = c.input(0);

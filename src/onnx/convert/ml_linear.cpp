@@ -22,6 +22,7 @@ ValueId scores_of(ConvertContext& c, std::int64_t targets, const std::vector<flo
 }
 
 void classifier(ConvertContext& c) {
+  c.expect_long_lists();
   c.ignore_attribute("multi_class");  // which training it was; the scores are computed alike
   const Tensor labels = labels_attribute(c, "classlabels_ints", "classlabels_strings");
   const ScoreTransform transform = post_transform_attribute(c);
@@ -44,6 +45,7 @@ void classifier(ConvertContext& c) {
 }
 
 void regressor(ConvertContext& c) {
+  c.expect_long_lists();
   const ScoreTransform transform = post_transform_attribute(c);
   const std::int64_t targets = c.int_attribute("targets", 1);
   const ValueId scores = scores_of(c, targets, c.floats_attribute("intercepts"));

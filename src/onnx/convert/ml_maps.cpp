@@ -31,6 +31,7 @@ void cast_map(ConvertContext& c) {
 }
 
 void dict_vectorizer(ConvertContext& c) {
+  c.expect_long_lists();
   const Type map = c.type(c.input(0));
   if (map.kind != ValueKind::map || !map.element->is_tensor()) {
     c.fail(ErrorCode::bad_type, "it takes a map of scalars, but gets " + map.to_string());
@@ -41,6 +42,7 @@ void dict_vectorizer(ConvertContext& c) {
 }
 
 void zip_map(ConvertContext& c) {
+  c.expect_long_lists();
   const Tensor keys = labels_attribute(c, "classlabels_int64s", "classlabels_strings");
   c.set_output(0, c.emit(op_zip_map(), ZipMapAttributes{keys}, {c.input(0)}));
 }

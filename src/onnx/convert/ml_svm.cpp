@@ -43,6 +43,7 @@ ValueId linear(ConvertContext& c, ValueId x, ValueId coefficients, const std::ve
 }
 
 void classifier(ConvertContext& c) {
+  c.expect_long_lists();
   const Tensor labels = labels_attribute(c, "classlabels_ints", "classlabels_strings");
   const std::int64_t classes = labels.size();
   const ScoreTransform transform = post_transform_attribute(c);
@@ -89,6 +90,7 @@ void classifier(ConvertContext& c) {
 }
 
 void regressor(ConvertContext& c) {
+  c.expect_long_lists();
   const ScoreTransform transform = post_transform_attribute(c);
   const SvmKernelAttributes kernel = kernel_attributes(c);
   const auto rho = c.floats_attribute("rho");

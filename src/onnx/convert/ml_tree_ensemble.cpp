@@ -94,6 +94,7 @@ void tree_ensemble(ConvertContext& c) {
   static constexpr ScoreTransform kTransforms[] = {
       ScoreTransform::none, ScoreTransform::softmax, ScoreTransform::logistic,
       ScoreTransform::softmax_zero, ScoreTransform::probit};
+  c.expect_long_lists();
   c.ignore_attribute("nodes_hitrates");
   const std::int64_t aggregate = c.int_attribute("aggregate_function", 1);
   const std::int64_t transform = c.int_attribute("post_transform", 0);

@@ -192,6 +192,7 @@ ValueId scores_of(ConvertContext& c, TreeEnsembleAttributes attributes) {
 }
 
 void regressor(ConvertContext& c) {
+  c.expect_long_lists();
   static constexpr std::string_view kAggregates[] = {"SUM", "AVERAGE", "MIN", "MAX"};
   const std::string aggregate = c.string_attribute("aggregate_function", "SUM");
   const auto at = std::ranges::find(kAggregates, aggregate);
@@ -247,6 +248,7 @@ void single_score(ConvertContext& c, TreeEnsembleAttributes attributes, const Le
 }
 
 void classifier(ConvertContext& c) {
+  c.expect_long_lists();
   const Tensor labels = labels_attribute(c, "classlabels_int64s", "classlabels_strings");
   const ScoreTransform transform = post_transform_attribute(c);
   const LeafWeights weights = leaf_weights(c, "class");

@@ -33,6 +33,7 @@ void check_locale(ConvertContext& c) {
 }
 
 void string_normalizer(ConvertContext& c) {
+  c.expect_long_lists();
   check_locale(c);
   const std::string change = c.string_attribute("case_change_action", "NONE");
   StringNormalizeAttributes attributes;
@@ -58,6 +59,7 @@ void regex_full_match(ConvertContext& c) {
 }
 
 void tf_idf_vectorizer(ConvertContext& c) {
+  c.expect_long_lists();
   const std::string mode = c.string_attribute("mode");
   NgramCountAttributes attributes;
   attributes.mode =
