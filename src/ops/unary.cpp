@@ -278,6 +278,19 @@ std::span<const std::string_view> enum_names(UnaryFunction) {
   return names;
 }
 
+template <class C>
+void apply_unary(UnaryFunction function, const C* x, C* y, std::int64_t count, double alpha,
+                 double beta) {
+  const Row& row = row_of(function);
+  Loop<C> run = nullptr;
+  if constexpr (std::is_same_v<C, float>) run = row.f32;
+  if constexpr (std::is_same_v<C, double>) run = row.f64;
+  STROP_CHECK(run != nullptr, "the function is one of floats");
+  run(x, y, count, static_cast<C>(alpha), static_cast<C>(beta));
+}
+template void apply_unary(UnaryFunction, const float*, float*, std::int64_t, double, double);
+template void apply_unary(UnaryFunction, const double*, double*, std::int64_t, double, double);
+
 const OpDef& op_unary() {
   static const OpDef def{
       .name = "unary",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "ir/op_def.hpp"
@@ -72,5 +73,14 @@ struct UnaryAttributes {
 };
 
 const OpDef& op_unary();
+
+// y = function(x) for `count` numbers, as the operator computes it; for operators that have such
+// functions inside. x and y may be the same. The function is one of floats.
+template <class C>
+void apply_unary(UnaryFunction function, const C* x, C* y, std::int64_t count, double alpha,
+                 double beta);
+extern template void apply_unary(UnaryFunction, const float*, float*, std::int64_t, double, double);
+extern template void apply_unary(UnaryFunction, const double*, double*, std::int64_t, double,
+                                 double);
 
 }  // namespace strop
