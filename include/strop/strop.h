@@ -230,7 +230,7 @@ typedef struct strop_context_options {
   int32_t reserved;        /* 0 */
   int64_t deadline_ms;     /* of one run; default: none */
   int64_t loop_iterations; /* of all loops of one run together; default: 100,000,000 */
-  int64_t tensor_bytes;    /* of one tensor; default: 64 GiB */
+  int64_t tensor_bytes;    /* of one tensor, or all in one sequence; default: 64 GiB */
   int64_t sequence_length; /* of one sequence; default: 1,000,000 */
   int64_t memory_bytes;    /* of the context: planned, dynamic and working memory; default: none */
 } strop_context_options;

@@ -50,6 +50,48 @@ void bind_symbols(const Type& declared, const Datum& datum, SymbolValues& symbol
   }
 }
 
+// An operator that gives a sequence copies its elements, those that were there before too. So many
+// cost about as much as an iteration of a small loop, and count as one.
+constexpr std::int64_t kElementsPerIteration = 256;
+
+void count_iterations(const RunLimits& limits, std::int64_t count) {
+  if (limits.iterations == nullptr || limits.loop_iterations == 0) return;
+  const auto sum = try_add(*limits.iterations, count);
+  if (!sum || *sum > limits.loop_iterations) {
+    throw Error(
+        ErrorCode::limit_exceeded,
+        "the loops of this run pass " + std::to_string(limits.loop_iterations) + " iterations",
+        "RunLimits::loop_iterations bounds how often loops may run",
+        "raise the limit if the model is trusted, or find the loop that does not end");
+  }
+  *limits.iterations = *sum;
+}
+
+void count_copy(const RunLimits& limits, const Datum& datum) {
+  const auto* sequence = std::get_if<Sequence>(&datum.value);
+  if (sequence == nullptr) return;
+  count_iterations(limits, static_cast<std::int64_t>(sequence->size()) / kElementsPerIteration);
+}
+
+// The limits with a counter of their own where they have none.
+class CountedLimits {
+ public:
+  explicit CountedLimits(const RunLimits& given) : limits_(given) {
+    if (limits_.iterations == nullptr) limits_.iterations = &iterations_;
+  }
+  CountedLimits(const CountedLimits&) = delete;
+  CountedLimits& operator=(const CountedLimits&) = delete;
+  const RunLimits& get() const { return limits_; }
+
+ private:
+  RunLimits limits_;
+  std::int64_t iterations_ = 0;
+};
+
+using Observer = std::function<void(ValueId, const Datum&)>;
+std::vector<Datum> run_graph(const Graph& graph, std::span<const Datum* const> inputs,
+                             const RunLimits& limits, const Observer& observe);
+
 }  // namespace
 
 Attributes with_values(const Attributes& attributes, const SymbolValues& symbols) {
@@ -83,9 +125,9 @@ void KernelContext::set_output(std::size_t i, Datum datum) {
 }
 
 std::vector<Datum> KernelContext::run_subgraph(std::size_t which,
-                                               std::span<const Datum> inputs) const {
+                                               std::span<const Datum* const> inputs) const {
   STROP_CHECK(which < subgraphs_.size(), "an operator runs nested graphs that it has");
-  return evaluate_graph(*subgraphs_[which], inputs, limits_);
+  return run_graph(*subgraphs_[which], inputs, limits_, {});
 }
 
 void KernelContext::check_deadline() const {
@@ -96,6 +138,11 @@ void KernelContext::check_deadline() const {
   }
 }
 
+void KernelContext::count_iterations(std::int64_t count) const {
+  check_deadline();
+  strop::count_iterations(limits_, count);
+}
+
 void KernelContext::fail(std::string why, std::string hint) const {
   throw Error(ErrorCode::bad_value, "operator " + std::string(op_.name), std::move(why),
               std::move(hint));
@@ -103,7 +150,9 @@ void KernelContext::fail(std::string why, std::string hint) const {
 
 void evaluate_op(const OpDef& op, const Attributes& attributes,
                  std::span<const Datum* const> inputs, std::span<const Graph* const> subgraphs,
-                 std::size_t output_count, std::vector<Datum>& outputs, const RunLimits& limits) {
+                 std::size_t output_count, std::vector<Datum>& outputs, const RunLimits& given) {
+  const CountedLimits counted(given);
+  const RunLimits& limits = counted.get();
   std::vector<Type> types(inputs.size());
   std::vector<InferInput> known(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -127,86 +176,145 @@ void evaluate_op(const OpDef& op, const Attributes& attributes,
   }
   KernelContext context(op, attributes, inputs, subgraphs, outputs, limits);
   op.reference(context);
+  for (const Datum& output : outputs) count_copy(limits, output);
 }
 
-std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inputs,
-                                  const RunLimits& limits) {
-  return evaluate_graph(graph, inputs, limits, {});
-}
+namespace {
 
-std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inputs,
-                                  const RunLimits& limits,
-                                  const std::function<void(ValueId, const Datum&)>& observe) {
-  if (inputs.size() != graph.inputs().size()) {
-    throw Error(ErrorCode::missing_input, "graph " + graph.name() + " takes " +
-                                              std::to_string(graph.inputs().size()) +
-                                              " inputs, got " + std::to_string(inputs.size()));
+// An input whose type contradicts what the graph declares.
+void check_input(const Graph& graph, ValueId id, const Datum& datum) {
+  const Type& declared = graph.value(id).type;
+  if (!declared.is_tensor() || !datum.is_tensor()) return;
+  const Tensor& tensor = datum.tensor();
+  if (tensor.dtype() != declared.dtype) {
+    throw Error(ErrorCode::input_type, "input " + graph.value(id).name + " is " + describe(tensor),
+                "it must be " + declared.to_string());
   }
-  std::vector<Datum> data(graph.value_count());
-  std::vector<std::size_t> left(graph.value_count(), 0);
-  SymbolValues symbols;
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const ValueId id = graph.inputs()[i];
-    const Type& declared = graph.value(id).type;
-    if (declared.is_tensor() && inputs[i].is_tensor()) {
-      const Tensor& tensor = inputs[i].tensor();
-      if (tensor.dtype() != declared.dtype) {
-        throw Error(ErrorCode::input_type,
-                    "input " + graph.value(id).name + " is " + describe(tensor),
-                    "it must be " + declared.to_string());
-      }
-      if (declared.shape && declared.shape->size() != tensor.shape().size()) {
-        throw Error(ErrorCode::input_rank,
-                    "input " + graph.value(id).name + " is " + describe(tensor),
-                    "it must be " + declared.to_string());
-      }
+  if (declared.shape && declared.shape->size() != tensor.shape().size()) {
+    throw Error(ErrorCode::input_rank, "input " + graph.value(id).name + " is " + describe(tensor),
+                "it must be " + declared.to_string());
+  }
+}
+
+// One run of a graph.
+class GraphRun {
+ public:
+  GraphRun(const Graph& graph, const RunLimits& limits, const Observer& observe)
+      : graph_(graph),
+        limits_(limits),
+        observe_(observe),
+        own_(graph.value_count()),
+        at_(graph.value_count(), nullptr),
+        left_(graph.value_count(), 0) {}
+
+  std::vector<Datum> run(std::span<const Datum* const> inputs) {
+    read_inputs(inputs);
+    for (std::uint32_t i = 0; i < graph_.value_count(); ++i) {
+      const Value& value = graph_.value(ValueId{i});
+      left_[i] = value.uses.size();
+      if (value.is_constant()) hold(ValueId{i}, value.constant);
     }
-    bind_symbols(declared, inputs[i], symbols);
-    data[id.index] = inputs[i];
-    if (observe) observe(id, data[id.index]);
+    for (const ValueId id : graph_.outputs()) ++left_[id.index];
+    for (const NodeId id : graph_.order()) {
+      run_node(graph_.node(id));
+      check_deadline();
+    }
+    std::vector<Datum> results;
+    for (const ValueId id : graph_.outputs()) {
+      const bool last = --left_[id.index] == 0 && at_[id.index] == &own_[id.index];
+      if (!last) count_copy(limits_, *at_[id.index]);
+      results.push_back(last ? std::move(own_[id.index]) : *at_[id.index]);
+    }
+    return results;
   }
-  for (std::size_t i = 0; i < graph.value_count(); ++i) {
-    const ValueId id{static_cast<std::uint32_t>(i)};
-    const Value& value = graph.value(id);
-    left[i] = value.uses.size();
-    if (value.is_constant()) data[i] = value.constant;
-  }
-  for (ValueId id : graph.outputs()) ++left[id.index];
 
-  std::vector<const Datum*> arguments;
-  std::vector<const Graph*> subgraphs;
-  for (NodeId id : graph.order()) {
-    const Node& node = graph.node(id);
-    arguments.clear();
-    for (ValueId input : node.inputs)
-      arguments.push_back(input.exists() ? &data[input.index] : nullptr);
-    subgraphs.clear();
-    for (const auto& nested : node.subgraphs) subgraphs.push_back(nested.get());
+ private:
+  void hold(ValueId id, Datum datum) {
+    own_[id.index] = std::move(datum);
+    at_[id.index] = &own_[id.index];
+  }
+
+  void read_inputs(std::span<const Datum* const> inputs) {
+    if (inputs.size() != graph_.inputs().size()) {
+      throw Error(ErrorCode::missing_input, "graph " + graph_.name() + " takes " +
+                                                std::to_string(graph_.inputs().size()) +
+                                                " inputs, got " + std::to_string(inputs.size()));
+    }
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      const ValueId id = graph_.inputs()[i];
+      check_input(graph_, id, *inputs[i]);
+      bind_symbols(graph_.value(id).type, *inputs[i], symbols_);
+      at_[id.index] = inputs[i];
+      if (observe_) observe_(id, *inputs[i]);
+    }
+  }
+
+  void run_node(const Node& node) {
+    arguments_.clear();
+    for (const ValueId input : node.inputs)
+      arguments_.push_back(input.exists() ? at_[input.index] : nullptr);
+    subgraphs_.clear();
+    for (const auto& nested : node.subgraphs) subgraphs_.push_back(nested.get());
     std::vector<Datum> outputs;
     try {
-      evaluate_op(*node.op, with_values(node.attributes, symbols), arguments, subgraphs,
-                  node.outputs.size(), outputs, limits);
+      evaluate_op(*node.op, with_values(node.attributes, symbols_), arguments_, subgraphs_,
+                  node.outputs.size(), outputs, limits_);
     } catch (Error& error) {
       error.add_context("node " + (node.name.empty() ? std::string(node.op->name) : node.name));
       throw;
     }
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       const ValueId output = node.outputs[i];
-      if (observe) observe(output, outputs[i]);
-      if (left[output.index] > 0) data[output.index] = std::move(outputs[i]);
+      if (observe_) observe_(output, outputs[i]);
+      if (left_[output.index] > 0) hold(output, std::move(outputs[i]));
     }
-    for (ValueId input : node.inputs) {
-      if (input.exists() && --left[input.index] == 0) data[input.index] = Datum();
+    for (const ValueId input : node.inputs) {
+      if (input.exists() && --left_[input.index] == 0) own_[input.index] = Datum();
     }
-    if (limits.deadline && std::chrono::steady_clock::now() > *limits.deadline) {
+  }
+
+  void check_deadline() const {
+    if (limits_.deadline && std::chrono::steady_clock::now() > *limits_.deadline) {
       throw Error(ErrorCode::limit_exceeded, "the run passed its deadline",
                   "RunLimits::deadline is over",
                   "allow more time, or find the loop that does not end");
     }
   }
-  std::vector<Datum> results;
-  for (ValueId id : graph.outputs()) results.push_back(data[id.index]);
-  return results;
+
+  const Graph& graph_;
+  const RunLimits& limits_;
+  const Observer& observe_;
+  std::vector<Datum> own_;         // per value, what this run made
+  std::vector<const Datum*> at_;   // per value; an input of the run stays where it is
+  std::vector<std::size_t> left_;  // per value, uses to come
+  SymbolValues symbols_;
+  std::vector<const Datum*> arguments_;
+  std::vector<const Graph*> subgraphs_;
+};
+
+std::vector<Datum> run_graph(const Graph& graph, std::span<const Datum* const> inputs,
+                             const RunLimits& limits, const Observer& observe) {
+  const CountedLimits counted(limits);
+  return GraphRun(graph, counted.get(), observe).run(inputs);
+}
+
+std::vector<const Datum*> pointers_to(std::span<const Datum> data) {
+  std::vector<const Datum*> out;
+  for (const Datum& datum : data) out.push_back(&datum);
+  return out;
+}
+
+}  // namespace
+
+std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inputs,
+                                  const RunLimits& limits) {
+  return run_graph(graph, pointers_to(inputs), limits, {});
+}
+
+std::vector<Datum> evaluate_graph(const Graph& graph, std::span<const Datum> inputs,
+                                  const RunLimits& limits,
+                                  const std::function<void(ValueId, const Datum&)>& observe) {
+  return run_graph(graph, pointers_to(inputs), limits, observe);
 }
 
 }  // namespace strop

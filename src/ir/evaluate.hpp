@@ -18,10 +18,12 @@ namespace strop {
 
 // Bounds on what one run may cost, against hostile models. Zero means no limit.
 struct RunLimits {
-  std::int64_t loop_iterations = 100'000'000;
-  std::int64_t tensor_bytes = std::int64_t{1} << 36;  // of one tensor
+  std::int64_t loop_iterations = 100'000'000;         // of all loops of a run together
+  std::int64_t tensor_bytes = std::int64_t{1} << 36;  // of one tensor, or all in one sequence
   std::int64_t sequence_length = 1'000'000;
   std::optional<std::chrono::steady_clock::time_point> deadline;
+  // Counts the iterations of one run, whatever calls whatever; null: each call counts for itself.
+  std::int64_t* iterations = nullptr;
 };
 
 class KernelContext {
@@ -56,10 +58,13 @@ class KernelContext {
 
   const RunLimits& limits() const { return limits_; }
   std::span<const Graph* const> subgraphs() const { return subgraphs_; }
-  std::vector<Datum> run_subgraph(std::size_t which, std::span<const Datum> inputs) const;
+  std::vector<Datum> run_subgraph(std::size_t which, std::span<const Datum* const> inputs) const;
   // Throws Error(limit_exceeded) past the deadline; cheap enough for every iteration of a loop
   // operator.
   void check_deadline() const;
+  // An iteration, or several, of an operator that loops: Error(limit_exceeded) past the limit of
+  // the run or its deadline. Work that grows with the length of a sequence is counted here too.
+  void count_iterations(std::int64_t count = 1) const;
   // Data that the operator refuses: Error(bad_value) naming the operator.
   [[noreturn]] void fail(std::string why, std::string hint = {}) const;
 

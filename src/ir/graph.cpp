@@ -132,9 +132,41 @@ void infer_node(const Node& node, const std::function<const Value&(ValueId)>& va
   constraints = std::move(context.constraints());
 }
 
+std::size_t captured_inputs(const Node& node) {
+  if (node.op->formal_inputs == nullptr) return 0;
+  const std::size_t formal = node.op->formal_inputs(node.attributes);
+  return node.inputs.size() > formal ? node.inputs.size() - formal : 0;
+}
+
+// What a nested graph captures has the type that it has outside. A graph that contradicts a sharper
+// type keeps the types it has: it may be the branch that such sizes never take.
+void Graph::retype_captures(Node& node) {
+  const std::size_t captured = captured_inputs(node);
+  for (auto& nested : node.subgraphs) {
+    if (captured == 0 || nested->inputs().size() < captured) continue;
+    const auto outside = std::span(node.inputs).last(captured);
+    const auto inside = nested->inputs().last(captured);
+    const auto type_of = [&](std::size_t i) -> const Type& { return value(outside[i]).type; };
+    bool changed = false;
+    for (std::size_t i = 0; i < captured && !changed; ++i)
+      changed = outside[i].exists() && !(type_of(i) == nested->value(inside[i]).type);
+    if (!changed) continue;
+    Graph copy = nested->clone();
+    for (std::size_t i = 0; i < captured; ++i)
+      if (outside[i].exists()) copy.values_[inside[i].index].type = type_of(i);
+    try {
+      copy.infer();
+    } catch (const Error&) {
+      continue;
+    }
+    nested = std::make_shared<const Graph>(std::move(copy));
+  }
+}
+
 void Graph::infer() {
   for (const NodeId id : order()) {
     Node& node = nodes_[id.index];
+    retype_captures(node);
     std::vector<InferOutput> outputs;
     infer_node(
         node, [this](ValueId v) -> const Value& { return value(v); },

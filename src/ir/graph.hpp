@@ -81,6 +81,9 @@ struct Node {
   ValueId input(std::size_t i) const { return i < inputs.size() ? inputs[i] : ValueId::none(); }
 };
 
+// How many inputs of the node are captured by its nested graphs: its last ones, and theirs.
+std::size_t captured_inputs(const Node& node);
+
 // Adds nodes somewhere: to a graph under construction (GraphBuilder) or to a rewrite (Patch).
 // Decompositions are written against this class and serve both. Output types are inferred on the
 // spot; errors carry the node's name.
@@ -144,8 +147,8 @@ class Graph {
   // Exactly one use, by a node, and not a graph output.
   bool has_single_use(ValueId id) const;
 
-  // Recomputes all types, symbolic contents and constraints from the inputs' types. Throws Error
-  // naming the node.
+  // Recomputes all types, symbolic contents and constraints from the inputs' types, in nested
+  // graphs where what they capture has another type than before. Throws Error naming the node.
   void infer();
 
  private:
@@ -155,6 +158,7 @@ class Graph {
 
   ValueId add_value(Value value);
   NodeId add_node(Node node);
+  void retype_captures(Node& node);
 
   std::string name_ = "main";
   std::string scope_;

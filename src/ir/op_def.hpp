@@ -59,6 +59,8 @@ struct OpDef {
   // what they capture are further inputs of the node and further inputs of each nested graph, in
   // the same order, after the formal ones.
   std::vector<std::string_view> subgraphs;
+  // How many of the node's inputs come before the captured ones; null: its graphs capture nothing.
+  std::size_t (*formal_inputs)(const Attributes&) = nullptr;
   OpTraits traits;
 
   // Types of the outputs from types (and where needed contents) of the inputs; also the full check

@@ -103,9 +103,7 @@ class Verifier {
       broken(name(id), "it has " + std::to_string(node.subgraphs.size()) +
                            " nested graphs, its operator " + std::to_string(op.subgraphs.size()));
     // Captured values follow the formal ones, in the node and in each nested graph.
-    const std::size_t captures = variadic(op.inputs) || node.inputs.size() < op.inputs.size()
-                                     ? 0
-                                     : node.inputs.size() - op.inputs.size();
+    const std::size_t captures = captured_inputs(node);
     for (const auto& nested : node.subgraphs) {
       if (nested == nullptr) broken(name(id), "a nested graph is missing");
       if (nested->inputs().size() < captures)

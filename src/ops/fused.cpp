@@ -61,8 +61,8 @@ void infer(InferContext& context) {
 }
 
 void reference(KernelContext& context) {
-  std::vector<Datum> inputs;
-  for (std::size_t i = 0; i < context.input_count(); ++i) inputs.push_back(context.datum(i));
+  std::vector<const Datum*> inputs;
+  for (std::size_t i = 0; i < context.input_count(); ++i) inputs.push_back(&context.datum(i));
   std::vector<Datum> outputs = context.run_subgraph(0, inputs);
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     // Memory that the caller supplied stays in use.

@@ -35,11 +35,9 @@ void infer(InferContext& context) {
 }
 
 void reference(KernelContext& context) {
-  std::vector<Datum> captures;
-  for (std::size_t i = 1; i < context.input_count(); ++i) captures.push_back(context.datum(i));
   const std::size_t branch = truth(context, context.datum(0), "the condition") ? 0 : 1;
-  const std::vector<Datum> results = context.run_subgraph(branch, captures);
-  for (std::size_t i = 0; i < results.size(); ++i) deliver(context, i, results[i]);
+  std::vector<Datum> results = context.run_subgraph(branch, inputs_from(context, 1));
+  for (std::size_t i = 0; i < results.size(); ++i) deliver(context, i, std::move(results[i]));
 }
 
 }  // namespace
@@ -53,6 +51,7 @@ const OpDef& op_if_else() {
            {.name = "captures", .types = kAny, .arity = Operand::variadic, .kind = Operand::any}},
       .outputs = {{.name = "y", .types = kAny, .arity = Operand::variadic, .kind = Operand::any}},
       .subgraphs = {"then", "else"},
+      .formal_inputs = [](const Attributes&) -> std::size_t { return 1; },
       .traits = {.data_dependent = true, .parameter_inputs = 1u << 0},
       .infer = infer,
       .reference = reference,

@@ -4,14 +4,26 @@
 #include "ops/loop.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <new>
 
-#include "ops/move_elements_support.hpp"
+#include "ops/identity.hpp"
 #include "ops/nested_graph_support.hpp"
+#include "ops/stacked_output_support.hpp"
 
 namespace strop {
 namespace {
+
+// How often a loop runs, where the types tell: it has a trip count, and no condition can end it.
+std::optional<Dim> known_trips(const InferContext& context) {
+  const auto trips = context.elements(0);
+  if (!trips || trips->size() != 1 || !never_stops(*context.subgraphs()[0])) return std::nullopt;
+  if (context.has_input(1)) {
+    const Tensor* condition = context.constant(1);
+    if (condition == nullptr || condition->size() != 1 || !condition->values<bool>()[0])
+      return std::nullopt;
+  }
+  const Dim& count = trips->front();
+  return count.is_symbol() ? count : max(count, Dim(0));  // sizes are never negative
+}
 
 void infer(InferContext& context) {
   context.require(context.subgraphs().size() == 1, ErrorCode::model_malformed,
@@ -37,6 +49,7 @@ void infer(InferContext& context) {
 
   const Graph& body = *context.subgraphs()[0];
   const auto visible = visible_symbols(context);
+  const std::optional<Dim> trips = known_trips(context);
   for (std::size_t i = 0; i < context.output_count(); ++i) {
     const Type& end = body.value(body.outputs()[i + 1]).type;
     if (i < carried) {
@@ -49,115 +62,75 @@ void infer(InferContext& context) {
                     "scan output " + std::to_string(i - carried) + " is " + end.to_string() +
                         "; only tensors can be stacked");
     Type stacked = outside_type(context, end, visible);
-    if (stacked.shape) stacked.shape->insert(stacked.shape->begin(), context.fresh_dim());
+    if (stacked.shape) {
+      stacked.shape->insert(stacked.shape->begin(), trips ? *trips : context.fresh_dim());
+    }
     context.set_output(i, std::move(stacked));
   }
 }
-
-// A scan output: slices of one shape, appended as they come.
-class Stack {
- public:
-  void append(KernelContext& context, const Datum& datum) {
-    if (!datum.is_tensor()) context.fail("a scan output is no tensor");
-    const Tensor slice = unpack_elements(datum.tensor());
-    if (count_++ == 0) {
-      dtype_ = datum.tensor().dtype();
-      shape_ = slice.shape();
-    } else if (datum.tensor().dtype() != dtype_ || slice.shape() != shape_) {
-      context.fail("a scan output is " + describe(datum.tensor()) + " in one iteration and " +
-                   std::string(to_string(dtype_)) + to_string(shape_) + " in another");
-    }
-    if (dtype_ == DType::string) {
-      for (const std::string& text : slice.values<std::string>()) {
-        charge(context, static_cast<std::int64_t>(text.size() + sizeof(std::string)));
-        strings_.push_back(text);
-      }
-      return;
-    }
-    charge(context, slice.bytes());
-    try {
-      bytes_.insert(bytes_.end(), slice.data(), slice.data() + slice.bytes());
-    } catch (const std::bad_alloc&) {
-      throw Error(ErrorCode::out_of_memory, "no memory for a scan output of a loop",
-                  std::to_string(charged_) + " bytes were asked for");
-    }
-  }
-
-  void deliver(KernelContext& context, std::size_t output, const Type& declared) {
-    if (!context.has_output(output)) return;
-    if (count_ == 0) {  // sizes that only an iteration would have told are 0
-      dtype_ = declared.dtype;
-      for (const Dim& dim : declared.shape.value_or(SymShape{})) {
-        shape_.push_back(dim.is_constant() ? dim.value() : 0);
-      }
-    }
-    Shape shape = shape_;
-    shape.insert(shape.begin(), count_);
-    Tensor& y = context.allocate(output, dtype_, shape);
-    if (y.size() == 0) return;
-    if (dtype_ == DType::string) {
-      std::ranges::move(strings_, y.mutable_values<std::string>().begin());
-    } else if (bits_of(dtype_) < 8) {
-      pack_elements(Tensor::wrap(DType::u8, shape, bytes_.data(), nullptr), y);
-    } else {
-      std::memcpy(y.mutable_data(), bytes_.data(), bytes_.size());
-    }
-  }
-
- private:
-  void charge(KernelContext& context, std::int64_t bytes) {
-    charged_ += bytes;
-    const std::int64_t limit = context.limits().tensor_bytes;
-    if (limit != 0 && charged_ > limit) {
-      throw Error(ErrorCode::limit_exceeded, "a scan output of a loop passes the limit of a tensor",
-                  "the limit for one tensor is " + std::to_string(limit) + " bytes",
-                  "raise RunLimits::tensor_bytes if the model is trusted");
-    }
-  }
-
-  DType dtype_ = DType::undefined;
-  Shape shape_;
-  std::int64_t count_ = 0, charged_ = 0;
-  std::vector<std::byte> bytes_;
-  std::vector<std::string> strings_;
-};
 
 void reference(KernelContext& context) {
   const auto carried = static_cast<std::size_t>(context.attributes<LoopAttributes>().carried);
   const Graph& body = *context.subgraphs()[0];
   const std::size_t scans = body.outputs().size() - 1 - carried;
   std::optional<std::int64_t> trips;
-  if (context.has_input(0)) trips = context.input(0).to_i64().at(0);
+  if (context.has_input(0)) trips = std::max<std::int64_t>(0, context.input(0).to_i64().at(0));
   bool go_on = !context.has_input(1) || truth(context, context.datum(1), "the condition");
-
-  std::vector<Datum> arguments(2);
-  for (std::size_t i = 2; i < context.input_count(); ++i) arguments.push_back(context.datum(i));
-  std::vector<Stack> stacks(scans);
-  const std::int64_t limit = context.limits().loop_iterations;
-  for (std::int64_t i = 0; go_on && (!trips || i < *trips); ++i) {
-    context.check_deadline();
-    if (limit != 0 && i >= limit) {
-      throw Error(ErrorCode::limit_exceeded,
-                  "a loop passed " + std::to_string(limit) + " iterations",
-                  "RunLimits::loop_iterations bounds how often a loop may run",
-                  "raise the limit if the model is trusted");
+  const bool counted = go_on && never_stops(body);
+  if (counted) {  // what cannot end within the limits is not begun
+    if (!trips) {
+      throw Error(ErrorCode::limit_exceeded, "a loop never ends",
+                  "it has no trip count, and its condition is always true",
+                  "give the loop a trip count, or a condition that can become false");
     }
-    arguments[0] = Tensor::scalar<std::int64_t>(i);
-    arguments[1] = Tensor::scalar<bool>(true);
+    context.count_iterations(*trips);
+  }
+
+  // Trip count and condition make room for what the body gets in their places.
+  std::vector<Datum> formal(2 + carried);
+  std::vector<const Datum*> arguments = {&formal[0], &formal[1]};
+  const auto values = inputs_from(context, 2);
+  arguments.insert(arguments.end(), values.begin(), values.end());
+  std::vector<StackedOutput> stacks(scans);
+  for (std::int64_t i = 0; go_on && (!trips || i < *trips); ++i) {
+    context.count_iterations(counted ? 0 : 1);
+    formal[0] = Tensor::scalar<std::int64_t>(i);
+    formal[1] = Tensor::scalar<bool>(true);
     std::vector<Datum> results = context.run_subgraph(0, arguments);
     go_on = truth(context, results[0], "the condition");
-    for (std::size_t k = 0; k < carried; ++k) arguments[2 + k] = std::move(results[1 + k]);
+    for (std::size_t k = 0; k < carried; ++k) {
+      formal[2 + k] = std::move(results[1 + k]);
+      arguments[2 + k] = &formal[2 + k];
+    }
     for (std::size_t k = 0; k < scans; ++k) {
       stacks[k].append(context, results[1 + carried + k]);
     }
   }
-  for (std::size_t k = 0; k < carried; ++k) deliver(context, k, arguments[2 + k]);
+  for (std::size_t k = 0; k < carried; ++k) {
+    const bool own = arguments[2 + k] == &formal[2 + k];
+    deliver(context, k, own ? std::move(formal[2 + k]) : *arguments[2 + k]);
+  }
   for (std::size_t k = 0; k < scans; ++k) {
     stacks[k].deliver(context, carried + k, body.value(body.outputs()[1 + carried + k]).type);
   }
 }
 
 }  // namespace
+
+bool never_stops(const Graph& body) {
+  if (body.outputs().empty() || body.inputs().size() < 2) return false;
+  ValueId condition = body.outputs()[0];
+  for (const Node* node = body.producer(condition); node != nullptr && node->is(op_identity());
+       node = body.producer(condition)) {
+    condition = node->inputs[0];
+  }
+  const Value& value = body.value(condition);
+  if (value.is_constant()) {
+    const Tensor& constant = value.constant;
+    return constant.dtype() == DType::boolean && constant.size() == 1 && constant.values<bool>()[0];
+  }
+  return condition == body.inputs()[1];  // true in every iteration
+}
 
 const OpDef& op_loop() {
   static const OpDef def{
@@ -170,6 +143,10 @@ const OpDef& op_loop() {
            {.name = "carried", .types = kAny, .arity = Operand::variadic, .kind = Operand::any}},
       .outputs = {{.name = "y", .types = kAny, .arity = Operand::variadic, .kind = Operand::any}},
       .subgraphs = {"body"},
+      .formal_inputs =
+          [](const Attributes& attributes) {
+            return 2 + static_cast<std::size_t>(attributes.as<LoopAttributes>().carried);
+          },
       .traits = {.data_dependent = true, .parameter_inputs = 0b11},
       .infer = infer,
       .reference = reference,

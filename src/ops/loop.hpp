@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "ir/graph.hpp"
 #include "ir/op_def.hpp"
 
 namespace strop {
@@ -21,5 +22,8 @@ struct LoopAttributes {
 // scan outputs...). Outputs: carried after the last iteration, and each scan output of all
 // iterations stacked along a new first axis.
 const OpDef& op_loop();
+
+// Whether the condition that the body returns is true whatever happens.
+bool never_stops(const Graph& body);
 
 }  // namespace strop

@@ -87,9 +87,15 @@ void require_interface(const InferContext& context, std::size_t graph, std::size
   check(nested.outputs().size(), outputs, "outputs");
 }
 
-void deliver(KernelContext& context, std::size_t i, const Datum& datum) {
+std::vector<const Datum*> inputs_from(const KernelContext& context, std::size_t first) {
+  std::vector<const Datum*> out;
+  for (std::size_t i = first; i < context.input_count(); ++i) out.push_back(&context.datum(i));
+  return out;
+}
+
+void deliver(KernelContext& context, std::size_t i, Datum datum) {
   if (!context.has_output(i)) return;
-  if (!datum.is_tensor()) return context.set_output(i, datum);
+  if (!datum.is_tensor()) return context.set_output(i, std::move(datum));
   const Tensor& tensor = datum.tensor();
   copy_whole(tensor, context.allocate(i, tensor.dtype(), tensor.shape()));
 }

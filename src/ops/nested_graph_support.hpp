@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "ir/evaluate.hpp"
 #include "ir/graph.hpp"
@@ -27,7 +28,10 @@ void require_interface(const InferContext& context, std::size_t graph, std::size
                        std::size_t outputs);
 
 // Output i becomes the datum; a tensor is copied into the memory that is there for it.
-void deliver(KernelContext& context, std::size_t i, const Datum& datum);
+void deliver(KernelContext& context, std::size_t i, Datum datum);
+
+// What a nested graph is run with, from input `first` of the node on.
+std::vector<const Datum*> inputs_from(const KernelContext& context, std::size_t first);
 
 // The only element of a bool tensor.
 bool truth(const KernelContext& context, const Datum& datum, const char* what);

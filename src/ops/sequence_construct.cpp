@@ -24,7 +24,12 @@ void infer(InferContext& context) {
 void reference(KernelContext& context) {
   check_sequence_length(context, static_cast<std::int64_t>(context.input_count()));
   Sequence out;
-  for (std::size_t i = 0; i < context.input_count(); ++i) out.push_back(context.input(i).clone());
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < context.input_count(); ++i) {
+    bytes += bytes_of(context.datum(i));
+    check_sequence_bytes(context, bytes);
+    out.push_back(context.input(i).clone());
+  }
   context.set_output(0, std::move(out));
 }
 

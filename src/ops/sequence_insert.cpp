@@ -24,6 +24,7 @@ void reference(KernelContext& context) {
     const bool end = context.input(2).to_i64().at(0) == count;
     at = end ? count : sequence_position(context, 2, count);
   }
+  check_sequence_bytes(context, bytes_of(context.datum(0)) + bytes_of(context.datum(1)));
   out.insert(out.begin() + at, context.input(1).clone());
   context.set_output(0, std::move(out));
 }

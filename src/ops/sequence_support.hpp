@@ -19,6 +19,12 @@ std::int64_t sequence_position(const KernelContext& context, std::size_t input, 
 // Throws Error(limit_exceeded) when a sequence may not be that long.
 void check_sequence_length(const KernelContext& context, std::int64_t length);
 
+// Bytes of all tensors in a value; one that two places share counts twice.
+std::int64_t bytes_of(const Datum& datum);
+
+// Throws Error(limit_exceeded) when the values of one sequence may not take so many bytes.
+void check_sequence_bytes(const KernelContext& context, std::int64_t bytes);
+
 // Infers the type of the tensor at a position input: one number.
 void require_scalar(InferContext& context, std::size_t input);
 

@@ -76,9 +76,10 @@ typedef struct StropAbiRun {
   void* workspace;         /* as many bytes as prepare asked for, 64-byte aligned */
   int32_t thread_count;    /* at least 1 */
   int64_t deadline_ns;     /* on the monotonic clock; 0: none */
-  int64_t loop_iterations; /* limits, 0: none */
+  int64_t loop_iterations; /* limits, 0: none; this one is for all loops of the run together */
   int64_t tensor_bytes;
   int64_t sequence_length;
+  int64_t* iterations; /* of loops in this run so far: a step that loops adds its own */
 } StropAbiRun;
 
 typedef struct StropBackendTable {

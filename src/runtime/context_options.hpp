@@ -15,7 +15,7 @@ struct ContextOptions {
 
   std::int64_t deadline_ms = 0;                       // of one run
   std::int64_t loop_iterations = 100'000'000;         // of all loops of one run together
-  std::int64_t tensor_bytes = std::int64_t{1} << 36;  // of one tensor
+  std::int64_t tensor_bytes = std::int64_t{1} << 36;  // of one tensor, or all in one sequence
   std::int64_t sequence_length = 1'000'000;           // of one sequence
   std::int64_t memory_bytes = 0;  // planned, dynamic and working memory of the context together
 };

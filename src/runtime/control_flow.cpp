@@ -36,6 +36,14 @@ void append_elements(std::byte* target, std::int64_t at, const std::byte* source
   }
 }
 
+// Whether the condition that the body of a loop returns is true whatever happens.
+bool never_stops(const Plan& body) {
+  const Slot& condition = body.slots[body.outputs[0]];
+  if (condition.kind != SlotKind::constant) return body.outputs[0] == body.inputs[1];
+  return condition.dtype == DType::boolean && condition.constant.size() == 1 &&
+         condition.constant.values<bool>()[0];
+}
+
 }  // namespace
 
 PlanRunner& PlanRunner::child(const Step& step, std::size_t which) {
@@ -244,6 +252,19 @@ class PlanRunner::ScanOutput {
   std::vector<std::string> strings_;
 };
 
+// Counts iterations of loops of this run, nested ones and those within kernels too.
+void PlanRunner::count_iterations(std::int64_t count) {
+  const auto sum = try_add(session_.iterations, count);
+  const std::int64_t limit = session_.options.loop_iterations;
+  if (limit > 0 && (!sum || *sum > limit)) {
+    throw Error(ErrorCode::limit_exceeded,
+                "the loops of this run pass " + std::to_string(limit) + " iterations",
+                "loop_iterations of the context's options is reached",
+                "raise it if the model is trusted, or find the loop that does not end");
+  }
+  session_.iterations = sum.value_or(session_.iterations);
+}
+
 void PlanRunner::run_loop(const Step& step) {
   const auto carried_count = static_cast<std::size_t>(step.carried);
   if (step.nested.size() != 1 || step.carried < 0 || step.inputs.size() < 2 ||
@@ -270,6 +291,15 @@ void PlanRunner::run_loop(const Step& step) {
   }
   bool go_on = step.inputs[1] == kNoSlot ||
                read_condition(values_[step.inputs[1]], "the condition of a loop");
+  const bool counted = go_on && never_stops(body.plan_);
+  if (counted) {  // what cannot end within the limits is not begun
+    if (!trips) {
+      throw Error(ErrorCode::limit_exceeded, "a loop never ends",
+                  "it has no trip count, and its condition is always true",
+                  "give the loop a trip count, or a condition that can become false");
+    }
+    count_iterations(std::max<std::int64_t>(0, *trips));
+  }
 
   std::vector<std::unique_ptr<Carried>> carried;
   for (std::size_t i = 0; i < carried_count; ++i) {
@@ -308,14 +338,7 @@ void PlanRunner::run_loop(const Step& step) {
 
   for (; go_on && (!trips || iteration < *trips); ++iteration) {
     check_deadline();
-    ++session_.iterations;
-    const std::int64_t limit = session_.options.loop_iterations;
-    if (limit > 0 && session_.iterations > limit) {
-      throw Error(ErrorCode::limit_exceeded,
-                  "the loops of this run pass " + std::to_string(limit) + " iterations",
-                  "loop_iterations of the context's options is reached",
-                  "raise it if the model is trusted, or find the loop that does not end");
-    }
+    count_iterations(counted ? 0 : 1);
     condition = 1;
     body.set_input(0, iteration_value);
     body.set_input(1, condition_value);

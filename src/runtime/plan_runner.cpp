@@ -207,6 +207,7 @@ void PlanRunner::run_kernel(const Step& step, StepInstance& instance) {
   run.loop_iterations = session_.options.loop_iterations;
   run.tensor_bytes = session_.options.tensor_bytes;
   run.sequence_length = session_.options.sequence_length;
+  run.iterations = &session_.iterations;
   try {
     instance.run({arguments_.data(), step.inputs.size()}, {results_.data(), step.outputs.size()},
                  run);

@@ -120,6 +120,7 @@ class PlanRunner {
   // Steps with nested plans (control_flow.cpp).
   void run_branch(const Step& step);
   void run_loop(const Step& step);
+  void count_iterations(std::int64_t count);
   PlanRunner& child(const Step& step, std::size_t which);
   bool read_condition(const StropAbiValue& value, const char* what) const;
   // Copies a value (of a nested plan) into a slot; a boxed value that nobody else needs is moved.

@@ -10,6 +10,7 @@
 #include "ops/loop.hpp"
 #include "ops/reshape.hpp"
 #include "ops/sequence_insert.hpp"
+#include "ops/shape.hpp"
 #include "ops/string_concat.hpp"
 #include "ops/unsqueeze.hpp"
 #include "run_data.hpp"
@@ -177,12 +178,13 @@ TEST(Loop, collects_a_sequence) {
 }
 
 TEST(Loop, ends_at_a_limit_when_nothing_else_ends_it) {
-  const Graph endless = nested({"i64[]", "bool[]"}, [](GraphBuilder& g, auto in) {
-    return std::vector<ValueId>{in[1], g.emit(op_fill(), FillAttributes{}, {g.integers({100})})};
+  const Graph endless = nested({"i64[]", "bool[]", "bool[]"}, [](GraphBuilder& g, auto in) {
+    return std::vector<ValueId>{in[2], g.emit(op_fill(), FillAttributes{}, {g.integers({100})})};
   });
   const auto run = [&](const RunLimits& limits) {
     return code_of([&] {
-      run_data(op_loop(), LoopAttributes{0}, {Tensor(), Tensor()}, 1, {&endless}, limits);
+      run_data(op_loop(), LoopAttributes{0}, {Tensor(), Tensor(), Tensor::scalar(true)}, 1,
+               {&endless}, limits);
     });
   };
   EXPECT_EQ(run(limited(&RunLimits::loop_iterations, 10)), ErrorCode::limit_exceeded);
@@ -191,10 +193,98 @@ TEST(Loop, ends_at_a_limit_when_nothing_else_ends_it) {
   soon.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
   EXPECT_EQ(run(soon), ErrorCode::limit_exceeded);
   EXPECT_EQ(code_of([&] {
-              run_data(op_loop(), LoopAttributes{1}, {Tensor(), Tensor(), iota({1})}, 2,
-                       {&kDoubling}, limited(&RunLimits::tensor_bytes, 1 << 20));
+              run_data(op_loop(), LoopAttributes{1},
+                       {Tensor::scalar<std::int64_t>(100), Tensor(), iota({1})}, 2, {&kDoubling},
+                       limited(&RunLimits::tensor_bytes, 1 << 20));
             }),
             ErrorCode::limit_exceeded);
+}
+
+// A loop that cannot end within its limits is refused before its first iteration.
+TEST(Loop, is_not_begun_when_it_cannot_end) {
+  const auto run = [](const Tensor& trips, const Graph& body) {
+    const auto start = std::chrono::steady_clock::now();
+    const ErrorCode code = code_of([&] {
+      run_data(op_loop(), LoopAttributes{0}, {trips, Tensor()}, body.outputs().size() - 1, {&body});
+    });
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+    return code;
+  };
+  const Graph passing = nested({"i64[]", "bool[]"}, [](GraphBuilder& g, auto in) {
+    return std::vector<ValueId>{g.emit(op_identity(), NoAttributes{}, {in[1]})};
+  });
+  const Graph always = nested({"i64[]", "bool[]"}, [](GraphBuilder& g, auto) {
+    return std::vector<ValueId>{g.constant(Tensor::scalar(true))};
+  });
+  const Graph never = nested({"i64[]", "bool[]"}, [](GraphBuilder& g, auto) {
+    return std::vector<ValueId>{g.constant(Tensor::scalar(false))};
+  });
+  const Tensor huge = Tensor::scalar(std::numeric_limits<std::int64_t>::max());
+  for (const Graph* body : {&passing, &always}) {
+    EXPECT_EQ(run(Tensor(), *body), ErrorCode::limit_exceeded);
+    EXPECT_EQ(run(huge, *body), ErrorCode::limit_exceeded);
+    EXPECT_EQ(run(Tensor::scalar<std::int64_t>(3), *body), ErrorCode::ok);
+  }
+  EXPECT_EQ(run(Tensor(), never), ErrorCode::ok);
+  EXPECT_EQ(run(huge, never), ErrorCode::ok);
+}
+
+// 100 iterations of a loop of 100 iterations of a loop ...
+TEST(Loop, counts_the_iterations_of_loops_within_loops) {
+  std::shared_ptr<const Graph> inner =
+      std::make_shared<const Graph>(nested({"i64[]", "bool[]", "i32[N]"}, [](auto&, auto in) {
+        return std::vector<ValueId>{in[1], in[2]};
+      }));
+  for (int depth = 0; depth < 6; ++depth) {
+    inner = std::make_shared<const Graph>(
+        nested({"i64[]", "bool[]", "i32[N]"}, [&](GraphBuilder& g, auto in) {
+          const ValueId hundred = g.constant(Tensor::scalar<std::int64_t>(100));
+          const auto y = g.emit(op_loop(), LoopAttributes{1}, {hundred, ValueId::none(), in[2]}, 1,
+                                {.subgraphs = {inner}});
+          return std::vector<ValueId>{in[1], y[0]};
+        }));
+  }
+  EXPECT_EQ(code_of([&] {
+              run_data(op_loop(), LoopAttributes{1},
+                       {Tensor::scalar<std::int64_t>(100), Tensor(), iota({1})}, 1, {inner.get()},
+                       limited(&RunLimits::loop_iterations, 20'000));
+            }),
+            ErrorCode::limit_exceeded);
+}
+
+TEST(Loop, a_long_sequence_counts_where_it_is_copied) {
+  // 100,000 elements, and each iteration makes a new sequence of one more: 390 iterations each.
+  const Graph body = nested({"i64[]", "bool[]", "seq(i64[*])"}, [](GraphBuilder& g, auto in) {
+    return std::vector<ValueId>{in[1],
+                                g.emit(op_sequence_insert(), NoAttributes{}, {in[2], in[0]})};
+  });
+  const std::vector<Datum> inputs{Tensor::scalar<std::int64_t>(100), Tensor(),
+                                  Sequence(100'000, Datum(Tensor::scalar<std::int64_t>(0)))};
+  const auto run = [&](std::int64_t limit) {
+    return code_of([&] {
+      run_data(op_loop(), LoopAttributes{1}, inputs, 1, {&body},
+               limited(&RunLimits::loop_iterations, limit));
+    });
+  };
+  EXPECT_EQ(run(200), ErrorCode::limit_exceeded);
+  EXPECT_EQ(run(50'000), ErrorCode::ok);
+}
+
+TEST(Loop, bounds_the_bytes_of_a_sequence) {
+  const Graph body =
+      nested({"i64[]", "bool[]", "seq(i32[*])", "i32[N]"}, [](GraphBuilder& g, auto in) {
+        return std::vector<ValueId>{in[1],
+                                    g.emit(op_sequence_insert(), NoAttributes{}, {in[2], in[3]})};
+      });
+  const auto run = [&](std::int64_t trips) {
+    return code_of([&] {
+      run_data(op_loop(), LoopAttributes{1},
+               {Tensor::scalar(trips), Tensor(), Sequence{}, iota({1000})}, 1, {&body},
+               limited(&RunLimits::tensor_bytes, 40'000));
+    });
+  };
+  EXPECT_EQ(run(10), ErrorCode::ok);
+  EXPECT_EQ(run(11), ErrorCode::limit_exceeded);
 }
 
 TEST(Loop, bounds_strings_that_double) {
@@ -202,9 +292,10 @@ TEST(Loop, bounds_strings_that_double) {
     return std::vector<ValueId>{in[1], g.emit(op_string_concat(), NoAttributes{}, {in[2], in[2]})};
   });
   EXPECT_EQ(code_of([&] {
-              run_data(op_loop(), LoopAttributes{1},
-                       {Tensor(), Tensor(), Tensor::from_strings({}, {"ab"})}, 1, {&body},
-                       limited(&RunLimits::tensor_bytes, 1 << 20));
+              run_data(
+                  op_loop(), LoopAttributes{1},
+                  {Tensor::scalar<std::int64_t>(100), Tensor(), Tensor::from_strings({}, {"ab"})},
+                  1, {&body}, limited(&RunLimits::tensor_bytes, 1 << 20));
             }),
             ErrorCode::limit_exceeded);
 }
@@ -238,6 +329,31 @@ TEST(Loop, tells_only_sizes_that_hold_after_any_number_of_iterations) {
   EXPECT_EQ(g.type(z[0]).to_string(), "i32[N]");
   ASSERT_EQ(g.type(z[1]).rank(), 2);
   EXPECT_EQ((*g.type(z[1]).shape)[1], Dim::symbol("N"));
+}
+
+TEST(Loop, tells_how_often_it_runs_when_nothing_else_can_end_it) {
+  const Graph body = nested({"i64[]", "bool[]", "i32[N]"}, [](GraphBuilder&, auto in) {
+    return std::vector<ValueId>{in[1], in[2]};
+  });
+  const Graph stopping = nested({"i64[]", "bool[]", "bool[]"}, [](GraphBuilder&, auto in) {
+    return std::vector<ValueId>{in[2], in[2]};
+  });
+  GraphBuilder g;
+  const ValueId x = g.add_input("x", Type::parse("i32[N]"));
+  const ValueId flag = g.add_input("flag", Type::parse("bool[]"));
+  const ValueId size = g.emit(op_shape(), ShapeAttributes{}, {x});
+  const auto stacked = [&](ValueId trips, ValueId condition, const Graph& of, ValueId capture) {
+    const auto y = g.emit(op_loop(), LoopAttributes{0}, {trips, condition, capture}, 1,
+                          {.subgraphs = {shared(of)}});
+    return (*g.type(y[0]).shape)[0];
+  };
+  const ValueId yes = g.constant(Tensor::scalar(true));
+  const ValueId minus = g.constant(Tensor::scalar<std::int64_t>(-4));
+  EXPECT_EQ(stacked(size, ValueId::none(), body, x), Dim::symbol("N"));
+  EXPECT_EQ(stacked(size, yes, body, x), Dim::symbol("N"));
+  EXPECT_EQ(stacked(minus, yes, body, x), Dim(0));
+  EXPECT_NE(stacked(size, flag, body, x), Dim::symbol("N"));
+  EXPECT_NE(stacked(size, ValueId::none(), stopping, flag), Dim::symbol("N"));
 }
 
 TEST(Loop, refuses_a_body_or_attributes_that_do_not_fit) {

@@ -27,6 +27,7 @@ RunLimits limits_of(const StropAbiRun& run) {
   limits.loop_iterations = run.loop_iterations;
   limits.tensor_bytes = run.tensor_bytes;
   limits.sequence_length = run.sequence_length;
+  limits.iterations = run.iterations;
   if (run.deadline_ns != 0) {
     limits.deadline =
         std::chrono::steady_clock::time_point(std::chrono::nanoseconds(run.deadline_ns));
