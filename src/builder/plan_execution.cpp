@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "base/os/clock.hpp"
 #include "plan/backend_abi.h"
 #include "runtime/plan_layout.hpp"
 #include "runtime/plan_runner.hpp"
@@ -53,7 +54,13 @@ void PlanExecution::bind(std::span<const Tensor> inputs) {
   state_->runner.prepare();
 }
 
-void PlanExecution::run() { state_->runner.run(); }
+void PlanExecution::run(std::int64_t deadline_ms) {
+  RunSession& session = state_->session;
+  session.iterations = 0;
+  session.options.deadline_ms = deadline_ms;
+  session.deadline_ns = deadline_ms > 0 ? os::monotonic_ns() + deadline_ms * 1'000'000 : 0;
+  state_->runner.run();
+}
 
 std::vector<Tensor> PlanExecution::outputs() const {
   std::vector<Tensor> out;

@@ -20,7 +20,8 @@ class PlanExecution {
 
   // By the order of the plan's inputs. The tensors are kept.
   void bind(std::span<const Tensor> inputs);
-  void run();
+  // Throws Error(limit_exceeded) when it takes longer than that; 0: no limit.
+  void run(std::int64_t deadline_ms = 0);
   // Copies of the outputs that are tensors in plain memory; undefined tensors for the others.
   std::vector<Tensor> outputs() const;
 

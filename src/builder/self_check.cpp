@@ -2,6 +2,7 @@
 #include "builder/self_check.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <unordered_map>
 
@@ -13,6 +14,9 @@
 
 namespace strop {
 namespace {
+
+// Of either run, the reference's and the engine's. What kSelfCheckLimit lets pass takes less.
+constexpr std::int64_t kLongestMs = 60'000;
 
 bool draws_random_numbers(const Graph& graph) {
   return std::ranges::any_of(graph.order(), [&](NodeId id) {
@@ -71,18 +75,26 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
     inputs.push_back(random_tensor(input.type.dtype, evaluate(*input.type.shape, *sample), i + 1));
     data.emplace_back(inputs.back());
   }
-  std::vector<Datum> expected;
-  try {
-    expected = evaluate_graph(graph, data);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::bad_value || error.code() == ErrorCode::bad_shape) {
-      return leave_out("the model refuses made-up inputs: " + error.diagnostics().front().why);
-    }
-    throw;
+  // Of a loop nobody knows ahead how long it takes.
+  RunLimits limits;
+  if (config.verify == Verify::automatic) {
+    limits.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kLongestMs);
   }
   PlanExecution execution(plan, config.threads);
-  execution.bind(inputs);
-  execution.run();
+  std::vector<Datum> expected;
+  try {
+    expected = evaluate_graph(graph, data, limits);
+    execution.bind(inputs);
+    execution.run(config.verify == Verify::automatic ? kLongestMs : 0);
+  } catch (const Error& error) {
+    const Diagnostic& first = error.diagnostics().front();
+    if (error.code() == ErrorCode::limit_exceeded)
+      return leave_out("a limit ended it: " + first.what + ": " + first.why);
+    if (!expected.empty()) throw;
+    if (error.code() == ErrorCode::bad_value || error.code() == ErrorCode::bad_shape)
+      return leave_out("the model refuses made-up inputs: " + first.why);
+    throw;
+  }
   const std::vector<Tensor> got = execution.outputs();
   report.done = true;
   std::string wrong;

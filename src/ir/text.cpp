@@ -250,10 +250,8 @@ class Parser {
     while (!scanner_.take(')')) {
       const std::string name = value_name();
       scanner_.expect(':');
-      const Type declared = type(",)");
-      // The symbols of the outermost graph's inputs are the model's own.
-      define(names, name,
-             builder.add_input(name, depth == 0 ? declared : symbols_.rename(declared)));
+      // What begins with '#' is of a graph around this one, printed or not.
+      define(names, name, builder.add_input(name, symbols_.rename(type(",)"))));
       if (!scanner_.take(',') && scanner_.peek() != ')') scanner_.fail("expected ',' or ')'");
     }
     scanner_.expect("->");

@@ -11,14 +11,18 @@
 #include "base/error.hpp"
 #include "ir/text.hpp"
 #include "lower/assign_layouts.hpp"
+#include "lower/nested_inputs.hpp"
 #include "lower/node_ways.hpp"
+#include "lower/scan_to_loop.hpp"
 #include "lower/split_fused.hpp"
 #include "ops/dims.hpp"
 #include "ops/fused.hpp"
 #include "ops/if_else.hpp"
 #include "ops/loop.hpp"
 #include "ops/op_list.hpp"
+#include "ops/scan.hpp"
 #include "ops/transpose.hpp"
+#include "plan/plan_limits.hpp"
 
 namespace strop {
 namespace {
@@ -44,6 +48,16 @@ Slot describe_slot(const Value& value, SlotKind kind) {
     slot.shape = value.type.shape;
   }
   return slot;
+}
+
+int nesting(const Graph& graph) {
+  int deepest = 0;
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    if (node.is(op_fused())) continue;
+    for (const auto& nested : node.subgraphs) deepest = std::max(deepest, 1 + nesting(*nested));
+  }
+  return deepest;
 }
 
 Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& report,
@@ -262,7 +276,7 @@ class Lowering {
         entry.tactic = "view";
         return;
       case Way::control_flow:
-        return lower_control_flow(node, entry);
+        return node.is(op_scan()) ? lower_scan(node, entry) : lower_control_flow(node, entry);
       case Way::candidate:
       case Way::reference:
         return lower_kernel(node, way, entry);
@@ -273,15 +287,38 @@ class Lowering {
     const bool is_branch = node.is(op_if_else());
     Step step = begin_step(node, {});
     step.kind = is_branch ? StepKind::branch : StepKind::loop;
-    for (const auto& nested : node.subgraphs) {
-      step.nested.push_back(
-          std::make_shared<const Plan>(lower_graph(*nested, options_, report_, steps_known_)));
-    }
+    for (const auto& nested : node.subgraphs) step.nested.push_back(lower_nested(nested));
     // Outputs of a loop's body: condition, carried values, scan outputs; the node has all of them
     // but the condition.
     if (!is_branch) step.carried = node.as<LoopAttributes>().carried;
     step.cut = true;
     entry.tactic = is_branch ? "branch" : "loop";
+    finish_step(node, std::move(step), {});
+  }
+
+  std::shared_ptr<const Plan> lower_nested(const std::shared_ptr<const Graph>& nested) {
+    const auto settled = with_known_inputs(nested, steps_known_);
+    return std::make_shared<const Plan>(lower_graph(*settled, options_, report_, steps_known_));
+  }
+
+  // A loop over places in the inputs of the scan. Their shapes alone tell how often it runs.
+  void lower_scan(const Node& node, NodeReport& entry) {
+    Slot trips;
+    trips.name = node.name + "/iterations";
+    trips.kind = SlotKind::arena;
+    trips.type = "i64[]";
+    trips.dtype = DType::i64;
+    trips.shape = SymShape{};
+    trips.elements = {*scan_trips(graph_, node)};
+    Step step = begin_step(node, {});
+    step.kind = StepKind::loop;
+    step.inputs[0] = static_cast<std::uint32_t>(plan_.slots.size());
+    step.inputs.insert(step.inputs.begin() + 1, kNoSlot);  // the condition
+    plan_.slots.push_back(std::move(trips));
+    step.nested.push_back(lower_nested(std::make_shared<const Graph>(scan_as_loop(graph_, node))));
+    step.carried = node.as<ScanAttributes>().states;
+    step.cut = true;
+    entry.tactic = "loop";
     finish_step(node, std::move(step), {});
   }
 
@@ -449,6 +486,11 @@ Plan single_step_plan(const Problem& problem, Step step, const SymbolValues& siz
 }  // namespace
 
 Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report) {
+  if (nesting(graph) > kMaxPlanDepth) {
+    throw Error(
+        ErrorCode::limit_exceeded, "graph " + graph.name(),
+        "its branches and loops are nested more than " + std::to_string(kMaxPlanDepth) + " deep");
+  }
   return lower_graph(graph, options, report, {});
 }
 

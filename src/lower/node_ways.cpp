@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
+#include "lower/scan_to_loop.hpp"
 #include "ops/dims.hpp"
 #include "ops/if_else.hpp"
 #include "ops/loop.hpp"
+#include "ops/scan.hpp"
 #include "ops/transpose.hpp"
 #include "tactic/work.hpp"
 
@@ -130,7 +132,11 @@ std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOption
   }
   // Sequences and strings inside a nested graph live in the operator library, which then runs the
   // whole node.
-  const bool nested = node.is(op_if_else()) || node.is(op_loop());
+  bool nested = node.is(op_if_else()) || node.is(op_loop());
+  if (node.is(op_scan())) {
+    const std::optional<Dim> trips = scan_trips(graph, node);
+    nested = trips && is_known(Type::tensor(DType::i64, {*trips}), known);
+  }
   if (nested && std::ranges::none_of(node.subgraphs,
                                      [](const auto& graph) { return touches_boxed(*graph); })) {
     return {{.kind = Way::control_flow}};

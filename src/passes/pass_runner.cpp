@@ -38,6 +38,7 @@ void dump(const Graph& graph, const std::filesystem::path& folder, std::size_t n
 
 int run_everywhere(const Pass& pass, Graph& graph, const PassContext& context) {
   int rewrites = pass.run(graph, context);
+  if (rewrites > 0) remove_dead_nodes(graph);
   const std::vector<NodeId> order = graph.order();
   for (const NodeId id : order) {
     const Node& node = graph.node(id);

@@ -7,7 +7,10 @@
 #include "ops/conv_transpose.hpp"
 #include "ops/fused.hpp"
 #include "ops/gemm.hpp"
+#include "ops/gru.hpp"
+#include "ops/lstm.hpp"
 #include "ops/matmul.hpp"
+#include "ops/rnn.hpp"
 
 namespace strop {
 namespace {
@@ -47,6 +50,11 @@ double multiply_adds_of(const Graph& graph, const Node& node, const SymbolValues
     const bool transposed = node.is(op_gemm()) && node.as<GemmAttributes>().trans_a;
     const auto depth = last_dim(type(0), transposed ? 2 : 1, sample);
     if (output && depth) return *output * *depth;
+  } else if (node.is(op_lstm()) || node.is(op_gru()) || node.is(op_rnn())) {
+    // Each row of the batch meets all weights at each step.
+    const auto input = size_of(type(0), sample), width = last_dim(type(0), 1, sample);
+    const auto w = size_of(type(1), sample), r = size_of(type(2), sample);
+    if (input && width && *width > 0 && w && r) return *input / *width * (*w + *r);
   }
   return 0;
 }

@@ -7,7 +7,7 @@
 namespace strop {
 
 struct Work {
-  double multiply_adds = 0;  // of convolutions and matrix products; 0 for the rest
+  double multiply_adds = 0;  // of convolutions, matrix products, recurrent nets; 0 for the rest
   double bytes = 0;          // read and written, each tensor once
 };
 

@@ -276,6 +276,23 @@ TEST(Text, names_unknown_sizes_after_the_node_of_the_new_graph) {
   EXPECT_EQ(to_text(parse_graph(back, loose_op)), back);
 }
 
+// Of a nested graph on its own, as engines keep it: its inputs have symbols of the outside, and one
+// of them may be called like a size that a node in here finds out.
+TEST(Text, tells_symbols_of_the_outside_from_those_that_nodes_make) {
+  const Graph graph = parse(R"(graph body(%x: f32[#0.0,#7body/in0.1]) -> (%n, %sizes) {
+  %n: i64[2,#5.0] = non_zero(%x)
+  %sizes = dims{values=[#0.0, 2*#7body/in0.1]}()
+})");
+  verify(graph);
+  const Dim outside = (*graph.value(graph.inputs()[0]).type.shape)[0];
+  EXPECT_FALSE(outside == (*graph.value(graph.outputs()[0]).type.shape)[1]);
+  const Datum x(Tensor::from<float>({2, 3}, {0, 1, 0, 0, 0, 0}));
+  const auto y = evaluate_graph(graph, std::vector<Datum>{x});
+  EXPECT_EQ(y[0].tensor().shape(), (Shape{2, 1}));
+  EXPECT_EQ(y[1].tensor().to_i64(), (std::vector<std::int64_t>{2, 6}));
+  EXPECT_EQ(to_text(parse(to_text(graph))), to_text(graph));
+}
+
 TEST(Text, says_where_and_why_it_cannot_be_read) {
   EXPECT_NE(refusal("graph main() -> () {\n  %y = frobnicate()\n}").find("no operator frobnicate"),
             std::string::npos);
