@@ -23,8 +23,10 @@ std::span<const Pass> default_passes() {
       fuse_activation(),  // whole functions: a table of each
       fuse_quantized(),
       fold_constants(),
-      fold_shape_arithmetic(),  // sizes that went through constant floats
-      eliminate_identity(),     // what folding has shown to be one
+      inline_constant_branch(),  // conditions that followed from shapes
+      fold_shape_arithmetic(),   // sizes that went through constant floats, or a branch
+      fold_constants(),          // of what was inlined
+      eliminate_identity(),      // what folding has shown to be one
       eliminate_common_subexpressions(),
       fuse_activation(),  // before fuse_batch_norm, which would take the "+ 3" of a hard sigmoid
       fuse_batch_norm(),
@@ -75,6 +77,9 @@ std::int64_t constant_bytes(const Plan& plan) {
   std::int64_t bytes = 0;
   for (const Slot& slot : plan.slots) {
     if (slot.kind == SlotKind::constant) bytes += slot.constant.bytes();
+  }
+  for (const Step& step : plan.steps) {
+    for (const auto& nested : step.nested) bytes += constant_bytes(*nested);
   }
   return bytes;
 }

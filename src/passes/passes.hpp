@@ -12,6 +12,8 @@ Pass fold_shape_arithmetic();
 Pass fold_constants();
 // The same, but no dequantize_linear is folded.
 Pass fold_quantized_constants();
+// An if_else whose condition is a constant becomes the nodes of the branch that runs.
+Pass inline_constant_branch();
 // Nodes that change nothing go; transposes and reshapes in a row become one.
 Pass eliminate_identity();
 // What several nodes compute alike is computed once.
