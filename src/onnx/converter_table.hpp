@@ -97,6 +97,8 @@ class ConvertContext {
   // nested graph's inputs, in the same order. Several nested graphs of one node share one
   // `captures` list: import them all, then call finish_subgraphs().
   virtual void import_subgraph(std::string_view name, std::vector<Type> input_types) = 0;
+  // What begins the names of symbols that are known in that nested graph alone, and in no other.
+  virtual std::string subgraph_scope(std::string_view name) = 0;
   // The nested graphs imported so far, all with the same captured inputs after their formal ones,
   // and the captures.
   virtual std::vector<std::shared_ptr<const Graph>> finish_subgraphs(

@@ -11,6 +11,8 @@ namespace {
 
 // Calls of functions and nested graphs inside each other; each level takes some stack.
 constexpr int kMaxDepth = 64;
+// Of nested graphs alone. Plans and graph texts nest as deeply and hardly deeper.
+constexpr int kMaxGraphDepth = 30;
 
 std::string_view plain_domain(std::string_view domain) {
   return domain == "ai.onnx" ? std::string_view{} : domain;
@@ -37,10 +39,10 @@ const ConverterTable& all_converters() {
 
 class DepthGuard {
  public:
-  explicit DepthGuard(int& depth) : depth_(depth) {
-    if (depth_ >= kMaxDepth) {
-      throw Error(ErrorCode::limit_exceeded, "functions and graphs are nested too deeply",
-                  "at most " + std::to_string(kMaxDepth) + " levels are imported");
+  DepthGuard(int& depth, int most, const char* what) : depth_(depth) {
+    if (depth_ >= most) {
+      throw Error(ErrorCode::limit_exceeded, std::string(what) + " are nested too deeply",
+                  "at most " + std::to_string(most) + " levels are imported");
     }
     ++depth_;
   }
@@ -450,7 +452,7 @@ void GraphImporter::call_function(Frame& frame, const NodeProto& node, const Nod
     throw Error(ErrorCode::model_malformed, "a function calls itself", path + in_quotes(proto.name),
                 "functions of ONNX may not be recursive");
   }
-  const DepthGuard depth(depth_);
+  const DepthGuard depth(depth_, kMaxDepth, "functions and graphs");
   if (node.input.size() > proto.input.size() || node.output.size() > proto.output.size()) {
     throw Error(ErrorCode::model_malformed,
                 "function " + in_quotes(proto.name) + " is called with too many values",
@@ -589,7 +591,8 @@ std::optional<Graph> GraphImporter::import_nested(const Frame& outer, const Grap
                                                   const std::string& scope,
                                                   const std::vector<Type>& input_types,
                                                   const std::vector<Captured>& captured) {
-  const DepthGuard depth(depth_);
+  const DepthGuard depth(depth_, kMaxDepth, "functions and graphs");
+  const DepthGuard graph_depth(graph_depth_, kMaxGraphDepth, "graphs");
   const std::size_t problems_before = problems_.count();
   Building building{GraphBuilder(graph.name.empty() ? "nested" : printable(graph.name), scope), {}};
   Frame frame;

@@ -129,6 +129,7 @@ class GraphImporter {
   std::vector<const Function*> calls_;                    // under expansion, outermost first
   std::unordered_map<const TensorProto*, Tensor> tensors_;
   int depth_ = 0;  // of nested graphs and calls together
+  int graph_depth_ = 0;
 };
 
 }  // namespace strop::onnx

@@ -210,12 +210,16 @@ void NodeContext::import_subgraph(std::string_view name, std::vector<Type> input
   collect_captured();
   std::optional<Graph> graph =
       importer_.import_nested(frame_, *attribute.g, place_.name + "/" + printable(name) + "/",
-                              frame_.building->builder.nested_scope(name), input_types, captured_);
+                              subgraph_scope(name), input_types, captured_);
   if (graph) {
     subgraphs_.push_back(std::make_shared<const Graph>(std::move(*graph)));
   } else {
     subgraph_failed_ = true;
   }
+}
+
+std::string NodeContext::subgraph_scope(std::string_view name) {
+  return frame_.building->builder.nested_scope(name);
 }
 
 std::vector<std::shared_ptr<const Graph>> NodeContext::finish_subgraphs(

@@ -49,6 +49,7 @@ class NodeContext final : public ConvertContext {
   void expect_long_lists() override;
   void ignore_attribute(std::string_view name) override;
   void import_subgraph(std::string_view name, std::vector<Type> input_types) override;
+  std::string subgraph_scope(std::string_view name) override;
   std::vector<std::shared_ptr<const Graph>> finish_subgraphs(
       std::vector<ValueId>& captures) override;
 

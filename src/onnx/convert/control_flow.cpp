@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// If and Loop. The types of the values that a loop carries are guessed to be those of the initial
-// values; where the body returns something else, they are widened and the body is imported again.
+// If, Loop and SequenceMap.
 #include <algorithm>
 
 #include "ir/inline.hpp"
+#include "onnx/convert/carried_values_support.hpp"
 #include "onnx/converter_table.hpp"
 #include "ops/identity.hpp"
 #include "ops/if_else.hpp"
 #include "ops/loop.hpp"
+#include "ops/optional_get.hpp"
+#include "ops/sequence_map.hpp"
 
 namespace strop::onnx {
 namespace {
@@ -48,34 +50,6 @@ void if_else(ConvertContext& c) {
                             std::move(graphs)));
 }
 
-// `guess` with what the body does not keep widened: sizes become symbols that begin with `prefix`.
-// `begin` is the guess sharpened by what the model declares, which stays. Nothing when no part of
-// the guess has to go.
-std::optional<Type> widened(const Type& guess, const Type& begin, const Type& end,
-                            const std::string& prefix) {
-  if (begin == end || guess.kind != end.kind) return std::nullopt;
-  if (guess.kind == ValueKind::sequence && guess.element->is_tensor()) {
-    const Type any = Type::sequence(Type::tensor_of_unknown_rank(guess.element->dtype));
-    return guess == any ? std::nullopt : std::optional(any);
-  }
-  if (!guess.is_tensor() || !guess.shape) return std::nullopt;
-  const std::size_t rank = guess.shape->size();
-  if (begin.rank() != guess.rank()) return std::nullopt;
-  if (!end.shape || end.shape->size() != rank) return Type::tensor_of_unknown_rank(guess.dtype);
-  SymShape shape;
-  bool changed = false;
-  for (std::size_t axis = 0; axis < rank; ++axis) {
-    const Dim& guessed = (*guess.shape)[axis];
-    const Dim& before = (*begin.shape)[axis];
-    const Dim unknown = Dim::symbol(prefix + std::to_string(axis));
-    const bool kept = before == (*end.shape)[axis] || !(before == guessed) || guessed == unknown;
-    shape.push_back(kept ? guessed : unknown);
-    changed = changed || !kept;
-  }
-  if (!changed) return std::nullopt;
-  return Type::tensor(guess.dtype, std::move(shape));
-}
-
 void loop(ConvertContext& c) {
   const std::size_t carried = c.input_count() > 2 ? c.input_count() - 2 : 0;
   std::vector<Type> types{Type::tensor(DType::i64, {}), Type::tensor(DType::boolean, {})};
@@ -84,32 +58,43 @@ void loop(ConvertContext& c) {
     inputs.push_back(c.input(i + 2));
     types.push_back(c.type(inputs.back()));
   }
-  std::vector<ValueId> captures;
-  std::vector<std::shared_ptr<const Graph>> graphs;
-  // Each round widens at least one size or rank; few loops need more than two.
-  for (bool stable = false; !stable;) {
-    c.import_subgraph("body", types);
-    captures.clear();
-    graphs = c.finish_subgraphs(captures);
-    const Graph& body = *graphs.front();
-    if (body.inputs().size() < carried + 2 || body.outputs().size() < carried + 1) {
-      c.fail(ErrorCode::model_malformed,
-             "its body has fewer inputs or outputs than the node carries values");
-    }
-    stable = true;
-    for (std::size_t i = 0; i < carried; ++i) {
-      const Type& begin = body.value(body.inputs()[i + 2]).type;
-      const Type& end = body.value(body.outputs()[i + 1]).type;
-      const std::string prefix = "#" + body.scope() + "carried" + std::to_string(i) + ".";
-      auto wider = widened(types[i + 2], begin, end, prefix);
-      if (!wider) continue;
-      types[i + 2] = std::move(*wider);
-      stable = false;
-    }
+  const CarryingBody body = import_carrying_body(
+      c, std::move(types), {.first_input = 2, .first_output = 1, .count = carried});
+  inputs.insert(inputs.end(), body.captures.begin(), body.captures.end());
+  const auto outputs = c.emit_many(op_loop(), LoopAttributes{static_cast<std::int64_t>(carried)},
+                                   std::move(inputs), c.output_count(), {body.graph});
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const bool boxed = i < carried && body.made_optional[i] && c.has_output(i);
+    c.set_output(i, boxed ? c.emit(op_optional_get(), NoAttributes{}, {outputs[i]}) : outputs[i]);
   }
-  inputs.insert(inputs.end(), captures.begin(), captures.end());
-  c.set_outputs(c.emit_many(op_loop(), LoopAttributes{static_cast<std::int64_t>(carried)},
-                            std::move(inputs), c.output_count(), std::move(graphs)));
+}
+
+// The type of any element of a sequence: the sizes that it tells as symbols may differ from one
+// element to the next.
+Type element_type(const Type& sequence, const std::string& prefix) {
+  Type out = *sequence.element;
+  if (!out.shape) return out;
+  for (std::size_t axis = 0; axis < out.shape->size(); ++axis) {
+    Dim& size = (*out.shape)[axis];
+    if (!size.is_constant()) size = Dim::symbol(prefix + std::to_string(axis));
+  }
+  return out;
+}
+
+void sequence_map(ConvertContext& c) {
+  std::vector<ValueId> inputs;
+  std::vector<Type> types;
+  for (std::size_t i = 0; i < c.input_count(); ++i) {
+    inputs.push_back(c.input(i));
+    const Type& type = c.type(inputs.back());
+    const std::string prefix = "#" + c.subgraph_scope("body") + "element" + std::to_string(i) + ".";
+    types.push_back(type.kind == ValueKind::sequence ? element_type(type, prefix) : type);
+  }
+  c.import_subgraph("body", std::move(types));
+  const SequenceMapAttributes attributes{static_cast<std::int64_t>(inputs.size())};
+  auto graphs = c.finish_subgraphs(inputs);
+  c.set_outputs(c.emit_many(op_sequence_map(), attributes, std::move(inputs), c.output_count(),
+                            std::move(graphs)));
 }
 
 }  // namespace
@@ -117,6 +102,7 @@ void loop(ConvertContext& c) {
 void register_control_flow(ConverterTable& table) {
   table.add("If", 1, if_else);
   table.add("Loop", 1, loop);
+  table.add("SequenceMap", 17, sequence_map);
 }
 
 }  // namespace strop::onnx
