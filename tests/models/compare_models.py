@@ -5,7 +5,8 @@
 usage: compare_models.py --strop PATH --data DIR [--ocr DIR] [--work DIR] [--models NAME,...] [--devices reference,cpu]
 
 For each model and device: `strop run` on fixed random inputs; the largest error of every output, relative to the largest value
-of ONNX Runtime's, is at most 1e-4. For cpu also: build, save, run the file in a new process with the same timing cache; the bytes
+of ONNX Runtime's, is at most 1e-4. Models that keep a state get several chunks of sound, each with the state that came out with the
+one before, on either side its own. For cpu also: build, save, run the file in a new process with the same timing cache; the bytes
 must be those of building and running in one process. Prints one line a check and "N passed, N failed, N skipped" at the end.
 """
 
@@ -43,6 +44,13 @@ MODELS = {
     "light_vgg19": {"data_0": (1, 3, 224, 224)},
     "light_zfnet512": {"gpu_0/data_0": (1, 3, 224, 224)},
 }
+
+# Models that hear a stream: sampling rates, and how many samples they take at a time.
+STREAMS = {
+    "silero_vad": {16000: 576, 8000: 288},
+    "silero_vad_op18_ifless": {16000: 576, 8000: 288},
+}
+CHUNKS = 6
 
 
 def refill(path, target):
@@ -133,6 +141,12 @@ class Tally:
             self.failed += 1
 
 
+def quiet_session():
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return options
+
+
 def compare_model(args, name, path, tally):
     with tempfile.TemporaryDirectory(prefix="strop_", dir=args.work) as folder:
         work = pathlib.Path(folder)
@@ -140,9 +154,7 @@ def compare_model(args, name, path, tally):
             refill(path, work / "model.onnx")
             path = work / "model.onnx"
         inputs = random_inputs(MODELS[name])
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), quiet_session(), providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         expected = dict(zip(names, session.run(names, inputs)))
         del session
@@ -174,6 +186,46 @@ def compare_model(args, name, path, tally):
                 tally.check(False, f"{name}: the saved engine: {error}")
 
 
+def sound(rate, samples):
+    """Tones that come and go over noise, [batch of 2, samples]."""
+    rng = np.random.default_rng(5)
+    time = np.arange(samples) / rate
+    voice = sum(np.sin(2 * np.pi * f * time) / k for k, f in enumerate((180, 360, 720, 1450), 1))
+    loud = np.clip(np.sin(2 * np.pi * 3 * time), 0, None)
+    quiet = rng.normal(0, 0.01, (2, samples))
+    return (quiet + np.stack([0.4 * loud * voice, 0.05 * voice])).astype(np.float32)
+
+
+def compare_stream(args, name, path, tally):
+    session = ort.InferenceSession(str(path), quiet_session(), providers=["CPUExecutionProvider"])
+    with tempfile.TemporaryDirectory(prefix="strop_", dir=args.work) as folder:
+        work = pathlib.Path(folder)
+        for device in args.devices:
+            engine = work / f"{device}.strop"
+            build = subprocess.run([args.strop, "build", str(path), "-o", str(engine), "--device", device, "--no-tuning"],
+                                   capture_output=True, text=True, timeout=600)
+            if build.returncode != 0:
+                tally.check(False, f"{name} on {device}: {build.stderr.strip()[-2000:]}")
+                continue
+            for rate, size in STREAMS[name].items():
+                samples = sound(rate, CHUNKS * size)
+                states = [np.zeros((2, 2, 128), np.float32)] * 2
+                worst, heard = 0.0, []
+                try:
+                    for chunk in range(CHUNKS):
+                        part = {"input": samples[:, chunk * size:(chunk + 1) * size], "sr": np.array(rate, np.int64)}
+                        expected = session.run(["output", "stateN"], {**part, "state": states[0]})
+                        out = run_strop(args.strop, engine, {**part, "state": states[1]}, work / f"{device}_{rate}_{chunk}", [])
+                        got = [load_output(out, n) for n in ("output", "stateN")]
+                        worst = max(worst, *(relative_error(g, e) for g, e in zip(got, expected)))
+                        heard.append(float(expected[0].max()))
+                        states = [expected[1], got[1]]
+                    tally.check(worst <= TOLERANCE, f"{name} on {device}, {CHUNKS} chunks at {rate} Hz: {worst:.2e}, "
+                                                    f"speech up to {max(heard):.2f}")
+                except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+                    tally.check(False, f"{name} on {device} at {rate} Hz: {error}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--strop", required=True)
@@ -184,7 +236,7 @@ def main():
     parser.add_argument("--devices", default="reference,cpu")
     args = parser.parse_args()
     args.devices = args.devices.split(",")
-    names = args.models.split(",") if args.models else list(MODELS)
+    names = args.models.split(",") if args.models else list(MODELS) + list(STREAMS)
     tally = Tally()
     for name in names:
         path = find_model(name, args.data, args.ocr)
@@ -192,7 +244,7 @@ def main():
             print(f"skip  {name}: its file is not there")
             tally.skipped += 1
             continue
-        compare_model(args, name, path, tally)
+        (compare_stream if name in STREAMS else compare_model)(args, name, path, tally)
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed else 0
 
