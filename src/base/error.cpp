@@ -75,6 +75,16 @@ std::string_view error_code_name(ErrorCode code) {
       return "missing device";
     case ErrorCode::device_failure:
       return "device failure";
+    case ErrorCode::not_a_plugin:
+      return "not a plugin";
+    case ErrorCode::plugin_mismatch:
+      return "plugin mismatch";
+    case ErrorCode::bad_plugin:
+      return "bad plugin";
+    case ErrorCode::missing_plugin:
+      return "missing plugin";
+    case ErrorCode::plugin_failed:
+      return "plugin failed";
     case ErrorCode::unknown_name:
       return "unknown name";
     case ErrorCode::missing_input:

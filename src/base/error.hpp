@@ -58,6 +58,11 @@ enum class ErrorCode : std::uint16_t {
   library_mismatch = 601,
   missing_device = 602,
   device_failure = 603,
+  not_a_plugin = 604,     // no library, or one without the entry of a plugin
+  plugin_mismatch = 605,  // of another version of the interface, or of itself than an engine needs
+  bad_plugin = 606,       // what it says of itself contradicts itself or another plugin
+  missing_plugin = 607,   // an engine needs it, and it was not loaded
+  plugin_failed = 608,    // a function of a plugin failed without a reason, or broke the contract
 
   // Inputs and outputs of a run.
   unknown_name = 700,

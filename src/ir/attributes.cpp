@@ -61,6 +61,13 @@ std::string to_string(const AttributeValue& value) {
 
 Attributes::Attributes() : Attributes(NoAttributes{}) {}
 
+Attributes Attributes::of_schema(const AttributeSchema& schema, std::shared_ptr<const void> data) {
+  Attributes out;
+  out.schema_ = &schema;
+  out.data_ = std::move(data);
+  return out;
+}
+
 std::string Attributes::to_string() const {
   const std::shared_ptr<void> defaults = schema_->make_default();
   std::string out;

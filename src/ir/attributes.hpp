@@ -78,6 +78,9 @@ class Attributes {
                 "attributes are read as the struct they were made from");
     return *static_cast<const A*>(data_.get());
   }
+  // Values of a schema that no C++ struct stands behind (an operator of a plugin); `data` is what
+  // the schema's functions take, and both outlive every copy.
+  static Attributes of_schema(const AttributeSchema& schema, std::shared_ptr<const void> data);
   const AttributeSchema& schema() const { return *schema_; }
   const void* data() const { return data_.get(); }
 

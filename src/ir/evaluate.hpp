@@ -38,10 +38,13 @@ class KernelContext {
         outputs_(outputs),
         limits_(limits) {}
 
+  const OpDef& op() const { return op_; }
   template <class A>
   const A& attributes() const {
     return attributes_.as<A>();
   }
+  // Whatever struct they are.
+  const Attributes& all_attributes() const { return attributes_; }
   std::size_t input_count() const { return inputs_.size(); }
   bool has_input(std::size_t i) const { return i < inputs_.size() && inputs_[i] != nullptr; }
   const Datum& datum(std::size_t i) const;

@@ -52,6 +52,8 @@ class InferContext {
   const A& attributes() const {
     return attributes_.as<A>();
   }
+  // Whatever struct they are.
+  const Attributes& all_attributes() const { return attributes_; }
 
   std::size_t input_count() const { return inputs_.size(); }
   bool has_input(std::size_t i) const { return i < inputs_.size() && inputs_[i].type != nullptr; }

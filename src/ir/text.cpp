@@ -317,7 +317,7 @@ class Parser {
       } while (scanner_.take(','));
       scanner_.expect('=');
     }
-    const std::string op_name(scanner_.word());
+    const std::string op_name(scanner_.identifier());  // of a plugin: "domain::name:version"
     const OpDef* op = find_op_(op_name);
     if (op == nullptr) scanner_.fail("there is no operator " + op_name);
     std::string attributes;
