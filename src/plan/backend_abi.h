@@ -82,6 +82,15 @@ typedef struct StropAbiRun {
   int64_t* iterations; /* of loops in this run so far: a step that loops adds its own */
 } StropAbiRun;
 
+/* A plugin that was loaded. All of it lives as long as the process. */
+typedef struct StropAbiPlugin {
+  const char* name;
+  const char* path; /* as it was given */
+  uint32_t version_major, version_minor;
+  const void* description; /* strop_plugin of strop/plugin.h */
+  const char* operators;   /* "domain::name:version", one a line */
+} StropAbiPlugin;
+
 typedef struct StropBackendTable {
   uint32_t abi_version;
   uint32_t struct_size;
@@ -121,10 +130,18 @@ typedef struct StropBackendTable {
   /* A map of copies: keys are `numbers`, or `strings` where numbers is null. Null on failure. */
   void* (*box_make_map)(uint64_t count, const int64_t* numbers, const char* const* strings,
                         const uint64_t* lengths, const StropAbiValue* values);
+
+  /* Plugins of the process; null except in libstrop_ops, which holds their list. load_plugin opens
+   * the file and runs code of it. Nothing is ever unloaded, so indices stay. */
+  int32_t (*load_plugin)(const char* path, StropAbiError* error);
+  uint32_t (*plugin_count)(void);
+  int32_t (*plugin_at)(uint32_t index, StropAbiPlugin* plugin);
 } StropBackendTable;
 
 typedef const StropBackendTable* (*StropBackendEntry)(void);
 #define STROP_BACKEND_ENTRY "strop_backend_v1"
+/* The backend "plugin" (kernels of plugins) lives in libstrop_ops too, under this symbol. */
+#define STROP_PLUGIN_BACKEND_ENTRY "strop_plugin_backend_v1"
 
 #ifdef __cplusplus
 }

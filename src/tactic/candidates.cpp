@@ -31,7 +31,10 @@ CandidateList list_candidates(const Problem& problem, std::span<const Tactic* co
   CandidateList list;
   const OpDef& leading = problem.leading_op();
   for (const Tactic* tactic : tactics) {
-    if (std::ranges::none_of(tactic->ops, [&](auto op) { return &op() == &leading; })) continue;
+    const bool serves =
+        std::ranges::any_of(tactic->ops, [&](auto op) { return &op() == &leading; }) ||
+        (tactic->serves != nullptr && tactic->serves(problem.op()));
+    if (!serves) continue;
     if (is_excluded(tactic->name, excluded)) {
       list.refusals.push_back({std::string(tactic->name), "left out by option"});
       continue;
@@ -46,6 +49,13 @@ CandidateList list_candidates(const Problem& problem, std::span<const Tactic* co
     const std::vector<std::string> configs =
         tactic->configs == nullptr ? std::vector<std::string>{""} : tactic->configs(problem);
     for (const std::string& config : configs) {
+      if (tactic->accepts_config != nullptr) {
+        Acceptance takes = tactic->accepts_config(problem, config);
+        if (!takes.yes) {
+          list.refusals.push_back({Candidate{tactic, config, {}}.name(), std::move(takes.reason)});
+          continue;
+        }
+      }
       if (tactic->layouts == nullptr) {
         list.candidates.push_back({tactic, config, {}});
         continue;

@@ -68,10 +68,14 @@ struct Tactic {
   // The operators it is for, each alone or as the first one in the body of a fused node; it is
   // asked about no other.
   std::vector<const OpDef& (*)()> ops;
+  // Beside those, operators that have no accessor (of plugins), each alone; null: none.
+  bool (*serves)(const OpDef&) = nullptr;
   // Never depends on free memory or time.
   Acceptance (*accepts)(const Problem&) = nullptr;
   // Names of the ways it can be run; at least one. The first is the default when nothing is timed.
   std::vector<std::string> (*configs)(const Problem&) = nullptr;  // null: one, named ""
+  // Whether one of those takes the problem; null: all do.
+  Acceptance (*accepts_config)(const Problem&, std::string_view config) = nullptr;
   // The layouts in which a config takes and gives its operands; each is a candidate of its own.
   std::vector<OperandLayouts> (*layouts)(const Problem&,
                                          std::string_view config) = nullptr;  // null: plain

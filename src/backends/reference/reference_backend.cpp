@@ -3,13 +3,13 @@
 // the boxed values (strings, sequences, optionals, maps), which are Datum objects of this library.
 #include "backends/reference/reference_backend.hpp"
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 
+#include "backends/plugin/abi_error.hpp"
+#include "backends/plugin/plugin_backend.hpp"
 #include "backends/reference/reference_step.hpp"
 #include "base/parallel.hpp"
 #include "base/version.hpp"
@@ -18,48 +18,6 @@ namespace strop {
 namespace {
 
 using reference::ReferenceStep;
-
-char* copy_text(const std::string& text) noexcept {
-  char* copy = static_cast<char*>(std::malloc(text.size() + 1));
-  if (copy != nullptr) std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
-}
-
-// Runs `body`; what it throws becomes the error.
-template <class Body>
-std::int32_t guarded(StropAbiError* error, Body&& body) noexcept {
-  ErrorCode code = ErrorCode::internal;
-  std::string what, why, hint;
-  try {
-    try {
-      body();
-      return 0;
-    } catch (const Error& caught) {
-      const Diagnostic& problem = caught.diagnostics().front();
-      code = caught.code();
-      for (auto it = caught.context().rbegin(); it != caught.context().rend(); ++it) {
-        what += *it + ": ";
-      }
-      what += problem.what;
-      why = problem.why;
-      hint = problem.hint;
-    } catch (const std::bad_alloc&) {
-      code = ErrorCode::out_of_memory;
-      what = "no memory left in the reference backend";
-    } catch (const std::exception& caught) {
-      what = caught.what();
-    }
-  } catch (...) {
-    // No memory even for the text; the code says enough.
-  }
-  if (error != nullptr) {
-    error->code = static_cast<std::int32_t>(code);
-    error->what = copy_text(what);
-    error->why = copy_text(why);
-    error->hint = copy_text(hint);
-  }
-  return static_cast<std::int32_t>(code);
-}
 
 void use_threads(std::int32_t count) {
   if (count >= 1 && count != thread_count()) set_thread_count(count);
@@ -92,13 +50,6 @@ std::int32_t run(void* instance, const StropAbiValue* inputs, StropAbiValue* out
 }
 
 void destroy(void* instance) { delete static_cast<ReferenceStep*>(instance); }
-
-void free_error(StropAbiError* error) {
-  std::free(error->what);
-  std::free(error->why);
-  std::free(error->hint);
-  *error = StropAbiError{};
-}
 
 const Datum& datum(const void* boxed) { return *static_cast<const Datum*>(boxed); }
 
@@ -277,7 +228,7 @@ const StropBackendTable* reference_backend() {
     t.prepare = prepare;
     t.run = run;
     t.destroy = destroy;
-    t.free_error = free_error;
+    t.free_error = free_abi_error;
     t.box_clone = box_clone;
     t.box_free = box_free;
     t.box_strings = box_strings;
@@ -287,6 +238,9 @@ const StropBackendTable* reference_backend() {
     t.box_make = box_make;
     t.box_keys = box_keys;
     t.box_make_map = box_make_map;
+    t.load_plugin = load_plugin_for_abi;
+    t.plugin_count = plugin_count_for_abi;
+    t.plugin_at = plugin_at_for_abi;
     return t;
   }();
   return &table;

@@ -7,7 +7,7 @@
 
 #include "ir/evaluate.hpp"
 #include "ir/text.hpp"
-#include "ops/op_list.hpp"
+#include "plugin/plugin_registry.hpp"
 
 namespace strop::reference {
 namespace {
@@ -100,7 +100,12 @@ std::string_view take_graph(std::string_view& text) {
 
 ReferenceStep::ReferenceStep(std::string_view kernel, std::string_view parameters,
                              std::size_t input_count, std::size_t output_count)
-    : op_(find_op(kernel)), input_count_(input_count), output_count_(output_count) {
+    : op_(find_operator(kernel)), input_count_(input_count), output_count_(output_count) {
+  if (op_ == nullptr && is_plugin_operator_name(kernel)) {
+    throw Error(ErrorCode::missing_plugin,
+                "the engine needs operator " + std::string(kernel.substr(0, 200)),
+                "no plugin that was loaded has it", "load its plugin first: --plugin FILE");
+  }
   if (op_ == nullptr) {
     throw Error(ErrorCode::unknown_operator,
                 "the reference backend has no operator " + std::string(kernel.substr(0, 80)),
@@ -117,7 +122,8 @@ ReferenceStep::ReferenceStep(std::string_view kernel, std::string_view parameter
                   "its nested graph " + std::string(name) + " is not in the engine",
                   "build the engine again");
     }
-    subgraphs_.push_back(std::make_shared<const Graph>(parse_graph(take_graph(rest), find_op)));
+    subgraphs_.push_back(
+        std::make_shared<const Graph>(parse_graph(take_graph(rest), find_operator)));
   }
   if (rest.find_first_not_of("\n ") != std::string_view::npos) {
     throw Error(ErrorCode::engine_invalid, "operator " + std::string(op_->name),
