@@ -98,6 +98,11 @@ enum {
   STROP_LIBRARY_MISMATCH = 601,
   STROP_MISSING_DEVICE = 602,
   STROP_DEVICE_FAILURE = 603,
+  STROP_NOT_A_PLUGIN = 604,
+  STROP_PLUGIN_MISMATCH = 605,
+  STROP_BAD_PLUGIN = 606,
+  STROP_MISSING_PLUGIN = 607,
+  STROP_PLUGIN_FAILED = 608,
   STROP_UNKNOWN_NAME = 700,
   STROP_MISSING_INPUT = 701,
   STROP_INPUT_TYPE = 702,
@@ -175,6 +180,20 @@ typedef struct strop_tensor {
   uint64_t bytes;
 } strop_tensor;
 
+/* ---- Plugins
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+/* Loads operators of a model's own: a shared library as strop/plugin.h describes. A plugin is code
+ * that runs in this process with all of its rights, from the moment of this call on, so only the
+ * program may name one: neither a model nor an engine can make Strop load it. Load it before the
+ * models are built and the engines loaded that need it; it serves the whole process, threads and
+ * both libraries of Strop, and is never unloaded. Loading the same file again does nothing. Errors:
+ * STROP_FILE_NOT_FOUND, STROP_NOT_A_PLUGIN (no library, or no plugin), STROP_PLUGIN_MISMATCH
+ * (another version of the interface), STROP_BAD_PLUGIN (it contradicts itself, or a plugin that is
+ * loaded), STROP_MISSING_LIBRARY. */
+STROP_API strop_status strop_load_plugin(const char* path, strop_error** error);
+
 /* ---- Engines
  * ----------------------------------------------------------------------------------------------------
  */
@@ -183,7 +202,7 @@ typedef struct strop_engine strop_engine;
 
 /* Every byte of the file is verified first. Large files are mapped and shared between processes.
  * Errors: file, engine and library codes; STROP_ENGINE_OTHER_TARGET when this machine cannot run
- * it. */
+ * it; STROP_MISSING_PLUGIN and STROP_PLUGIN_MISMATCH when a plugin that it needs is not loaded. */
 STROP_API strop_status strop_engine_load_file(const char* path, strop_engine** engine,
                                               strop_error** error);
 /* The bytes of an engine file; copied. */
@@ -192,8 +211,8 @@ STROP_API strop_status strop_engine_load_memory(const void* data, size_t size,
 /* Contexts of the engine stay usable; null is fine. */
 STROP_API void strop_engine_destroy(strop_engine* engine);
 
-/* What the file says about the engine, as JSON: format, version, target, options, inputs, outputs,
- * hashes. */
+/* What the file says about the engine, as JSON: format, version, target, options, plugins that it
+ * needs, inputs, outputs, hashes. */
 STROP_API const char* strop_engine_header(const strop_engine* engine);
 /* The same of a file, without loading anything else of it; *json is freed with strop_text_free. */
 STROP_API strop_status strop_engine_read_header(const char* path, char** json, strop_error** error);
@@ -411,6 +430,8 @@ typedef struct strop_build_options {
   const char* dump_dir;    /* folder for the graph after every pass; null: none */
   strop_progress progress; /* null: none */
   void* progress_user;
+  const char* const* plugins; /* paths, the last one followed by null: loaded as strop_load_plugin
+                                 does before the model is read; null: none */
 } strop_build_options;
 
 /* Compiles an ONNX model. `options` may be null. *engine: null with stop_after. *report_json (may

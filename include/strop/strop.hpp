@@ -404,6 +404,10 @@ class Engine {
 
 inline std::string version() { return strop_version(); }
 
+// Operators of a model's own, out of a shared library that strop/plugin.h describes. Runs code of
+// it, serves the whole process and is never unloaded; strop_load_plugin says more.
+inline void load_plugin(const std::string& path) { c_api::call(strop_load_plugin, path.c_str()); }
+
 inline Engine load(const std::string& path) {
   strop_engine* engine = nullptr;
   c_api::call(strop_engine_load_file, path.c_str(), &engine);
@@ -453,6 +457,7 @@ struct BuildOptions {
   bool portable = false;
   std::string external_data_root{};
   std::string dump_dir{};
+  std::vector<std::string> plugins{};  // paths; loaded as load_plugin does
   // stage, detail, fraction; false cancels. An exception cancels too and comes out of build().
   std::function<bool(const char*, const char*, double)> progress{};
   std::string* report = nullptr;  // receives the build report, JSON
@@ -482,6 +487,10 @@ Engine build(const BuildOptions& options, Build&& run) {
   raw.portable = options.portable ? 1 : 0;
   raw.external_data_root = text(options.external_data_root);
   raw.dump_dir = text(options.dump_dir);
+  std::vector<const char*> plugins;
+  for (const std::string& plugin : options.plugins) plugins.push_back(plugin.c_str());
+  plugins.push_back(nullptr);
+  raw.plugins = plugins.data();
   if (options.progress) {
     raw.progress = [](void* user, const char* stage, const char* detail,
                       double fraction) -> std::int32_t {

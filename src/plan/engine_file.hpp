@@ -28,6 +28,18 @@ struct EnginePort {
   bool operator==(const EnginePort&) const = default;
 };
 
+// A plugin whose operators the engine has. Nothing of it is in the file.
+struct EnginePlugin {
+  std::string name;
+  std::uint32_t version_major = 0;
+  std::uint32_t version_minor = 0;
+  std::vector<std::string> operators;  // "domain::name:version"; at least one
+  std::string version() const {
+    return std::to_string(version_major) + "." + std::to_string(version_minor);
+  }
+  bool operator==(const EnginePlugin&) const = default;
+};
+
 struct EngineHeader {
   // Stated by whoever saves.
   std::string target;  // "cpu", "reference"
@@ -35,6 +47,7 @@ struct EngineHeader {
       instruction_sets;  // that the machine must have; names of os::CpuFeatures
   std::map<std::string, std::string> libraries;  // name -> version that packed weights rely on
   std::map<std::string, std::string> options;    // of the build, as on the command line
+  std::vector<EnginePlugin> plugins;             // that must be loaded before it
   bool portable = false;  // graph and weights allow to plan it anew on another machine
 
   // Follow from the rest; set by load_engine and read_engine_header, not looked at when saving.

@@ -2,6 +2,7 @@
 #include "plan/engine_header.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -66,6 +67,15 @@ Json port_to_json(const EnginePort& port) {
 Json ports_to_json(const std::vector<EnginePort>& ports) {
   Json out = Json::array();
   for (const EnginePort& port : ports) out.push_back(port_to_json(port));
+  return out;
+}
+
+Json plugins_to_json(const std::vector<EnginePlugin>& plugins) {
+  Json out = Json::array();
+  for (const EnginePlugin& plugin : plugins) {
+    out.push_back(
+        {{"name", plugin.name}, {"version", plugin.version()}, {"operators", plugin.operators}});
+  }
   return out;
 }
 
@@ -143,6 +153,35 @@ std::vector<EnginePort> ports_member(const ParsedJson& object, const char* key) 
   return out;
 }
 
+// "3.14"
+void read_version(std::string_view text, EnginePlugin& plugin) {
+  const char* end = text.data() + text.size();
+  const auto major = std::from_chars(text.data(), end, plugin.version_major);
+  if (major.ec == std::errc() && major.ptr != end && *major.ptr == '.') {
+    const auto minor = std::from_chars(major.ptr + 1, end, plugin.version_minor);
+    if (minor.ec == std::errc() && minor.ptr == end) return;
+  }
+  invalid("the version of a plugin is no version");
+}
+
+// Files of before there were plugins have no such member.
+std::vector<EnginePlugin> plugins_member(const ParsedJson& object, const char* key) {
+  std::vector<EnginePlugin> out;
+  if (!object.contains(key)) return out;
+  for (const ParsedJson& json : array_member(object, key)) {
+    if (!json.is_object()) invalid(std::string("\"") + key + "\" holds something else");
+    EnginePlugin& plugin = out.emplace_back();
+    plugin.name = text_member(json, "name");
+    read_version(text_member(json, "version"), plugin);
+    for (const ParsedJson& op : array_member(json, "operators")) {
+      if (!op.is_string()) invalid("an operator of a plugin is no text");
+      plugin.operators.push_back(op.get<std::string>());
+    }
+    if (plugin.operators.empty()) invalid("a plugin without operators is needed");
+  }
+  return out;
+}
+
 }  // namespace
 
 void set_ports(EngineHeader& header, const Plan& plan) {
@@ -165,6 +204,7 @@ std::string header_to_json(const EngineHeader& header) {
   out["portable"] = header.portable;
   out["computation"] = header.computation_id;
   out["options"] = header.options;
+  out["plugins"] = plugins_to_json(header.plugins);
   out["inputs"] = ports_to_json(header.inputs);
   out["outputs"] = ports_to_json(header.outputs);
   return to_json_text(out, 1) + "\n";
@@ -189,6 +229,7 @@ EngineHeader header_from_json(std::string_view text) {
     out.portable = portable.get<bool>();
     out.computation_id = text_member(json, "computation");
     out.options = map_member(json, "options");
+    out.plugins = plugins_member(json, "plugins");
     out.inputs = ports_member(json, "inputs");
     out.outputs = ports_member(json, "outputs");
   } catch (const Error& error) {

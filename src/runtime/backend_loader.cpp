@@ -32,7 +32,7 @@ Registry& registry() {
 }
 
 std::string library_of(std::string_view name) {
-  return name == "reference" ? "strop_ops" : "strop_" + std::string(name);
+  return name == "reference" || name == "plugin" ? "strop_ops" : "strop_" + std::string(name);
 }
 
 // Names come from engine files and become part of a path.
@@ -78,7 +78,8 @@ Loaded load(std::string_view name) {
     std::string reason;
     const auto library = os::DynamicLibrary::try_open(path, &reason);
     if (library) {
-      auto* entry = library->function<const StropBackendTable*()>(STROP_BACKEND_ENTRY);
+      auto* entry = library->function<const StropBackendTable*()>(
+          name == "plugin" ? STROP_PLUGIN_BACKEND_ENTRY : STROP_BACKEND_ENTRY);
       const StropBackendTable* table = entry();
       check_table(table, "library " + path);
       return {table, path};

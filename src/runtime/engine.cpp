@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "plan/engine_header.hpp"
+#include "runtime/plugins.hpp"
 
 namespace strop {
 namespace {
@@ -28,6 +29,7 @@ Engine::Engine(Plan plan) : Engine(contents_of(std::move(plan))) {}
 std::shared_ptr<const Engine> Engine::load(const std::string& path) {
   EngineContents contents = load_engine(path);
   require_this_machine(contents.header);
+  require_plugins(contents.header);
   return std::make_shared<const Engine>(std::move(contents));
 }
 
@@ -35,6 +37,7 @@ std::shared_ptr<const Engine> Engine::load(std::span<const std::byte> bytes,
                                            std::shared_ptr<const void> owner) {
   EngineContents contents = load_engine(bytes, std::move(owner));
   require_this_machine(contents.header);
+  require_plugins(contents.header);
   return std::make_shared<const Engine>(std::move(contents));
 }
 

@@ -23,8 +23,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Throws as load_engine does, and Error(engine_other_target) when this machine lacks an
-  // instruction set.
+  // Throws as load_engine does, Error(engine_other_target) when this machine lacks an instruction
+  // set, and Error(missing_plugin, plugin_mismatch) when a plugin it needs is not loaded.
   static std::shared_ptr<const Engine> load(const std::string& path);
   // `owner` keeps the bytes alive; null: the caller does, as long as the engine.
   static std::shared_ptr<const Engine> load(std::span<const std::byte> bytes,

@@ -140,6 +140,10 @@ int main(int argc, char** argv) {
   expect_error(strop_engine_load_memory("abc", 3, &engine, &error), &error, STROP_NOT_AN_ENGINE, "");
   EXPECT(strop_engine_load_file(argv[1], NULL, NULL) == STROP_BAD_ARGUMENT);
 
+  EXPECT(strop_load_plugin(NULL, NULL) == STROP_BAD_ARGUMENT);
+  expect_error(strop_load_plugin(argv[2], &error), &error, STROP_FILE_NOT_FOUND, argv[2]);
+  expect_error(strop_load_plugin(argv[1], &error), &error, STROP_NOT_A_PLUGIN, "library");
+
   EXPECT(strop_engine_read_header(argv[1], &text, &error) == STROP_OK);
   EXPECT(text != NULL && strstr(text, "f32[N,3]") != NULL);
   strop_text_free(text);

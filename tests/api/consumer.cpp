@@ -38,6 +38,7 @@ static_assert(!std::is_copy_constructible_v<strop::Context> &&
 
 void use(const char* path, const char* missing) {
   expect_error(STROP_FILE_NOT_FOUND, "STROP-E200", [&] { strop::load(missing); });
+  expect_error(STROP_NOT_A_PLUGIN, "STROP-E604", [&] { strop::load_plugin(path); });
   strop::Engine loaded = strop::load(path);
   const strop::Engine engine = std::move(loaded);
   const auto inputs = engine.inputs();

@@ -38,6 +38,7 @@ void expect_same(const EngineContents& loaded, const EngineContents& saved) {
   }
   EXPECT_EQ(loaded.header.options, saved.header.options);
   EXPECT_EQ(loaded.header.libraries, saved.header.libraries);
+  EXPECT_EQ(loaded.header.plugins, saved.header.plugins);
   EXPECT_EQ(loaded.header.instruction_sets, saved.header.instruction_sets);
   EXPECT_EQ(loaded.header.target, saved.header.target);
   EXPECT_EQ(loaded.header.portable, saved.header.portable);

@@ -118,6 +118,19 @@ const Fault kFaults[] = {
     {"header_that_contradicts_itself", [](Parts& p) { replace(p.json, "\"f32\"", "\"f64\""); }},
     {"header_of_an_unknown_type", [](Parts& p) { replace(p.json, "\"f32\"", "\"f33\""); }},
     {"header_of_a_bad_dimension", [](Parts& p) { replace(p.json, "\"N\"", "\"N+\""); }},
+    {"header_with_plugins_that_are_no_list",
+     [](Parts& p) { replace(p.json, "\"plugins\": [", "\"plugins\": 1, \"other\": ["); }},
+    {"header_with_a_plugin_without_a_name",
+     [](Parts& p) { replace(p.json, "\"name\": \"sample\"", "\"nom\": \"sample\""); }},
+    {"header_with_a_plugin_of_no_version", [](Parts& p) { replace(p.json, "\"1.4\"", "\"1.\""); }},
+    {"header_with_a_plugin_of_a_long_version",
+     [](Parts& p) { replace(p.json, "\"1.4\"", "\"1.99999999999\""); }},
+    {"header_with_a_plugin_of_a_negative_version",
+     [](Parts& p) { replace(p.json, "\"1.4\"", "\"-1.4\""); }},
+    {"header_with_operators_that_are_no_text",
+     [](Parts& p) { replace(p.json, "\"test.sample::Affine:1\"", "7"); }},
+    {"header_with_a_plugin_without_operators",
+     [](Parts& p) { replace(p.json, "\"operators\"", "\"operators\": [], \"other\""); }},
     {"header_of_long_dimensions",
      [](Parts& p) {
        std::string many;
@@ -139,6 +152,14 @@ TEST_P(EngineHostileRefuses, the_fault) {
 
 INSTANTIATE_TEST_SUITE_P(, EngineHostileRefuses, ::testing::ValuesIn(kFaults),
                          [](const auto& info) { return info.param.name; });
+
+TEST(EngineHostile, a_header_of_before_there_were_plugins_is_read) {
+  EngineContents contents = testing::sample_engine();
+  contents.header.plugins.clear();
+  Parts parts = parts_of(contents);
+  replace(parts.json, " \"plugins\": [],\n", "");
+  EXPECT_EQ(load_code(sealed(parts)), ErrorCode::ok);
+}
 
 TEST(EngineHostile, an_unknown_section_is_left_out) {
   Parts parts = parts_of(testing::sample_engine());

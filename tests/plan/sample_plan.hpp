@@ -132,6 +132,7 @@ inline EngineContents sample_engine() {
   out.header.target = "reference";
   out.header.options = {{"precision", "fp32"}, {"device", "reference"}};
   out.header.libraries = {{"onednn", "3.7.0"}};
+  out.header.plugins = {{"sample", 1, 4, {"test.sample::Affine:1", "test.sample::Sum:1"}}};
   out.plan = sample_plan();
   out.graph_text = "graph main { }\n";
   out.graph_tensors = {out.plan.slots[1].constant, Tensor::from<std::int64_t>({2}, {7, 8}),
