@@ -58,7 +58,8 @@ class ConvertContext {
 
   virtual const std::string& node_name() const = 0;
   virtual const std::string& op_type() const = 0;
-  virtual std::int64_t opset() const = 0;
+  virtual std::string_view domain() const = 0;  // "" is ai.onnx
+  virtual std::int64_t opset() const = 0;       // of that domain
 
   // Inputs as the node lists them; an empty name is an absent input.
   virtual std::size_t input_count() const = 0;

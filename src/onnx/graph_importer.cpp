@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "onnx/node_context.hpp"
+#include "onnx/plugin_operators.hpp"
 #include "onnx/standard_operators.hpp"
 
 namespace strop::onnx {
@@ -35,6 +36,14 @@ const ConverterTable& all_converters() {
     return out;
   }();
   return table;
+}
+
+// A plugin's operator goes before a function of the model with its name: the function is what
+// exporters write for those who have no plugin.
+bool is_of_plugin(const NodeProto& node, const NodePlace& place) {
+  bool known = false;
+  return node.overload.empty() &&
+         find_plugin_converter(place.domain, node.op_type, place.opset, &known) != nullptr;
 }
 
 class DepthGuard {
@@ -374,7 +383,8 @@ void GraphImporter::convert_node(Frame& frame, const std::vector<NodeProto>& nod
     return;
   }
   try {
-    if (const Function* function = find_function(node)) {
+    const Function* function = find_function(node);
+    if (function != nullptr && !is_of_plugin(node, place)) {
       call_function(frame, node, place, *function);
     } else if (const Converter converter = find_converter(node, place)) {
       convert_operator(frame, node, place, order, captured, converter);
@@ -515,7 +525,8 @@ void GraphImporter::call_function(Frame& frame, const NodeProto& node, const Nod
 
 void GraphImporter::check_operators(const Frame& frame, const NodeProto& node,
                                     const NodePlace& place) {
-  if (find_function(node) != nullptr) return;  // looked at where it is called in full
+  if (find_function(node) != nullptr && !is_of_plugin(node, place))
+    return;  // looked at where it is called in full
   find_converter(node, place);
   for (const AttributeProto& attribute : node.attribute) {
     if (attribute.g == nullptr) continue;
@@ -542,6 +553,11 @@ Converter GraphImporter::find_converter(const NodeProto& node, const NodePlace& 
     return nullptr;
   }
   bool known = false;
+  bool known_to_plugin = false;
+  // A plugin that somebody named is preferred to what Strop has of other domains itself.
+  if (const Converter converter =
+          find_plugin_converter(place.domain, node.op_type, place.opset, &known_to_plugin))
+    return converter;
   if (const Converter converter = table_.find(place.domain, node.op_type, place.opset, &known))
     return converter;
 
@@ -562,6 +578,13 @@ Converter GraphImporter::find_converter(const NodeProto& node, const NodePlace& 
                   "it came with opset " + std::to_string(*since) + ", the model imports " +
                       std::to_string(place.opset),
                   "export with opset " + std::to_string(*since) + " or newer");
+  } else if (known_to_plugin) {
+    problems_.add(place, ErrorCode::unsupported_operator, "operator " + name + " is not supported",
+                  "the plugins have " + plugins_in_domain(place.domain) +
+                      ", the model imports version " + std::to_string(place.opset) + " of " +
+                      domain_text(place.domain),
+                  "load a plugin that has it in that version (--plugin FILE), or correct the "
+                  "model's opset_import");
   } else if (since || known) {
     problems_.add(place, ErrorCode::unsupported_operator, "operator " + name + " is not supported",
                   known ? "there is support for it in newer opsets only"
@@ -574,14 +597,18 @@ Converter GraphImporter::find_converter(const NodeProto& node, const NodePlace& 
   } else if (place.domain == "com.microsoft") {
     problems_.add(place, ErrorCode::unsupported_operator, "operator " + name + " is not supported",
                   "it belongs to ONNX Runtime, not to the standard",
-                  "export the model without ONNX Runtime's optimizer or quantizer extensions");
+                  "export the model without ONNX Runtime's optimizer or quantizer extensions, or "
+                  "load a plugin that has it (--plugin FILE)");
   } else {
+    const std::string others = plugins_in_domain(place.domain);
     problems_.add(place, ErrorCode::unsupported_operator,
                   "operator " + name + " of a domain of its own is not supported",
                   "domain " + domain_text(place.domain) +
-                      " is not the standard's, and the model has no function of that name",
-                  "export it as a function of the model, or write that part with operators of the "
-                  "standard");
+                      " is not the standard's, and neither the model has a function of that name "
+                      "nor a plugin the operator" +
+                      (others.empty() ? std::string() : "; plugins have " + others),
+                  "load the plugin that has it (--plugin FILE), or export it as a function of the "
+                  "model");
   }
   return nullptr;
 }

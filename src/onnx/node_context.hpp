@@ -24,6 +24,7 @@ class NodeContext final : public ConvertContext {
 
   const std::string& node_name() const override { return place_.name; }
   const std::string& op_type() const override { return op_type_; }
+  std::string_view domain() const override { return place_.domain; }
   std::int64_t opset() const override { return place_.opset; }
 
   std::size_t input_count() const override { return node_.input.size(); }
