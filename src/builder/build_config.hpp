@@ -43,6 +43,9 @@ struct BuildConfig {
   Verify verify = Verify::automatic;
   bool portable = false;
   std::filesystem::path external_data_root;
+  // Files with operators of the model's own (strop/plugin.h). Code of them runs in this process,
+  // and they stay loaded; so is whatever was loaded before, which need not be named again.
+  std::vector<std::string> plugins;
   std::string stop_after;                // import | passes | lower | tune; empty: build all
   std::filesystem::path dump_directory;  // graph text after every pass; empty: none
   std::int64_t folding_bytes = std::int64_t{1} << 30;  // constants that folding may create

@@ -37,6 +37,8 @@ BuildConfig read_config(const strop_build_options* given) {
   config.external_data_root = text_or(options.external_data_root, "");
   config.stop_after = text_or(options.stop_after, "");
   config.dump_directory = text_or(options.dump_dir, "");
+  for (const char* const* path = options.plugins; path != nullptr && *path != nullptr; ++path)
+    config.plugins.emplace_back(*path);
   if (options.progress != nullptr) {
     config.progress = [call = options.progress,
                        user = options.progress_user](const BuildProgress& progress) {

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/os/clock.hpp"
+#include "builder/plugin_use.hpp"
 #include "builder/self_check.hpp"
 #include "builder/targets.hpp"
 #include "builder/tuner.hpp"
@@ -87,6 +88,7 @@ std::int64_t constant_bytes(const Plan& plan) {
 BuildResult build_graph(const std::function<Graph()>& import, const std::string& name,
                         const BuildConfig& config) {
   check_config(config);
+  use_plugins(config.plugins);
   BuildResult result;
   BuildReport& report = result.report;
   report.model = name;
@@ -116,6 +118,7 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
     return result;
   }
 
+  report.plugins = plugins_of(graph);
   report.sample = find_sample_symbols(graph, config.shapes);
   const SymbolValues sample = report.sample.value_or(SymbolValues{});
   lowering.sample = sample;

@@ -11,6 +11,11 @@ std::string BuildReport::to_json() const {
   root["strop"] = STROP_VERSION;
   root["model"] = model;
   root["device"] = device;
+  root["plugins"] = ordered_json::array();
+  for (const EnginePlugin& plugin : plugins) {
+    root["plugins"].push_back(
+        {{"name", plugin.name}, {"version", plugin.version()}, {"operators", plugin.operators}});
+  }
   root["imported_nodes"] = imported_nodes;
   root["stages"] = ordered_json::array();
   for (const StageTime& stage : stages)

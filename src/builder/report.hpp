@@ -9,6 +9,7 @@
 
 #include "lower/lower.hpp"
 #include "passes/pass_runner.hpp"
+#include "plan/engine_file.hpp"
 
 namespace strop {
 
@@ -32,6 +33,7 @@ struct StageTime {
 struct BuildReport {
   std::string model;
   std::string device;
+  std::vector<EnginePlugin> plugins;  // whose operators the engine has
   std::size_t imported_nodes = 0;
   std::vector<PassRecord> passes;
   LowerReport lowering;

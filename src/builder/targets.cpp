@@ -5,6 +5,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "backends/plugin/tactics/plugin_tactic.hpp"
+#include "builder/plugin_use.hpp"
 #include "ir/text.hpp"
 
 #if STROP_WITH_CPU
@@ -37,7 +39,13 @@ BuildTarget find_target(const BuildConfig& config) {
   if (config.device == "reference") return {"reference", {}};
   if (config.device == "cpu" || config.device == "auto") {
 #if STROP_WITH_CPU
-    return {"cpu", cpu::cpu_tactics()};
+    static const std::vector<const Tactic*> tactics = [] {
+      const std::span<const Tactic* const> own = cpu::cpu_tactics();
+      std::vector<const Tactic*> out(own.begin(), own.end());
+      out.push_back(&plugin_tactic());
+      return out;
+    }();
+    return {"cpu", tactics};
 #else
     if (config.device == "auto") return {"reference", {}};
     throw Error(ErrorCode::missing_device, "--device cpu",
@@ -79,6 +87,8 @@ void describe_engine(const BuildConfig& config, const BuildTarget& target, const
                      const BuildReport& report, EngineContents& engine) {
   engine.header.target = target.backend;
   engine.header.portable = config.portable;
+  engine.header.plugins = report.plugins;
+  engine.header.instruction_sets = plugin_instruction_sets(engine.plan);
   engine.header.options["device"] = config.device;
   engine.header.options["precision"] = config.precision;
   if (config.precise) engine.header.options["precise"] = "true";

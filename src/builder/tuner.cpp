@@ -6,6 +6,7 @@
 #include "base/os/clock.hpp"
 #include "base/os/cpu_features.hpp"
 #include "builder/plan_execution.hpp"
+#include "plugin/plugin.hpp"
 #include "runtime/backend_loader.hpp"
 
 namespace strop {
@@ -75,7 +76,10 @@ std::vector<double> Tuner::times(const Problem& problem, std::span<const Candida
   }
   const auto shapes = sample_shapes(problem, sample_);
   if (!shapes || !config_.tuning) return {};
-  std::string key = problem.key() + " at";
+  std::string key = problem.key();
+  if (const PluginOperator* op = plugin_operator(problem.op()))
+    key += " of " + op->library->name + " " + op->library->version();
+  key += " at";
   for (const Shape& shape : *shapes) key += " " + to_string(shape);
   std::vector<std::string> names;
   for (const Candidate& candidate : candidates) names.push_back(candidate.name());

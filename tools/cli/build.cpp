@@ -39,6 +39,11 @@ void print_summary(const BuildReport& report, const std::string& output) {
   for (const NodeReport& node : report.lowering.nodes) ++places[node.backend + " " + node.tactic];
   for (const auto& [place, count] : places)
     std::printf("  %-12s %4d x %s\n", "runs on", count, place.c_str());
+  for (const EnginePlugin& plugin : report.plugins) {
+    for (const std::string& op : plugin.operators)
+      std::printf("  %-12s %s %s for %s\n", "plugin", plugin.name.c_str(), plugin.version().c_str(),
+                  op.c_str());
+  }
   std::printf("  %-12s %.1f MB\n", "weights", static_cast<double>(report.weight_bytes) / 1e6);
   for (const StageTime& stage : report.stages)
     std::printf("  %-12s %8.3f s\n", stage.stage.c_str(), stage.seconds);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/os/mapped_file.hpp"
+#include "builder/plugin_use.hpp"
 #include "cli/commands.hpp"
 #include "cli/model_options.hpp"
 #include "ir/text.hpp"
@@ -22,6 +23,7 @@ using Json = nlohmann::ordered_json;
 
 struct InspectCommand {
   std::string file, external_data_root;
+  std::vector<std::string> plugins;
   bool header = false, graph = false, json = false;
 };
 
@@ -182,6 +184,15 @@ Json inspect_model(const InspectCommand& command, const os::FileView& file, std:
   return out;
 }
 
+Json plugins_to_json(const std::vector<EnginePlugin>& plugins) {
+  Json out = Json::array();
+  for (const EnginePlugin& plugin : plugins) {
+    out.push_back(
+        {{"name", plugin.name}, {"version", plugin.version()}, {"operators", plugin.operators}});
+  }
+  return out;
+}
+
 Json ports_to_json(const std::vector<EnginePort>& ports) {
   Json out = Json::array();
   for (const EnginePort& port : ports) out.push_back({{"name", port.name}, {"type", port.type}});
@@ -211,6 +222,7 @@ Json inspect_engine(const InspectCommand& command, std::string& graph) {
            {"instruction_sets", header.instruction_sets},
            {"libraries", header.libraries},
            {"options", header.options},
+           {"plugins", plugins_to_json(header.plugins)},
            {"portable", header.portable},
            {"content", header.content_id},
            {"computation", header.computation_id},
@@ -300,6 +312,13 @@ void print_engine(const Json& found) {
   print_line("target", found.at("target").get<std::string>());
   for (const auto& [name, value] : found.at("options").items())
     print_line("option", name + " = " + value.get<std::string>());
+  for (const Json& plugin : found.at("plugins")) {
+    std::string operators;
+    for (const Json& op : plugin.at("operators"))
+      operators += (operators.empty() ? "" : ", ") + op.get<std::string>();
+    print_line("plugin", plugin.at("name").get<std::string>() + " " +
+                             plugin.at("version").get<std::string>() + " for " + operators);
+  }
   print_ports(found);
   print_line("content", found.at("content").get<std::string>());
   if (!found.contains("sections")) return;
@@ -319,6 +338,7 @@ void print_engine(const Json& found) {
 }
 
 void run_inspect(const InspectCommand& command) {
+  if (!command.plugins.empty()) use_plugins(command.plugins);
   std::string graph;
   Json found;
   if (is_engine_file(command.file)) {
@@ -351,6 +371,7 @@ void add_inspect_command(CLI::App& app) {
   inspect->add_flag("--json", command->json, "as JSON");
   inspect->add_option("--external-data-root", command->external_data_root,
                       "folder that links of external weights may lead into");
+  add_plugin_option(*inspect, command->plugins);
   inspect->callback([command] { run_inspect(*command); });
 }
 

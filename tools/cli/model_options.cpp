@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "builder/build_options.hpp"
+#include "runtime/plugins.hpp"
 
 namespace strop::cli {
 namespace {
@@ -28,6 +29,14 @@ double read_seconds(const std::string& text) {
 }
 
 }  // namespace
+
+void add_plugin_option(CLI::App& command, std::vector<std::string>& plugins) {
+  command
+      .add_option("--plugin", plugins,
+                  "shared library with operators of the model's own; runs code of it; repeatable")
+      ->expected(1)
+      ->take_all();
+}
 
 void ModelOptions::add_to(CLI::App& command) {
   const std::string group = "Building";
@@ -67,6 +76,7 @@ void ModelOptions::add_to(CLI::App& command) {
   command
       .add_option("--stop-after", stop_after, "print the value after import, passes, lower or tune")
       ->group(group);
+  add_plugin_option(command, plugins);
   command.add_option("--dump", dump, "folder for the graph after every pass")->group(group);
   command.add_option("--threads", threads, "threads on the CPU; 0: all processors")
       ->capture_default_str();
@@ -89,6 +99,7 @@ BuildConfig ModelOptions::config() const {
   config.verify = verify ? Verify::always : no_verify ? Verify::never : Verify::automatic;
   config.portable = portable;
   config.external_data_root = external_data_root;
+  config.plugins = plugins;
   config.stop_after = stop_after;
   config.dump_directory = dump;
   return config;
@@ -108,7 +119,10 @@ bool is_engine_file(const std::string& path) {
 
 std::shared_ptr<const Engine> open_engine(const std::string& model, const ModelOptions& options,
                                           bool verify_by_default) {
-  if (is_engine_file(model)) return Engine::load(model);
+  if (is_engine_file(model)) {
+    for (const std::string& plugin : options.plugins) load_plugin(plugin);
+    return Engine::load(model);
+  }
   BuildConfig config = options.config();
   if (!options.verify && !verify_by_default) config.verify = Verify::never;
   if (!config.stop_after.empty()) {

@@ -16,10 +16,13 @@ class App;
 
 namespace strop::cli {
 
+// --plugin FILE, which may be repeated. `plugins` must outlive the parse.
+void add_plugin_option(CLI::App& command, std::vector<std::string>& plugins);
+
 struct ModelOptions {
   std::string device = "auto", precision = "fp32", budget, timing_cache, external_data_root,
               stop_after, dump, tactics;
-  std::vector<std::string> shapes, outputs;
+  std::vector<std::string> shapes, outputs, plugins;
   bool precise = false, portable = false, no_tuning = false, no_verify = false, verify = false;
   int threads = 0;
 

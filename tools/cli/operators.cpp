@@ -6,11 +6,14 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "builder/plugin_use.hpp"
 #include "builder/targets.hpp"
 #include "cli/commands.hpp"
+#include "cli/model_options.hpp"
 #include "onnx/converter_table.hpp"
 #include "onnx/importer.hpp"
 #include "ops/op_list.hpp"
+#include "plugin/plugin_registry.hpp"
 
 namespace strop::cli {
 namespace {
@@ -19,6 +22,7 @@ using Json = nlohmann::ordered_json;
 
 struct OperatorsCommand {
   bool json = false, markdown = false;
+  std::vector<std::string> plugins;
 };
 
 std::string joined(const std::vector<std::string>& parts, const char* between) {
@@ -69,10 +73,26 @@ std::vector<std::string> tactics_of(const OpDef& op) {
   BuildConfig config;
   config.device = "auto";
   for (const Tactic* tactic : find_target(config).tactics) {
-    if (std::ranges::any_of(tactic->ops, [&](auto served) { return &served() == &op; }))
+    if (std::ranges::any_of(tactic->ops, [&](auto served) { return &served() == &op; }) ||
+        (tactic->serves != nullptr && tactic->serves(op)))
       names.emplace_back(tactic->name);
   }
   return names;
+}
+
+Json describe(const OpDef& op) {
+  std::vector<std::string> attributes;
+  for (const AttributeField& field : op.attributes->fields) {
+    attributes.push_back(std::string(field.name) + " (" + std::string(field.type) +
+                         "): " + std::string(field.doc));
+  }
+  return {{"operator", op.name},
+          {"summary", op.summary},
+          {"limits", op.limits},
+          {"inputs", operands_text(op.inputs)},
+          {"outputs", operands_text(op.outputs)},
+          {"attributes", attributes},
+          {"tactics", tactics_of(op)}};
 }
 
 Json describe_operators() {
@@ -86,19 +106,13 @@ Json describe_operators() {
                                {"operator", entry.op},
                                {"since", entry.since}});
   }
-  for (const OpDef* op : all_ops()) {
-    std::vector<std::string> attributes;
-    for (const AttributeField& field : op->attributes->fields) {
-      attributes.push_back(std::string(field.name) + " (" + std::string(field.type) +
-                           "): " + std::string(field.doc));
+  for (const OpDef* op : all_ops()) out["operators"].push_back(describe(*op));
+  for (const PluginLibrary* plugin : all_plugins()) {
+    for (const auto& op : plugin->operators) {
+      out["imported"].push_back(
+          {{"domain", op->domain}, {"operator", op->op_type}, {"since", {op->since_version}}});
+      out["operators"].push_back(describe(*op));
     }
-    out["operators"].push_back({{"operator", op->name},
-                                {"summary", op->summary},
-                                {"limits", op->limits},
-                                {"inputs", operands_text(op->inputs)},
-                                {"outputs", operands_text(op->outputs)},
-                                {"attributes", attributes},
-                                {"tactics", tactics_of(*op)}});
   }
   return out;
 }
@@ -168,6 +182,7 @@ void print_markdown(const Json& all) {
 }
 
 void run_operators(const OperatorsCommand& command) {
+  if (!command.plugins.empty()) use_plugins(command.plugins);
   const Json all = describe_operators();
   if (command.json) {
     std::puts(all.dump(2).c_str());
@@ -186,6 +201,7 @@ void add_operators_command(CLI::App& app) {
       "operators", "List the operators that can be imported, and what runs them");
   operators->add_flag("--json", command->json, "as JSON");
   operators->add_flag("--markdown", command->markdown, "as the page docs/operators.md");
+  add_plugin_option(*operators, command->plugins);
   operators->callback([command] { run_operators(*command); });
 }
 
