@@ -130,6 +130,7 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   }
   EngineContents& engine = result.engine;
   stages.run("tune", 0.3, [&] { engine.plan = lower(graph, lowering, report.lowering); });
+  report.notes.insert(report.notes.end(), tuner.notes().begin(), tuner.notes().end());
   report.timed_problems = tuner.timed();
   report.cached_problems = tuner.cached();
   tuner.save_cache();

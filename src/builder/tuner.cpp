@@ -89,7 +89,15 @@ std::vector<double> Tuner::times(const Problem& problem, std::span<const Candida
   if (times == nullptr) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
     if (spent.count() > config_.budget_seconds) return {};
-    measured = measure(problem, candidates);
+    try {
+      measured = measure(problem, candidates);
+    } catch (const Error& error) {
+      // Kernels of plugins look at data that may be indices or sizes.
+      if (error.code() != ErrorCode::bad_value && error.code() != ErrorCode::bad_shape) throw;
+      notes_.push_back("node " + problem.node->name + " was not timed, it refuses made-up data: " +
+                       error.diagnostics().front().why);
+      return {};
+    }
     if (measured.empty()) return {};
     cache_.store(key, measured);
     ++timed_;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "builder/build_config.hpp"
 #include "lower/lower.hpp"
@@ -19,12 +20,14 @@ class Tuner {
   // `sample` gives open dimensions their sizes; what it does not determine is not timed.
   Tuner(const BuildConfig& config, const SymbolValues& sample);
 
-  // Nanoseconds of each candidate; empty when the budget is spent or sizes are unknown. Candidates
-  // within 2 % of the fastest count as equally fast. Throws Error(cancelled).
+  // Nanoseconds of each candidate; empty when the budget is spent, sizes are unknown, or a
+  // candidate refuses made-up data, which is noted. Candidates within 2 % of the fastest count as
+  // equally fast. Throws Error(cancelled).
   std::vector<double> times(const Problem& problem, std::span<const Candidate> candidates,
                             NodeReport& report);
 
   std::size_t timed() const { return timed_; }
+  const std::vector<std::string>& notes() const { return notes_; }
   std::size_t cached() const { return cache_.hits(); }
   // Reads and writes config.timing_cache, if any. load returns a note when the file was set aside.
   std::optional<std::string> load_cache();
@@ -39,6 +42,7 @@ class Tuner {
   TimingCache cache_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::size_t timed_ = 0;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace strop

@@ -155,6 +155,22 @@ TEST_F(PluginEngines, operators_in_a_loop_body_run) {
   EXPECT_EQ(values_of(run(engine, floats({1, 2}, {1, -1}))), (std::vector<float>{8, -8}));
 }
 
+TEST_F(PluginEngines, kernels_that_refuse_made_up_data_are_built_untimed) {
+  BuildResult result = build(model({{"Picky", {"x"}, {"y"}, {}, "picky", "test.sample", {}}}));
+  EXPECT_EQ(report_of(result, "test.sample::Picky:1").tactic, "plugin/one");
+  EXPECT_FALSE(result.report.self_check.done);
+  const auto noted = [&](const std::string& part) {
+    return std::ranges::any_of(result.report.notes, [&](const std::string& note) {
+      return note.find(part) != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(noted("node picky was not timed, it refuses made-up data: it is not 42"));
+  EXPECT_TRUE(noted("self-check left out"));
+  const auto engine = std::make_shared<const Engine>(std::move(result.engine));
+  EXPECT_EQ(values_of(run(engine, floats({1, 1}, {42}))), std::vector<float>{42});
+  expect_error(error_of([&] { run(engine, floats({1, 1}, {1})); }), ErrorCode::bad_value, "picky");
+}
+
 // A loop that carries a sequence runs in the operator library, which reads its body as text.
 TEST_F(PluginEngines, operators_in_a_loop_of_the_operator_library_run) {
   const wire::Message sequence = wire::Message().message(

@@ -5,6 +5,7 @@
  *   Repeat       rows of x, `times` times: a parameter whose value may be known, or be a size
  *   Positive     the elements above 0: a size that data tells
  *   Sum          of any number of inputs; a second, optional output counts them
+ *   Picky        x, if it holds nothing but 42: data that nobody makes up
  *   Misbehave    does what `how` says, against the contract
  */
 #include <strop/plugin.h>
@@ -291,6 +292,30 @@ static const strop_plugin_operand sum_outputs[] = {
     OPERAND(.name = "y", .types = F32),
     OPERAND(.name = "count", .types = STROP_TYPE(STROP_I64), .arity = STROP_OPERAND_OPTIONAL)};
 
+/* ---- Picky ---- */
+
+static strop_status picky_reference(const strop_plugin_host* host, strop_plugin_call* call) {
+  strop_tensor x, y;
+  host->input(call, 0, &x);
+  host->output(call, 0, &y);
+  for (int64_t i = 0; i < elements(&x); ++i) {
+    if (((const float*)x.data)[i] != 42) return host->fail(call, STROP_BAD_VALUE, "it is not 42", NULL);
+  }
+  memcpy(y.data, x.data, (size_t)x.bytes);
+  return STROP_OK;
+}
+
+static strop_status picky_run(const strop_plugin_host* host, strop_plugin_call* call, void* state, void* workspace) {
+  (void)state;
+  (void)workspace;
+  return picky_reference(host, call);
+}
+
+static const strop_plugin_operand picky_outputs[] = {OPERAND(.name = "y", .types = F32)};
+static const strop_plugin_kernel picky_kernels[] = {
+    {.struct_size = sizeof(strop_plugin_kernel), .name = "one", .run = picky_run},
+    {.struct_size = sizeof(strop_plugin_kernel), .name = "two", .run = picky_run}};
+
 /* ---- Misbehave ---- */
 
 static strop_status infer_misbehave(const strop_plugin_host* host, strop_plugin_call* call) {
@@ -364,6 +389,9 @@ static const strop_plugin_operator operators[] = {
     {.struct_size = sizeof(strop_plugin_operator), .domain = "test.sample", .name = "Sum", .since_version = 1,
      .doc = "the sum of all inputs", .inputs = sum_inputs, .input_count = COUNT(sum_inputs), .outputs = sum_outputs,
      .output_count = COUNT(sum_outputs), .infer = infer_sum, .reference = sum_reference},
+    {.struct_size = sizeof(strop_plugin_operator), .domain = "test.sample", .name = "Picky", .since_version = 1,
+     .doc = "what is 42", .inputs = any_f32, .input_count = 1, .outputs = picky_outputs, .output_count = 1,
+     .infer = infer_same, .reference = picky_reference, .kernels = picky_kernels, .kernel_count = COUNT(picky_kernels)},
     OPERATOR("Misbehave", 1, misbehave_attributes, any_f32, misbehave_outputs, infer_misbehave, misbehave_reference,
              .doc = "what plugins must not do")};
 
