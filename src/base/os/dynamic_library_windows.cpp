@@ -14,10 +14,15 @@ std::optional<DynamicLibrary> DynamicLibrary::try_open(const std::string& path,
   const bool is_path = path.find_first_of("/\\") != std::string::npos;
   std::wstring wide = to_wide(path);
   for (wchar_t& c : wide) c = c == L'/' ? L'\\' : c;
+  // The answer to a file that is no library is an error, not a box on the screen.
+  DWORD mode = 0;
+  SetThreadErrorMode(SEM_FAILCRITICALERRORS, &mode);
   const HMODULE handle =
       LoadLibraryExW(wide.c_str(), nullptr, is_path ? LOAD_WITH_ALTERED_SEARCH_PATH : 0);
+  const DWORD error = GetLastError();
+  SetThreadErrorMode(mode, nullptr);
   if (handle == nullptr) {
-    if (reason != nullptr) *reason = windows_error_text(GetLastError());
+    if (reason != nullptr) *reason = windows_error_text(error);
     return std::nullopt;
   }
   return DynamicLibrary(reinterpret_cast<void*>(handle), path);
