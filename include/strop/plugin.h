@@ -17,9 +17,16 @@
  * are indices) the plugin checks itself, in `infer` where that is possible.
  *
  * Functions of the plugin. They return STROP_OK, or what strop_plugin_host.fail returned; no C++
- * exception and no longjmp leaves them. Each may be called from several threads at one time, with
- * different calls. They keep nothing of a call: it, and all that was read through it, ends with
- * them. Equal arguments give equal results.
+ * exception and no longjmp leaves them. They keep nothing of a call: it, and all that was read
+ * through it, ends with them. Equal arguments give equal results.
+ *
+ * Threads. Each function, strop_plugin_entry too, may be called from several threads at one time,
+ * with different calls. A call belongs to the thread it was made in; bodies of parallel_for may use
+ * fail, failed, should_stop, operator_of, and what reads attributes, inputs and outputs.
+ *
+ * End. A plugin is never unloaded, and Strop calls nothing of it at the end of the process except
+ * for contexts that the program itself destroys then: static objects that functions of the plugin
+ * use must not have destructors.
  *
  * Memory. Whatever the description points to lives as long as the process and never changes. Memory
  * that the host gives stays the host's. Text is UTF-8 and ends with a zero.
@@ -38,9 +45,7 @@ extern "C" {
 
 #define STROP_PLUGIN_API_VERSION 1
 
-/* ---- What the host offers to a function of the plugin
- * ----------------------------------------------------------
- */
+/* ---- What the host offers to a function of the plugin ---- */
 
 /* One call of one function of the plugin, for one node of a model. */
 typedef struct strop_plugin_call strop_plugin_call;
@@ -63,7 +68,7 @@ typedef struct strop_plugin_host {
    * STROP_BAD_ATTRIBUTE, STROP_BAD_VALUE, STROP_LIMIT_EXCEEDED, STROP_OUT_OF_MEMORY, ...), why
    * (expected and got), and what to do (null: nothing to say). The texts are copied; the operator
    * is named by the host. Returns the code: `return host->fail(call, STROP_BAD_SHAPE, "...",
-   * NULL);` The first failure of a call counts. May be called from bodies of parallel_for. */
+   * NULL);` The first failure of a call counts. */
   strop_status (*fail)(strop_plugin_call* call, strop_status code, const char* why,
                        const char* hint);
   /* Whether a host function has failed or fail was called. */
@@ -103,7 +108,7 @@ typedef struct strop_plugin_host {
   /* [infer] Sizes. A model's open dimensions stay open: never ask for a number where an expression
    * will do. */
   strop_dim (*dim_constant)(strop_plugin_call* call, int64_t value);
-  /* 1 and the number, or 0 where it is not known. */
+  /* 1 and the number, or 0 where it is not known. `value` may be null. */
   int32_t (*dim_value)(strop_plugin_call* call, strop_dim dim, int64_t* value);
   /* 1 where both are the same whatever the inputs; 0 where they differ or may differ. */
   int32_t (*dim_equal)(strop_plugin_call* call, strop_dim a, strop_dim b);
@@ -147,12 +152,11 @@ typedef struct strop_plugin_host {
   void (*parallel_for)(strop_plugin_call* call, int64_t count, int64_t grain,
                        void (*body)(void* user, int64_t begin, int64_t end), void* user);
   /* [data] 1 when the run has passed its deadline: a kernel that may take long asks now and then,
-   * and returns. May be called from bodies of parallel_for. */
+   * and returns. */
   int32_t (*should_stop)(strop_plugin_call* call);
 } strop_plugin_host;
 
-/* ---- What a plugin offers
- * -------------------------------------------------------------------------------------- */
+/* ---- What a plugin offers ---- */
 
 typedef enum strop_plugin_kind {
   STROP_ATTRIBUTE_INT = 1,
@@ -196,7 +200,8 @@ typedef enum strop_plugin_arity {
 } strop_plugin_arity;
 
 enum {
-  /* An input that `infer` may look into: sizes, axes. It is always in the processor's memory. */
+  /* An input that `infer` may look into: sizes, axes. It is always in the processor's memory. One
+   * of the first 32, and not variadic. */
   STROP_OPERAND_PARAMETER = 1
 };
 
@@ -249,7 +254,8 @@ typedef struct strop_plugin_kernel {
 
 enum {
   /* Shapes of outputs depend on the contents of inputs even when all shapes are known: the
-   * reference allocates its outputs, and kernels for speed are not asked. */
+   * reference allocates its outputs, with the ranks and sizes that `infer` gave as far as it could,
+   * and kernels for speed are not asked. */
   STROP_OPERATOR_DATA_DEPENDENT = 1,
   STROP_OPERATOR_NONDETERMINISTIC = 2 /* random: not folded, not merged */
 };

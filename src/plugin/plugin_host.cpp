@@ -116,10 +116,10 @@ const char* attribute_string(Call* call, const char* name) {
 
 template <class T>
 const T* attribute_list(Call* call, const char* name, std::size_t* count) {
-  *count = 0;
+  if (count != nullptr) *count = 0;
   return guarded<const T*>(call, nullptr, [&] {
     const auto& list = attribute<std::vector<T>>(*call, name);
-    *count = list.size();
+    if (count != nullptr) *count = list.size();
     return list.data();
   });
 }
@@ -321,11 +321,11 @@ strop_dim dim_constant(Call* call, std::int64_t value) {
 }
 
 std::int32_t dim_value(Call* call, strop_dim handle, std::int64_t* value) {
-  *value = 0;
+  if (value != nullptr) *value = 0;
   return guarded(call, 0, [&] {
     const Dim& dim = dim_at(*call, handle);
     if (!dim.is_constant()) return 0;
-    *value = dim.value();
+    if (value != nullptr) *value = dim.value();
     return 1;
   });
 }

@@ -24,18 +24,7 @@ void check_attributes(const PluginOperator& op, const PluginValues& values,
   }
 }
 
-void check_operands(const PluginOperator& op, InferContext& context) {
-  const bool variadic = op.outputs.back().arity == Operand::variadic;
-  if (context.output_count() > op.outputs.size() && !variadic) {
-    context.fail(ErrorCode::model_malformed,
-                 "it has " + std::to_string(op.outputs.size()) + " outputs, but " +
-                     std::to_string(context.output_count()) + " are used");
-  }
-  for (std::size_t i = 0; i < op.outputs.size(); ++i) {
-    if (op.outputs[i].arity == Operand::required && i >= context.output_count())
-      context.fail(ErrorCode::model_malformed,
-                   "its output " + std::string(op.outputs[i].name) + " is missing");
-  }
+void check_ranks(const PluginOperator& op, InferContext& context) {
   for (std::size_t i = 0; i < context.input_count(); ++i) {
     const std::uint32_t rank = PluginOperator::rank_of(op.input_ranks, i);
     if (rank != 0 && context.has_input(i)) context.require_rank(i, rank);
@@ -60,6 +49,12 @@ void check_output(const PluginOperator& op, InferContext& context, std::size_t i
     broke_contract(op, "its infer made " + name + " " + type.to_string() + ", not of rank " +
                            std::to_string(rank));
   if (operand.same_as == 0) return;
+  for (std::size_t k = 0; k < i; ++k) {
+    if (operand_at(op.outputs, k).same_as == operand.same_as &&
+        context.outputs()[k].type.dtype != type.dtype)
+      broke_contract(op, "its infer made " + name + " " + type.to_string() +
+                             ", not of the element type of output " + std::to_string(k));
+  }
   for (std::size_t k = 0; k < context.input_count(); ++k) {
     if (context.has_input(k) && operand_at(op.inputs, k).same_as == operand.same_as &&
         context.dtype(k) != type.dtype)
@@ -85,7 +80,7 @@ void infer_plugin_operator(InferContext& context) {
   const PluginOperator& op = *plugin_operator(context.op());
   const PluginValues& values = plugin_values(context.all_attributes());
   check_attributes(op, values, context);
-  check_operands(op, context);
+  check_ranks(op, context);
   strop_plugin_call call(op, values);
   call.shapes = &context;
   call.may_set_outputs = true;
@@ -107,6 +102,39 @@ void* allocate_in(void* user, std::size_t output, DType dtype, Shape shape, stro
   Tensor& tensor = static_cast<KernelContext*>(user)->allocate(output, dtype, std::move(shape));
   made = plugin_tensor(tensor);
   return made.data;
+}
+
+// The reference of a data-dependent operator allocated what its infer foresaw, as far as that is
+// known before the data is looked at.
+void check_allocated(const PluginOperator& op, const KernelContext& context,
+                     std::span<const strop_tensor> outputs) {
+  std::vector<Type> types(context.input_count());
+  std::vector<InferInput> known(context.input_count());
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (!context.has_input(i)) continue;
+    const Tensor& tensor = context.input(i);
+    types[i] = Type::tensor(tensor.dtype(), to_symbolic(tensor.shape()));
+    known[i] = {.type = &types[i], .constant = &tensor};
+  }
+  InferContext infer(op, context.all_attributes(), known, {}, outputs.size(), "run");
+  infer_outputs(infer);
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    const Type& foreseen = infer.outputs()[i].type;
+    const Shape made(outputs[i].dims, outputs[i].dims + outputs[i].rank);
+    bool fits = outputs[i].dtype == static_cast<strop_dtype>(foreseen.dtype);
+    if (foreseen.shape) {
+      fits =
+          fits && std::ranges::equal(*foreseen.shape, made, [](const Dim& dim, std::int64_t size) {
+            return !dim.is_constant() || dim.value() == size;
+          });
+    }
+    if (!fits)
+      broke_contract(
+          op,
+          "its reference made output " + std::to_string(i) + " " +
+              Type::tensor(static_cast<DType>(outputs[i].dtype), to_symbolic(made)).to_string() +
+              ", its infer foresees " + foreseen.to_string());
+  }
 }
 
 }  // namespace
@@ -138,6 +166,7 @@ void run_plugin_reference(KernelContext& context) {
     if (outputs[i].dtype == STROP_UNDEFINED)
       broke_contract(op, "its reference left output " + std::to_string(i) + " unwritten");
   }
+  if (op.traits.data_dependent) check_allocated(op, context, outputs);
 }
 
 PluginAnswer ask_plugin_kernel(const PluginOperator& op, const PluginKernel& kernel,

@@ -60,7 +60,14 @@ const PluginLibrary& open_plugin(const std::string& path) {
                 "strop/plugin.h says what a plugin exports");
   }
   auto* entry = library->function<const strop_plugin*(std::uint32_t)>(STROP_PLUGIN_ENTRY);
-  return add_plugin(entry(STROP_PLUGIN_API_VERSION), path);
+  const strop_plugin* description = nullptr;
+  try {
+    description = entry(STROP_PLUGIN_API_VERSION);
+  } catch (...) {
+    throw Error(ErrorCode::bad_plugin, what, "an exception left its " STROP_PLUGIN_ENTRY,
+                "plugin.h says what a plugin must give: tell its maker");
+  }
+  return add_plugin(description, path);
 }
 
 const PluginLibrary& add_plugin(const strop_plugin* description, const std::string& path) {

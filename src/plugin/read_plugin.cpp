@@ -18,6 +18,7 @@ constexpr std::size_t kMaxStruct = 4096;
 constexpr std::size_t kMaxOperators = 10'000;
 constexpr std::size_t kMaxList = 1'000;  // attributes, operands, kernels of one operator; choices
 constexpr std::uint32_t kMaxRank = 64;
+constexpr std::size_t kMaxParameters = 32;  // bits of OpTraits::parameter_inputs
 
 bool is_name(std::string_view text, std::string_view others) {
   return !text.empty() && text.size() <= 200 && std::ranges::all_of(text, [&](char c) {
@@ -146,12 +147,14 @@ class Reader {
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       add_operand(inputs.at(i), what, out->inputs);
       out->input_ranks.push_back(inputs.at(i).rank);
-      if (i < 32 && (inputs.at(i).flags & STROP_OPERAND_PARAMETER) != 0)
+      if ((inputs.at(i).flags & STROP_OPERAND_PARAMETER) != 0)
         out->traits.parameter_inputs |= 1u << i;
     }
     const Array outputs(*this, given.outputs, given.output_count, kMaxList, "outputs of " + what);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       add_operand(outputs.at(i), what, out->outputs);
+      if (outputs.at(i).flags != 0)
+        bad("output " + std::to_string(i) + " of " + what + " has flags");
       out->output_ranks.push_back(outputs.at(i).rank);
     }
     if (out->outputs.empty() || out->outputs.front().arity != Operand::required)
@@ -289,6 +292,8 @@ class Reader {
       bad(what + " is required, but stands behind an optional one");
     if ((given.flags & ~static_cast<std::uint32_t>(STROP_OPERAND_PARAMETER)) != 0)
       bad(what + " has flags that are none");
+    if (given.flags != 0 && (operand.arity == Operand::variadic || list.size() >= kMaxParameters))
+      bad(what + " is marked STROP_OPERAND_PARAMETER, but is variadic or behind 32 others");
     if (given.rank > kMaxRank) bad(what + " has more than 64 dimensions");
     operand.same_as = given.same_type_as;
     list.push_back(operand);

@@ -3,8 +3,12 @@
 // program.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <thread>
 
 #include "plugin/plugin_registry.hpp"
 #include "plugin/plugin_support.hpp"
@@ -175,6 +179,14 @@ TEST(PluginDescription, faults_are_named) {
          d.inputs[0].arity = STROP_OPERAND_OPTIONAL;
          d.inputs[1].arity = STROP_OPERAND_REQUIRED;
        }},
+      {"outputs of", [](Description& d) { d.operators[0].outputs = nullptr; }},
+      {"output 0 of operator test.described::Op:1 has flags",
+       [](Description& d) { d.outputs[0].flags = STROP_OPERAND_PARAMETER; }},
+      {"but is variadic",
+       [](Description& d) {
+         d.inputs[1].arity = STROP_OPERAND_VARIADIC;
+         d.inputs[1].flags = STROP_OPERAND_PARAMETER;
+       }},
       {"64 dimensions", [](Description& d) { d.inputs[0].rank = 65; }},
       {"no required output", [](Description& d) { d.operators[0].output_count = 0; }},
       {"there twice", [](Description& d) { d.kernels[1].name = "one"; }},
@@ -241,6 +253,38 @@ TEST(PluginFiles, that_are_none_are_told_apart) {
                "no function strop_plugin_entry");
   expect_error(error_of([&] { load_plugin(STROP_OTHER_API_PLUGIN); }), ErrorCode::plugin_mismatch,
                "version 2 of the plugin interface");
+  expect_error(error_of([&] { load_plugin(STROP_THROWING_PLUGIN); }), ErrorCode::bad_plugin,
+               "an exception left its strop_plugin_entry");
+}
+
+// What a copy that was interrupted leaves.
+TEST(PluginFiles, that_are_cut_short_are_refused) {
+  std::ifstream whole(STROP_SAMPLE_PLUGIN, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(whole), {}};
+  ASSERT_GT(bytes.size(), 4096u);
+  const testing::TemporaryFolder folder;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{200},
+                                 std::size_t{1000}, bytes.size() / 4, bytes.size() / 2}) {
+    SCOPED_TRACE(size);
+    const std::string path = folder.file("cut.so", bytes.substr(0, size));
+    expect_error(error_of([&] { load_plugin(path); }), ErrorCode::not_a_plugin,
+                 "cannot be opened as a library");
+  }
+}
+
+// Threads that load and look at once see one plugin.
+TEST(PluginFiles, are_loaded_by_many_threads_at_once) {
+  std::vector<std::thread> threads;
+  std::atomic<int> seen = 0;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      load_plugin(STROP_SAMPLE_PLUGIN);
+      seen += static_cast<int>(
+          std::ranges::count(loaded_plugins(), std::string("sample"), &LoadedPlugin::name));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(seen, 8);
 }
 
 TEST(PluginFiles, are_loaded_once) {

@@ -190,6 +190,16 @@ TEST_F(PluginOperators, faults_of_the_plugin_are_its_own) {
   expect_error(run("value"), ErrorCode::bad_value, "displeases");
   expect_error(run("allocates"), ErrorCode::plugin_failed, "has its memory");
   expect_error(run("late dimension"), ErrorCode::plugin_failed, "outside of infer");
+  const auto allocate = [](const std::string& how) {
+    const Graph graph =
+        parse("graph main(%x: f32[N]) -> (%y) { %y = test.sample::Misallocate:1{how=\"" + how +
+              "\"}(%x) }");
+    return error_of([&] { evaluate_one(graph, {floats({1}, {1})}); });
+  };
+  expect_error(allocate("well"), ErrorCode::ok, "");
+  expect_error(allocate("size"), ErrorCode::plugin_failed, "made output 0 f32[1,3], its infer");
+  expect_error(allocate("rank"), ErrorCode::plugin_failed, "made output 0 f32[1], its infer");
+  expect_error(allocate("type"), ErrorCode::plugin_failed, "made output 0 i64[1,2], its infer");
   RunLimits limits;
   limits.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
   expect_error(run("forever", limits), ErrorCode::limit_exceeded, "deadline");

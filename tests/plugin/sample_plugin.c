@@ -6,6 +6,7 @@
  *   Positive     the elements above 0: a size that data tells
  *   Sum          of any number of inputs; a second, optional output counts them
  *   Picky        x, if it holds nothing but 42: data that nobody makes up
+ *   Misallocate  an output of another shape than it foresaw
  *   Misbehave    does what `how` says, against the contract
  */
 #include <strop/plugin.h>
@@ -316,6 +317,24 @@ static const strop_plugin_kernel picky_kernels[] = {
     {.struct_size = sizeof(strop_plugin_kernel), .name = "one", .run = picky_run},
     {.struct_size = sizeof(strop_plugin_kernel), .name = "two", .run = picky_run}};
 
+/* ---- Misallocate: its infer says [?,2], its reference makes what `how` says ---- */
+
+static strop_status infer_misallocate(const strop_plugin_host* host, strop_plugin_call* call) {
+  const strop_dim dims[2] = {host->dim_fresh(call), host->dim_constant(call, 2)};
+  host->set_output(call, 0, STROP_F32, 2, dims);
+  return STROP_OK;
+}
+
+static strop_status misallocate_reference(const strop_plugin_host* host, strop_plugin_call* call) {
+  const char* how = host->attribute_string(call, "how");
+  const int64_t dims[2] = {1, strcmp(how, "size") == 0 ? 3 : 2};
+  const uint32_t rank = strcmp(how, "rank") == 0 ? 1 : 2;
+  const strop_dtype dtype = strcmp(how, "type") == 0 ? STROP_I64 : STROP_F32;
+  void* memory = host->allocate_output(call, 0, dtype, rank, dims);
+  if (memory != NULL) memset(memory, 0, 8);
+  return STROP_OK;
+}
+
 /* ---- Misbehave ---- */
 
 static strop_status infer_misbehave(const strop_plugin_host* host, strop_plugin_call* call) {
@@ -363,6 +382,8 @@ static strop_status misbehave_reference(const strop_plugin_host* host, strop_plu
 static const strop_plugin_attribute misbehave_attributes[] = {
     {.struct_size = sizeof(strop_plugin_attribute), .name = "how", .kind = STROP_ATTRIBUTE_STRING}};
 static const strop_plugin_operand misbehave_outputs[] = {OPERAND(.name = "y", .types = F32)};
+static const strop_plugin_operand misallocate_outputs[] = {
+    OPERAND(.name = "y", .types = F32 | STROP_TYPE(STROP_I64))};
 
 /* ---- The description ---- */
 
@@ -392,6 +413,8 @@ static const strop_plugin_operator operators[] = {
     {.struct_size = sizeof(strop_plugin_operator), .domain = "test.sample", .name = "Picky", .since_version = 1,
      .doc = "what is 42", .inputs = any_f32, .input_count = 1, .outputs = picky_outputs, .output_count = 1,
      .infer = infer_same, .reference = picky_reference, .kernels = picky_kernels, .kernel_count = COUNT(picky_kernels)},
+    OPERATOR("Misallocate", 1, misbehave_attributes, any_f32, misallocate_outputs, infer_misallocate,
+             misallocate_reference, .doc = "not what it foresaw", .flags = STROP_OPERATOR_DATA_DEPENDENT),
     OPERATOR("Misbehave", 1, misbehave_attributes, any_f32, misbehave_outputs, infer_misbehave, misbehave_reference,
              .doc = "what plugins must not do")};
 
