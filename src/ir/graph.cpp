@@ -2,6 +2,8 @@
 #include "ir/graph.hpp"
 
 #include <algorithm>
+#include <set>
+#include <unordered_map>
 
 namespace strop {
 
@@ -138,8 +140,40 @@ std::size_t captured_inputs(const Node& node) {
   return node.inputs.size() > formal ? node.inputs.size() - formal : 0;
 }
 
-// What a nested graph captures has the type that it has outside. A graph that contradicts a sharper
-// type keeps the types it has: it may be the branch that such sizes never take.
+namespace {
+
+using Renamed = std::unordered_map<std::string, Dim>;
+
+// What the symbols that stand alone in one type are called in another one of the same value.
+void add_renamed(const Type& before, const Type& after, Renamed& out) {
+  if (!before.shape || before.rank() != after.rank()) return;
+  for (std::size_t axis = 0; axis < before.shape->size(); ++axis) {
+    const Dim& dim = (*before.shape)[axis];
+    if (dim.is_symbol()) out.try_emplace(dim.symbol_name(), (*after.shape)[axis]);
+  }
+}
+
+// Attributes compute with the new names. False when one needs a symbol that is not among `told`.
+bool follow_renamed(std::vector<Node>& nodes, const Renamed& renamed,
+                    const std::set<std::string>& told) {
+  for (Node& node : nodes) {
+    if (!node.alive || !node.attributes.has_symbols()) continue;
+    std::set<std::string> needed;
+    node.attributes = node.attributes.map_dims([&](const Dim& dim) {
+      Dim moved = dim.substitute(renamed);
+      moved.collect_symbols(needed);
+      return moved;
+    });
+    if (!std::ranges::includes(told, needed)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+// What a nested graph captures has the type that it has outside. A graph keeps the types it has
+// where it contradicts a sharper one (it may be the branch that such sizes never take), or where it
+// computes with a size that the new types would not tell.
 void Graph::retype_captures(Node& node) {
   const std::size_t captured = captured_inputs(node);
   for (auto& nested : node.subgraphs) {
@@ -152,8 +186,19 @@ void Graph::retype_captures(Node& node) {
       changed = outside[i].exists() && !(type_of(i) == nested->value(inside[i]).type);
     if (!changed) continue;
     Graph copy = nested->clone();
-    for (std::size_t i = 0; i < captured; ++i)
-      if (outside[i].exists()) copy.values_[inside[i].index].type = type_of(i);
+    Renamed renamed;
+    for (std::size_t i = 0; i < captured; ++i) {
+      if (!outside[i].exists()) continue;
+      Type& type = copy.values_[inside[i].index].type;
+      add_renamed(type, type_of(i), renamed);
+      type = type_of(i);
+    }
+    std::set<std::string> told;
+    for (const ValueId id : copy.inputs_) {
+      for (const Dim& dim : copy.value(id).type.shape.value_or(SymShape{}))
+        if (dim.is_symbol()) told.insert(dim.symbol_name());
+    }
+    if (!follow_renamed(copy.nodes_, renamed, told)) continue;
     try {
       copy.infer();
     } catch (const Error&) {

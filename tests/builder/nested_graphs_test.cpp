@@ -128,6 +128,28 @@ TEST(NestedGraphs, captured_sizes_follow_the_passes) {
                   {ramp({5}), Tensor::scalar(true)});
 }
 
+// What a branch computes with sizes goes on when they get other names, and is kept where they lose
+// them.
+TEST(NestedGraphs, sizes_that_branches_compute_with_follow_too) {
+  for (const char* captured : {"%a", "%twice", "%vague"}) {
+    const std::string text =
+        std::string(R"(graph main(%x: f32[N], %c: bool[], %to: i64[R]) -> (%y) {
+    %a = non_zero(%x)
+    %twice = concat{axis=1}(%a, %a)
+    %vague = reshape(%a, %to)
+    %y = if_else(%c, )") +
+        captured +
+        R"()
+      then graph t(%d: i64[1,K]) -> (%e) { %e = dims{values=[K, 3]}() }
+      else graph e(%d: i64[1,K]) -> (%e) { %e = dims{values=[2*K]}() }
+  })";
+    for (const bool condition : {true, false}) {
+      expect_the_same(
+          text, {ramp({5}), Tensor::scalar(condition), Tensor::from<std::int64_t>({2}, {1, -1})});
+    }
+  }
+}
+
 TEST(NestedGraphs, carried_sizes_may_have_lost_their_names) {
   expect_the_same(R"(graph main(%x: f32[N], %n: i64[]) -> (%y) {
     %b = non_zero(%x)
