@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 
 #include "ops/unary.hpp"
 
@@ -118,19 +119,48 @@ void require_shape(InferContext& context, std::size_t i, const SymShape& shape) 
   }
 }
 
+namespace {
+
+// Each size from the first input that tells it. New symbols stand only for what no input tells, so
+// that no check is about them.
+RecurrentSizes find_sizes(InferContext& context, const RecurrentAttributes& attributes,
+                          const RecurrentCell& cell) {
+  struct Place {
+    std::size_t input, axis;
+    std::int64_t times = 1;  // the size there, in sizes that are looked for
+  };
+  const auto find = [&](std::initializer_list<Place> places) {
+    for (const auto& [input, axis, times] : places) {
+      const SymShape* shape = context.has_input(input) ? context.shape(input) : nullptr;
+      if (shape != nullptr && shape->size() > axis) return floordiv((*shape)[axis], Dim(times));
+    }
+    return context.fresh_dim();
+  };
+  const std::size_t steps = attributes.batch_first ? 1 : 0, batch = 1 - steps;
+  RecurrentSizes sizes;
+  sizes.steps = find({{0, steps}});
+  sizes.batch = find({{0, batch}, {4, 0}, {5, batch}, {6, batch}});
+  sizes.inputs = find({{0, 2}, {1, 2}});
+  sizes.hidden = find({{2, 2},
+                       {5, 2},
+                       {6, 2},
+                       {1, 1, cell.gates},
+                       {2, 1, cell.gates},
+                       {3, 1, 2 * cell.gates},
+                       {7, 1, 3}});
+  sizes.directions = Dim(static_cast<std::int64_t>(attributes.directions()));
+  return sizes;
+}
+
+}  // namespace
+
 RecurrentSizes infer_recurrent(InferContext& context, const RecurrentAttributes& attributes,
                                const RecurrentCell& cell) {
   check_attributes(context, attributes, cell);
   context.require_rank(0, 3);
   context.require_rank(1, 3);
   context.require_rank(2, 3);
-  const SymShape x = context.shape(0) != nullptr ? *context.shape(0) : context.fresh_shape(3);
-  RecurrentSizes sizes;
-  sizes.steps = x[attributes.batch_first ? 1 : 0];
-  sizes.batch = x[attributes.batch_first ? 0 : 1];
-  sizes.inputs = x[2];
-  sizes.directions = Dim(static_cast<std::int64_t>(attributes.directions()));
-  sizes.hidden = context.shape(2) != nullptr ? (*context.shape(2))[2] : context.fresh_dim();
+  const RecurrentSizes sizes = find_sizes(context, attributes, cell);
   const Dim columns = sizes.hidden * Dim(cell.gates);
   require_shape(context, 1, {sizes.directions, columns, sizes.inputs});
   require_shape(context, 2, {sizes.directions, columns, sizes.hidden});

@@ -3,6 +3,7 @@
 // directions, layouts, lengths and types relate to each other.
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "base/parallel.hpp"
 #include "ops/cast.hpp"
@@ -349,6 +350,37 @@ TEST(Recurrent, infers_shapes_with_open_sizes) {
                  {"f16[*]", "f16[*]", "f16[*]"}, layer.outputs);
     EXPECT_EQ(y[0].type.rank(), 4);
     EXPECT_EQ(y[1].type.rank(), 3);
+  }
+}
+
+// A check about a size that no input tells could never be made.
+TEST(Recurrent, checks_only_sizes_that_inputs_tell) {
+  for (const Layer& layer : kLayers) {
+    const std::string columns = std::to_string(layer.gates) + "*H";
+    const std::vector<Type> known = {Type::parse("f32[T,N,I]"),
+                                     Type::parse("f32[1," + columns + ",J]"),
+                                     Type::parse("f32[1," + columns + ",G]"),
+                                     Type::parse("f32[1,B]"),
+                                     Type::parse("i32[M]"),
+                                     Type::parse("f32[1,L,K]")};
+    for (unsigned told = 0; told < 1u << known.size(); ++told) {
+      std::vector<Type> types;
+      for (std::size_t i = 0; i < known.size(); ++i) {
+        const bool open = (told >> i & 1u) == 0;
+        types.push_back(open ? Type::tensor_of_unknown_rank(known[i].dtype) : known[i]);
+      }
+      std::vector<InferInput> inputs(types.size());
+      for (std::size_t i = 0; i < types.size(); ++i) inputs[i].type = &types[i];
+      const Attributes attributes = attributes_of(layer, RecurrentDirection::forward);
+      InferContext context(layer.op, attributes, inputs, {}, layer.outputs, "test");
+      infer_outputs(context);
+      std::set<std::string> symbols;
+      for (const ShapeConstraint& constraint : context.constraints()) {
+        constraint.a.collect_symbols(symbols);
+        constraint.b.collect_symbols(symbols);
+      }
+      for (const std::string& symbol : symbols) EXPECT_NE(symbol[0], '#') << symbol << ' ' << told;
+    }
   }
 }
 
