@@ -92,6 +92,10 @@ void reference(KernelContext& context) {
   const auto values = inputs_from(context, 2);
   arguments.insert(arguments.end(), values.begin(), values.end());
   std::vector<StackedOutput> stacks(scans);
+  SymbolValues sizes;
+  for (std::size_t i = 2; i < arguments.size() && scans > 0; ++i) {
+    if (arguments[i]->is_tensor()) learn_sizes(body, i, arguments[i]->tensor().shape(), sizes);
+  }
   for (std::int64_t i = 0; go_on && (!trips || i < *trips); ++i) {
     context.count_iterations(counted ? 0 : 1);
     formal[0] = Tensor::scalar<std::int64_t>(i);
@@ -111,7 +115,8 @@ void reference(KernelContext& context) {
     deliver(context, k, own ? std::move(formal[2 + k]) : *arguments[2 + k]);
   }
   for (std::size_t k = 0; k < scans; ++k) {
-    stacks[k].deliver(context, carried + k, body.value(body.outputs()[1 + carried + k]).type);
+    stacks[k].deliver(context, carried + k, body.value(body.outputs()[1 + carried + k]).type,
+                      sizes);
   }
 }
 

@@ -93,6 +93,15 @@ std::vector<const Datum*> inputs_from(const KernelContext& context, std::size_t 
   return out;
 }
 
+void learn_sizes(const Graph& nested, std::size_t input, const Shape& shape, SymbolValues& sizes) {
+  const Type& declared = nested.value(nested.inputs()[input]).type;
+  if (!declared.shape || declared.shape->size() != shape.size()) return;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    const Dim& dim = (*declared.shape)[axis];
+    if (dim.is_symbol()) sizes.try_emplace(dim.symbol_name(), shape[axis]);
+  }
+}
+
 void deliver(KernelContext& context, std::size_t i, Datum datum) {
   if (!context.has_output(i)) return;
   if (!datum.is_tensor()) return context.set_output(i, std::move(datum));

@@ -33,6 +33,9 @@ void deliver(KernelContext& context, std::size_t i, Datum datum);
 // What a nested graph is run with, from input `first` of the node on.
 std::vector<const Datum*> inputs_from(const KernelContext& context, std::size_t first);
 
+// Adds what the symbols in the type of a nested graph's input are when it gets this shape.
+void learn_sizes(const Graph& nested, std::size_t input, const Shape& shape, SymbolValues& sizes);
+
 // The only element of a bool tensor.
 bool truth(const KernelContext& context, const Datum& datum, const char* what);
 

@@ -108,6 +108,7 @@ class Slices {
     shape_.erase(shape_.begin() + axis);
   }
   std::int64_t count() const { return split_.size; }
+  const Shape& shape() const { return shape_; }  // of a slice
 
   // Slice t of the first `length` ones.
   Tensor at(std::int64_t t, std::int64_t length) const {
@@ -156,6 +157,13 @@ void reference(KernelContext& context) {
   std::vector<const Datum*> arguments = inputs_from(context, 1);
   std::vector<Datum> states(parts.states), slices(parts.scanned);
   std::vector<StackedOutput> stacks(body.outputs().size() - parts.states);
+  SymbolValues sizes;
+  for (std::size_t i = 0; i < arguments.size() && !stacks.empty(); ++i) {
+    if (!arguments[i]->is_tensor()) continue;
+    const bool whole = i < parts.states || i >= parts.states + parts.scanned;
+    learn_sizes(body, i, whole ? arguments[i]->tensor().shape() : scanned[i - parts.states].shape(),
+                sizes);
+  }
   for (std::int64_t t = 0; t < length; ++t) {
     context.check_deadline();
     for (std::size_t i = 0; i < parts.scanned; ++i) {
@@ -174,7 +182,7 @@ void reference(KernelContext& context) {
   for (std::size_t i = 0; i < parts.states; ++i) deliver(context, i, *arguments[i]);
   for (std::size_t i = 0; i < stacks.size(); ++i) {
     const std::size_t output = parts.states + i;
-    stacks[i].deliver(context, output, body.value(body.outputs()[output]).type, steps);
+    stacks[i].deliver(context, output, body.value(body.outputs()[output]).type, sizes, steps);
   }
 }
 

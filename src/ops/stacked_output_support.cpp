@@ -36,12 +36,12 @@ void StackedOutput::append(KernelContext& context, const Datum& slice) {
 }
 
 void StackedOutput::deliver(KernelContext& context, std::size_t output, const Type& declared,
-                            std::int64_t count) {
+                            const SymbolValues& sizes, std::int64_t count) {
   if (!context.has_output(output)) return;
   if (count_ == 0) {
     dtype_ = declared.dtype;
     for (const Dim& dim : declared.shape.value_or(SymShape{})) {
-      shape_.push_back(dim.is_constant() ? dim.value() : 0);
+      shape_.push_back(std::max<std::int64_t>(0, dim.try_evaluate(sizes).value_or(0)));
     }
   }
   Shape shape = shape_;

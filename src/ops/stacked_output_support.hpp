@@ -17,10 +17,10 @@ class StackedOutput {
   // All slices have one shape; their bytes together are bounded by RunLimits::tensor_bytes.
   void append(KernelContext& context, const Datum& slice);
   // Output `output` becomes the stack. `declared` is the type of a slice: where no slice came, it
-  // tells the sizes, and those that it leaves open are 0. Zeros, or empty strings, follow up to
-  // `count` slices in all.
+  // tells the sizes, with `sizes` for its symbols, and those that it leaves open are 0. Zeros, or
+  // empty strings, follow up to `count` slices in all.
   void deliver(KernelContext& context, std::size_t output, const Type& declared,
-               std::int64_t count = 0);
+               const SymbolValues& sizes, std::int64_t count = 0);
 
  private:
   void charge(const KernelContext& context, std::int64_t bytes);
