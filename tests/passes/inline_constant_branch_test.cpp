@@ -18,14 +18,14 @@ TEST(InlineConstantBranch, takes_the_branch_that_the_condition_names) {
     })";
   EXPECT_EQ(check_pass(inline_constant_branch(),
                        R"(graph main(%x: f32[N]) -> (%y) {
-                         const %yes = bool[]{true}
+                         const %yes = bool[]{1}
                          %y = if_else(%yes, %x))" +
                            branches,
                        R"(graph main(%x: f32[N]) -> (%y) { %y = unary{function="neg"}(%x) })"),
             1);
   check_pass(inline_constant_branch(),
              R"(graph main(%x: f32[N]) -> (%y) {
-               const %no = bool[1]{false}
+               const %no = bool[1]{0}
                %y = if_else(%no, %x))" +
                  branches,
              R"(graph main(%x: f32[N]) -> (%y) {
@@ -37,10 +37,10 @@ TEST(InlineConstantBranch, takes_the_branch_that_the_condition_names) {
 TEST(InlineConstantBranch, goes_on_within_the_branch) {
   EXPECT_EQ(check_pass(inline_constant_branch(),
                        R"(graph main(%x: f32[N]) -> (%z) {
-                         const %yes = bool[]{true}
+                         const %yes = bool[]{1}
                          %y = if_else(%yes, %x)
                            then graph then(%c: f32[N]) -> (%a) {
-                             const %no = bool[]{false}
+                             const %no = bool[]{0}
                              %a = if_else(%no, %c)
                                then graph t(%d: f32[N]) -> (%d) { }
                                else graph e(%d: f32[N]) -> (%f) { %f = unary{function="exp"}(%d) }
@@ -60,7 +60,7 @@ TEST(InlineConstantBranch, looks_into_bodies) {
              R"(graph main(%x: f32[N], %c: bool[]) -> (%y) {
                %y = if_else(%c, %x)
                  then graph then(%d: f32[N]) -> (%a) {
-                   const %yes = bool[]{true}
+                   const %yes = bool[]{1}
                    %a = if_else(%yes, %d)
                      then graph t(%e: f32[N]) -> (%f) { %f = unary{function="exp"}(%e) }
                      else graph e(%e: f32[N]) -> (%e) { }
@@ -77,7 +77,7 @@ TEST(InlineConstantBranch, looks_into_bodies) {
 TEST(InlineConstantBranch, a_branch_may_give_constants_and_what_it_captures) {
   check_pass(inline_constant_branch(),
              R"(graph main(%x: f32[N]) -> (%y, %z) {
-               const %no = bool[]{false}
+               const %no = bool[]{0}
                %y, %z = if_else(%no, %x)
                  then graph then(%c: f32[N]) -> (%c, %c) { }
                  else graph else(%c: f32[N]) -> (%k, %c) { const %k = f32[2]{1, 2} }
@@ -88,7 +88,7 @@ TEST(InlineConstantBranch, a_branch_may_give_constants_and_what_it_captures) {
 TEST(InlineConstantBranch, sizes_of_the_branch_become_those_outside) {
   check_pass(inline_constant_branch(),
              R"(graph main(%x: f32[N,M]) -> (%y) {
-               const %yes = bool[]{true}
+               const %yes = bool[]{1}
                %t = transpose{perm=[1, 0]}(%x)
                %y = if_else(%yes, %t)
                  then graph then(%c: f32[A,B]) -> (%s) { %s = dims{values=[A, 2*B]}() }
@@ -109,11 +109,11 @@ TEST(InlineConstantBranch, leaves_what_is_not_known) {
 TEST(InlineConstantBranch, leaves_sizes_that_only_a_node_finds_out) {
   check_unchanged(inline_constant_branch(),
                   R"(graph main(%x: f32[N]) -> (%y) {
-                    const %yes = bool[]{true}
-                    %n = non_zero(%x)
+                    const %yes = bool[]{1}
+                    %n: i64[1,#0.0] = non_zero(%x)
                     %y = if_else(%yes, %n)
-                      then graph then(%c: i64[1,K]) -> (%s) { %s = dims{values=[1, K]}() }
-                      else graph else(%c: i64[1,K]) -> (%s) { %s = shape(%c) }
+                      then graph then(%c: i64[1,#0.0]) -> (%s) { %s = dims{values=[1, #0.0]}() }
+                      else graph else(%c: i64[1,#0.0]) -> (%s) { %s = shape(%c) }
                   })");
 }
 
