@@ -18,17 +18,24 @@ using test::run_data;
 using test::values_of;
 using Ints = std::vector<std::int32_t>;
 
+// Names of attributes are known only after all constants of the program.
 Graph body(std::string_view text) {
   return parse_graph(text, [](std::string_view name) { return find_op(name); });
 }
 
 // (sum, x) -> (sum + x, 10 * sum)
-const Graph kSum = body(R"(graph sum(%sum: i32[K], %x: i32[K]) -> (%next, %ten) {
+const Graph& sum_graph() {
+  static const Graph graph = body(R"(graph sum(%sum: i32[K], %x: i32[K]) -> (%next, %ten) {
   const %t = i32[]{10}
   %next = binary{function="add"}(%sum, %x)
   %ten = binary{function="mul"}(%next, %t)
 })");
-const Graph kSlice = body("graph slice(%x: i32[*]) -> (%x) { }");
+  return graph;
+}
+const Graph& slice_graph() {
+  static const Graph graph = body("graph slice(%x: i32[*]) -> (%x) { }");
+  return graph;
+}
 
 ScanAttributes attributes(std::int64_t states, std::vector<std::int64_t> axes,
                           std::vector<std::int64_t> reverse = {}) {
@@ -42,9 +49,9 @@ RunLimits limited(std::int64_t RunLimits::*which, std::int64_t value) {
 }
 
 TEST(Scan, carries_states_and_stacks_values) {
-  const auto y =
-      run_data(op_scan(), attributes(1, {0}),
-               {Tensor(), Tensor::from<std::int32_t>({2}, {100, 200}), iota({3, 2})}, 2, {&kSum});
+  const auto y = run_data(op_scan(), attributes(1, {0}),
+                          {Tensor(), Tensor::from<std::int32_t>({2}, {100, 200}), iota({3, 2})}, 2,
+                          {&sum_graph()});
   EXPECT_EQ(values_of<std::int32_t>(y[0].tensor()), (Ints{106, 209}));
   EXPECT_EQ(y[1].tensor().shape(), (Shape{3, 2}));
   EXPECT_EQ(values_of<std::int32_t>(y[1].tensor()), (Ints{1000, 2010, 1020, 2040, 1060, 2090}));
@@ -53,7 +60,7 @@ TEST(Scan, carries_states_and_stacks_values) {
 TEST(Scan, slices_along_any_axis_from_either_end) {
   const auto run = [](std::int64_t axis, std::int64_t reverse) {
     return run_data(op_scan(), attributes(0, {axis}, {reverse}), {Tensor(), iota({2, 3})}, 1,
-                    {&kSlice})[0]
+                    {&slice_graph()})[0]
         .tensor();
   };
   EXPECT_TRUE(run(0, 0).identical(iota({2, 3})));
@@ -66,7 +73,7 @@ TEST(Scan, slices_along_any_axis_from_either_end) {
 TEST(Scan, a_length_ends_it_early_and_zeros_follow) {
   const auto run = [](std::int64_t length, std::int64_t reverse) {
     return run_data(op_scan(), attributes(0, {0}, {reverse}),
-                    {Tensor::scalar(length), iota({3, 2})}, 1, {&kSlice})[0]
+                    {Tensor::scalar(length), iota({3, 2})}, 1, {&slice_graph()})[0]
         .tensor();
   };
   EXPECT_EQ(values_of<std::int32_t>(run(2, 0)), (Ints{0, 1, 2, 3, 0, 0}));
@@ -95,15 +102,15 @@ TEST(Scan, stacks_packed_elements_and_strings) {
 }
 
 TEST(Scan, without_slices_gives_initial_states_and_nothing_stacked) {
-  const auto y =
-      run_data(op_scan(), attributes(1, {0}), {Tensor(), iota({2}), iota({0, 2})}, 2, {&kSum});
+  const auto y = run_data(op_scan(), attributes(1, {0}), {Tensor(), iota({2}), iota({0, 2})}, 2,
+                          {&sum_graph()});
   EXPECT_TRUE(y[0].tensor().identical(iota({2})));
   EXPECT_EQ(y[1].tensor().dim(0), 0);
 }
 
 TEST(Scan, refuses_what_does_not_fit) {
   const auto code = [](const ScanAttributes& given, const std::vector<Datum>& inputs,
-                       std::size_t outputs = 2, const Graph* graph = &kSum) {
+                       std::size_t outputs = 2, const Graph* graph = &sum_graph()) {
     return code_of([&] { run_data(op_scan(), given, inputs, outputs, {graph}); });
   };
   const std::vector<Datum> good = {Tensor(), iota({2}), iota({3, 2})};
@@ -119,7 +126,7 @@ TEST(Scan, refuses_what_does_not_fit) {
   EXPECT_EQ(code(attributes(1, {0}), {Tensor(), iota({2})}), ErrorCode::bad_attribute);
   EXPECT_EQ(code(attributes(1, {0}), {Tensor(), iota({2}), Sequence{}}), ErrorCode::bad_type);
   EXPECT_EQ(code(attributes(1, {0}), good, 1), ErrorCode::model_malformed);
-  EXPECT_EQ(code(attributes(1, {0}), good, 2, &kSlice), ErrorCode::model_malformed);
+  EXPECT_EQ(code(attributes(1, {0}), good, 2, &slice_graph()), ErrorCode::model_malformed);
   const Graph two = body("graph two(%a: i32[2], %b: i32[2]) -> (%a, %b) { }");
   EXPECT_EQ(code(attributes(0, {0, 1}), {Tensor(), iota({3, 2}), iota({2, 4})}, 2, &two),
             ErrorCode::bad_shape);
@@ -149,7 +156,8 @@ TEST(Scan, infers_the_number_of_slices) {
 TEST(Scan, is_bounded_by_the_limits_of_the_run) {
   const auto run = [](const RunLimits& limits) {
     return code_of([&] {
-      run_data(op_scan(), attributes(0, {0}), {Tensor(), iota({1000, 10})}, 1, {&kSlice}, limits);
+      run_data(op_scan(), attributes(0, {0}), {Tensor(), iota({1000, 10})}, 1, {&slice_graph()},
+               limits);
     });
   };
   EXPECT_EQ(run({}), ErrorCode::ok);
@@ -162,31 +170,35 @@ TEST(Scan, is_bounded_by_the_limits_of_the_run) {
   EXPECT_EQ(code_of([&] {
               run_data(op_scan(), attributes(0, {0}),
                        {Tensor(), Tensor::zeros(DType::i32, {std::int64_t{1} << 60, 0})}, 1,
-                       {&kSlice});
+                       {&slice_graph()});
             }),
             ErrorCode::limit_exceeded);
 }
 
 // (x, factor) -> (x * factor, shape of x)
-const Graph kScale = body(R"(graph scale(%x: i32[*], %f: i32[*]) -> (%y, %s) {
+const Graph& scale_graph() {
+  static const Graph graph = body(R"(graph scale(%x: i32[*], %f: i32[*]) -> (%y, %s) {
   %y = binary{function="mul"}(%x, %f)
   %s = shape(%x)
 })");
+  return graph;
+}
 
 TEST(SequenceMap, runs_its_body_for_each_element) {
   const Sequence x = {iota({2}), iota({3})};
   auto y = run_data(op_sequence_map(), SequenceMapAttributes{2},
-                    {x, Tensor::scalar<std::int32_t>(5)}, 2, {&kScale});
+                    {x, Tensor::scalar<std::int32_t>(5)}, 2, {&scale_graph()});
   ASSERT_EQ(y[0].sequence().size(), 2u);
   EXPECT_EQ(values_of<std::int32_t>(y[0].sequence()[1].tensor()), (Ints{0, 5, 10}));
   EXPECT_EQ(y[1].sequence()[0].tensor().to_i64(), (std::vector<std::int64_t>{2}));
   // The second input may be a sequence or, with one mapped input, a capture.
-  y = run_data(op_sequence_map(), SequenceMapAttributes{2}, {x, x}, 2, {&kScale});
+  y = run_data(op_sequence_map(), SequenceMapAttributes{2}, {x, x}, 2, {&scale_graph()});
   EXPECT_EQ(values_of<std::int32_t>(y[0].sequence()[1].tensor()), (Ints{0, 1, 4}));
   y = run_data(op_sequence_map(), SequenceMapAttributes{1}, {x, Tensor::scalar<std::int32_t>(2)}, 2,
-               {&kScale});
+               {&scale_graph()});
   EXPECT_EQ(values_of<std::int32_t>(y[0].sequence()[0].tensor()), (Ints{0, 2}));
-  y = run_data(op_sequence_map(), SequenceMapAttributes{1}, {Sequence{}, iota({1})}, 2, {&kScale});
+  y = run_data(op_sequence_map(), SequenceMapAttributes{1}, {Sequence{}, iota({1})}, 2,
+               {&scale_graph()});
   EXPECT_TRUE(y[0].sequence().empty());
 }
 
@@ -194,7 +206,7 @@ TEST(SequenceMap, infers_sequences_of_what_the_body_gives) {
   GraphBuilder g;
   const ValueId x = g.add_input("x", Type::parse("seq(i32[*])"));
   const ValueId f = g.add_input("f", Type::parse("i32[]"));
-  const auto shared = std::make_shared<const Graph>(kScale.clone());
+  const auto shared = std::make_shared<const Graph>(scale_graph().clone());
   const auto y =
       g.emit(op_sequence_map(), SequenceMapAttributes{2}, {x, f}, 2, {.subgraphs = {shared}});
   EXPECT_EQ(g.type(y[0]).to_string(), "seq(i32[*])");
@@ -205,7 +217,8 @@ TEST(SequenceMap, refuses_what_does_not_fit) {
   const auto code = [](std::int64_t mapped, const std::vector<Datum>& inputs,
                        const RunLimits& limits = {}) {
     return code_of([&] {
-      run_data(op_sequence_map(), SequenceMapAttributes{mapped}, inputs, 2, {&kScale}, limits);
+      run_data(op_sequence_map(), SequenceMapAttributes{mapped}, inputs, 2, {&scale_graph()},
+               limits);
     });
   };
   const Sequence two = {iota({2}), iota({2})}, three = {iota({2}), iota({2}), iota({2})};
