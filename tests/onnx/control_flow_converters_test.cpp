@@ -11,7 +11,9 @@ using wire::Message;
 using wire::Node;
 using wire::Size;
 
-Message value(const char* name, std::int64_t element = wire::kFloat) {
+const std::vector<Size> kScalar;
+
+Message open_value(const char* name, std::int64_t element = wire::kFloat) {
   return wire::value_info(name, wire::tensor_type_without_shape(element));
 }
 
@@ -73,7 +75,8 @@ Tensor ramp(Shape shape) {
 
 // (sum, x) -> (sum + x, k * (sum + x)), where k is captured.
 Message summing_body() {
-  return body("body", {value("sum"), value("in")}, {value("next"), value("out")},
+  return body("body", {open_value("sum"), open_value("in")},
+              {open_value("next"), open_value("out")},
               {node("Add", {"sum", "in"}, {"next"}), node("Mul", {"next", "k"}, {"out"})});
 }
 
@@ -89,8 +92,8 @@ TEST(ScanConverter, scans_any_axis_into_any_axis) {
   const auto scan = [](std::int64_t opset, std::vector<Message> attributes) {
     return run(
         model(opset, {node("Scan", {"s", "x"}, {"y", "z"}, with(summing_body(), attributes))},
-              {value("s", {2}), value("x", {2, "T"}), value("k", std::vector<Size>{})},
-              {value("y"), value("z")}),
+              {value("s", {2}), value("x", {2, "T"}), value("k", kScalar)},
+              {open_value("y"), open_value("z")}),
         {ramp({2}), ramp({2, 3}), kTen});
   };
   for (const std::int64_t opset : {9, 11, 16, 19, 21, 24}) {
@@ -115,8 +118,8 @@ TEST(ScanConverter, opset_8_has_a_batch_and_lengths) {
               {node("Scan", {lengths ? "n" : "", "s", "x"}, {"y", "z"},
                     with(summing_body(), {wire::ints_attribute("directions", {direction})}))},
               {value("n", {2}, wire::kInt64), value("s", {2, 1}), value("x", {2, "T", 1}),
-               value("k", std::vector<Size>{})},
-              {value("y"), value("z")}),
+               value("k", kScalar)},
+              {open_value("y"), open_value("z")}),
         {Tensor::from<std::int64_t>({2}, {3, 2}), ramp({2, 1}), ramp({2, 3, 1}), kTen});
   };
   auto y = scan(false, 0);
@@ -136,8 +139,8 @@ TEST(ScanConverter, knows_the_shapes_of_its_outputs) {
       model(11,
             {node("Scan", {"s", "x"}, {"y", "z"},
                   with(summing_body(), {wire::ints_attribute("scan_output_axes", {-1})}))},
-            {value("s", {"B"}), value("x", {"T", "B"}), value("k", std::vector<Size>{})},
-            {value("y"), value("z")}));
+            {value("s", {"B"}), value("x", {"T", "B"}), value("k", kScalar)},
+            {open_value("y"), open_value("z")}));
   EXPECT_EQ(graph.value(graph.outputs()[0]).type.to_string(), "f32[B]");
   EXPECT_EQ(graph.value(graph.outputs()[1]).type.to_string(), "f32[B,T]");
 }
@@ -147,8 +150,8 @@ TEST(ScanConverter, refuses_attributes_that_do_not_fit) {
     return problems_of(
                model(opset,
                      {node("Scan", {"s", "x"}, {"y", "z"}, with(summing_body(), attributes))},
-                     {value("s", {2}), value("x", {3, 2}), value("k", std::vector<Size>{})},
-                     {value("y"), value("z")}))
+                     {value("s", {2}), value("x", {3, 2}), value("k", kScalar)},
+                     {open_value("y"), open_value("z")}))
         .front()
         .code;
   };
@@ -166,8 +169,8 @@ TEST(ScanConverter, refuses_attributes_that_do_not_fit) {
         problems_of(model(9,
                           {node("Scan", {"s", "x"}, {"y", "z"},
                                 {wire::int_attribute("num_scan_inputs", count), summing_body()})},
-                          {value("s", {2}), value("x", {3, 2}), value("k", std::vector<Size>{})},
-                          {value("y"), value("z")}))
+                          {value("s", {2}), value("x", {3, 2}), value("k", kScalar)},
+                          {open_value("y"), open_value("z")}))
             .front()
             .code,
         ErrorCode::bad_attribute);
@@ -176,16 +179,17 @@ TEST(ScanConverter, refuses_attributes_that_do_not_fit) {
 
 TEST(SequenceMapConverter, maps_sequences_tensors_and_captures) {
   const Message floats = wire::tensor_type(wire::kFloat, {"N"});
-  const auto y = run(
-      model(17,
-            {node("SequenceMap", {"a", "b"}, {"y", "n"},
-                  {body("body", {value("p", {"N"}), value("q", {"N"})}, {value("y"), value("n", 7)},
-                        {node("Mul", {"p", "q"}, {"pq"}), node("Add", {"pq", "k"}, {"y"}),
-                         node("Shape", {"p"}, {"n"})})})},
-            {wire::value_info("a", sequence_type(floats)), value("b", {1}), value("k", {1})},
-            {wire::value_info("y", sequence_type(floats)),
-             wire::value_info("n", sequence_type(wire::tensor_type(wire::kInt64, {1})))}),
-      {Sequence{ramp({2}), ramp({3})}, Tensor::from<float>({1}, {2}), kTen.reshaped({1})});
+  const auto y =
+      run(model(17,
+                {node("SequenceMap", {"a", "b"}, {"y", "n"},
+                      {body("body", {value("p", {"N"}), value("q", {"N"})},
+                            {open_value("y"), open_value("n", wire::kInt64)},
+                            {node("Mul", {"p", "q"}, {"pq"}), node("Add", {"pq", "k"}, {"y"}),
+                             node("Shape", {"p"}, {"n"})})})},
+                {wire::value_info("a", sequence_type(floats)), value("b", {1}), value("k", {1})},
+                {wire::value_info("y", sequence_type(floats)),
+                 wire::value_info("n", sequence_type(wire::tensor_type(wire::kInt64, {1})))}),
+          {Sequence{ramp({2}), ramp({3})}, Tensor::from<float>({1}, {2}), kTen.reshaped({1})});
   ASSERT_EQ(y[0].sequence().size(), 2u);
   EXPECT_EQ(floats_of(y[0].sequence()[0]), (Floats{10, 12}));
   EXPECT_EQ(floats_of(y[0].sequence()[1]), (Floats{10, 12, 14}));
@@ -196,23 +200,22 @@ TEST(SequenceMapConverter, maps_sequences_tensors_and_captures) {
 std::string loop_with_optional() {
   const Message floats = wire::tensor_type(wire::kFloat, {"N"});
   const Message held =
-      body("else_branch", {}, {value("h")}, {node("OptionalGetElement", {"o"}, {"h"})});
-  const Message none = body("then_branch", {}, {value("z")}, {node("Identity", {"x"}, {"z"})});
+      body("else_branch", {}, {open_value("h")}, {node("OptionalGetElement", {"o"}, {"h"})});
+  const Message none = body("then_branch", {}, {open_value("z")}, {node("Identity", {"x"}, {"z"})});
   return model(
       18,
       {node(
           "Loop", {"n", "", "first"}, {"last"},
           {body("body",
-                {value("i", std::vector<Size>{}, wire::kInt64),
-                 value("c", std::vector<Size>{}, wire::kBool),
+                {value("i", kScalar, wire::kInt64), value("c", kScalar, wire::kBool),
                  wire::value_info("o", optional_type(floats))},
-                {value("c2", wire::kBool), value("sum")},
+                {open_value("c2", wire::kBool), open_value("sum")},
                 {node("Identity", {"c"}, {"c2"}), node("OptionalHasElement", {"o"}, {"has"}),
                  node("Not", {"has"}, {"empty"}), node("If", {"empty"}, {"present"}, {none, held}),
                  node("Add", {"present", "x"}, {"sum"})})})},
-      {value("n", std::vector<Size>{}, wire::kInt64),
-       wire::value_info("first", optional_type(floats)), value("x", {"N"})},
-      {value("last")});
+      {value("n", kScalar, wire::kInt64), wire::value_info("first", optional_type(floats)),
+       value("x", {"N"})},
+      {open_value("last")});
 }
 
 TEST(LoopConverter, an_optional_may_become_what_it_holds) {
@@ -237,14 +240,13 @@ TEST(LoopConverter, a_sequence_may_grow_in_kinds_of_elements) {
       model(18,
             {node("Loop", {"n", "", "s"}, {"t"},
                   {body("body",
-                        {value("i", std::vector<Size>{}, wire::kInt64),
-                         value("c", std::vector<Size>{}, wire::kBool),
+                        {value("i", kScalar, wire::kInt64), value("c", kScalar, wire::kBool),
                          wire::value_info("a", Message())},
-                        {value("c2", wire::kBool), wire::value_info("b", Message())},
+                        {open_value("c2", wire::kBool), wire::value_info("b", Message())},
                         {node("Identity", {"c"}, {"c2"}),
                          node("SequenceInsert", {"a", "x"}, {"b"})})})},
-            {value("n", std::vector<Size>{}, wire::kInt64),
-             wire::value_info("s", sequence_type(pairs)), value("x", {3})},
+            {value("n", kScalar, wire::kInt64), wire::value_info("s", sequence_type(pairs)),
+             value("x", {3})},
             {wire::value_info("t", sequence_type(wire::tensor_type_without_shape(wire::kFloat)))}),
       {Tensor::scalar<std::int64_t>(2), Sequence{ramp({2})}, ramp({3})});
   ASSERT_EQ(y[0].sequence().size(), 3u);
@@ -252,17 +254,15 @@ TEST(LoopConverter, a_sequence_may_grow_in_kinds_of_elements) {
 }
 
 TEST(LoopConverter, a_for_loop_keeps_its_trip_count_in_shapes) {
-  const Graph graph = import_bytes(
-      model(13,
-            {node("Loop", {"n", "yes"}, {"all"},
-                  {body("body",
-                        {value("i", std::vector<Size>{}, wire::kInt64),
-                         value("c", std::vector<Size>{}, wire::kBool)},
-                        {value("c2", wire::kBool), value("twice")},
-                        {node("Identity", {"c"}, {"c2"}), node("Add", {"x", "x"}, {"twice"})})})},
-            {value("x", {"N"})}, {value("all")},
-            {wire::int64_tensor("n", {}, {5}),
-             Message().number(2, wire::kBool).bytes(9, std::string(1, '\1')).bytes(8, "yes")}));
+  const Graph graph = import_bytes(model(
+      13,
+      {node("Loop", {"n", "yes"}, {"all"},
+            {body("body", {value("i", kScalar, wire::kInt64), value("c", kScalar, wire::kBool)},
+                  {open_value("c2", wire::kBool), open_value("twice")},
+                  {node("Identity", {"c"}, {"c2"}), node("Add", {"x", "x"}, {"twice"})})})},
+      {value("x", {"N"})}, {open_value("all")},
+      {wire::int64_tensor("n", {}, {5}),
+       Message().number(2, wire::kBool).bytes(9, std::string(1, '\1')).bytes(8, "yes")}));
   EXPECT_EQ(graph.value(graph.outputs()[0]).type.to_string(), "f32[5,N]");
 }
 
@@ -270,9 +270,9 @@ std::string if_model(std::vector<Node> then_nodes, std::vector<Node> else_nodes,
                      const Message& output) {
   return model(18,
                {node("If", {"c"}, {"y"},
-                     {body("then_branch", {}, {value("a")}, std::move(then_nodes)),
-                      body("else_branch", {}, {value("b")}, std::move(else_nodes))})},
-               {value("c", std::vector<Size>{}, wire::kBool), value("x", {2, 3})}, {output});
+                     {body("then_branch", {}, {open_value("a")}, std::move(then_nodes)),
+                      body("else_branch", {}, {open_value("b")}, std::move(else_nodes))})},
+               {value("c", kScalar, wire::kBool), value("x", {2, 3})}, {output});
 }
 
 TEST(IfConverter, branches_may_differ_in_shape_and_rank) {
@@ -280,7 +280,7 @@ TEST(IfConverter, branches_may_differ_in_shape_and_rank) {
       if_model({node("Identity", {"x"}, {"a"})},
                {node("Flatten", {"x"}, {"f"}),
                 node("ReduceMean", {"f"}, {"b"}, {wire::int_attribute("keepdims", 0)})},
-               value("y"));
+               open_value("y"));
   EXPECT_EQ(run(bytes, {Tensor::scalar(true), ramp({2, 3})})[0].tensor().shape(), (Shape{2, 3}));
   EXPECT_EQ(floats_of(run(bytes, {Tensor::scalar(false), ramp({2, 3})})[0]), (Floats{2.5}));
 }
@@ -303,8 +303,9 @@ TEST(IfConverter, sequences_and_optionals_may_differ_in_what_they_tell_of_their_
 }
 
 TEST(IfConverter, branches_of_different_kinds_are_refused) {
-  const auto problems = problems_of(if_model(
-      {node("Identity", {"x"}, {"a"})}, {node("SequenceConstruct", {"x"}, {"b"})}, value("y")));
+  const auto problems =
+      problems_of(if_model({node("Identity", {"x"}, {"a"})},
+                           {node("SequenceConstruct", {"x"}, {"b"})}, open_value("y")));
   EXPECT_EQ(problems[0].code, ErrorCode::bad_type);
   EXPECT_NE(problems[0].why.find("seq(f32[2,3])"), std::string::npos) << problems[0].why;
 }

@@ -227,7 +227,7 @@ TEST(SequenceMap, refuses_what_does_not_fit) {
   EXPECT_EQ(code(2, {iota({2}), two}), ErrorCode::bad_type);
   EXPECT_EQ(code(0, {two, two}), ErrorCode::bad_attribute);
   EXPECT_EQ(code(3, {two, two}), ErrorCode::bad_attribute);
-  EXPECT_EQ(code(1, {two}), ErrorCode::model_malformed);
+  EXPECT_EQ(code(1, {Datum(two)}), ErrorCode::model_malformed);
   EXPECT_EQ(code(2, {two, two}, limited(&RunLimits::loop_iterations, 1)),
             ErrorCode::limit_exceeded);
 }
@@ -240,7 +240,7 @@ TEST(SequenceMap, bounds_the_bytes_of_a_sequence) {
   const Sequence x(10, Datum(iota({1})));
   const auto run = [&](std::int64_t limit) {
     return code_of([&] {
-      run_data(op_sequence_map(), SequenceMapAttributes{1}, {x}, 1, {&large},
+      run_data(op_sequence_map(), SequenceMapAttributes{1}, {Datum(x)}, 1, {&large},
                limited(&RunLimits::tensor_bytes, limit));
     });
   };
