@@ -12,8 +12,8 @@ import transformers
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """`shape` has None for the batch. kind: "picture" (smooth planes and a little noise), "sound", "normal", "zeros", "ones",
-    "ids" (below `limit`), "value" (`limit` itself)."""
+    """`shape` has None for the batch. kind: "picture" (flat squares and a little noise), "page" (dark strokes in rows, on white),
+    "sound", "normal", "zeros", "ones", "ids" (below `limit`), "value" (`limit` itself)."""
     name: str
     shape: tuple
     kind: str
@@ -27,6 +27,14 @@ class Input:
             planes = rng.uniform(-2, 2, (*shape[:2], -(-shape[2] // 16), -(-shape[3] // 16)))
             planes = planes.repeat(16, 2).repeat(16, 3)[:, :, :shape[2], :shape[3]]
             array = planes + rng.normal(0, 0.2, shape)
+        elif self.kind == "page":
+            array = np.full(shape, 1.0)
+            for image in array:
+                for top in range(8, shape[2] - 24, 40):
+                    for left in range(8, int(rng.integers(40, shape[3] - 12)), 14):
+                        image[:, top:top + 24, left:left + 3] = -1
+                        bar = top + int(rng.integers(0, 20))
+                        image[:, bar:bar + 3, left:left + 10] = -1
         elif self.kind == "sound":
             array = np.sin(np.arange(shape[-1]) * rng.uniform(0.02, 0.2, (*shape[:-1], 1))) * 0.3 + rng.normal(0, 0.05, shape)
         elif self.kind == "normal":
@@ -50,13 +58,14 @@ class Model:
     file: str = ""
     source: str = ""
     fixed_batch: bool = False  # the file says 1
+    fields: int = -1  # axis of the outputs along which meanings differ: coordinates, scores
 
     def sample(self, batch, seed):
         return {i.name: i.make(batch, seed) for i in self.inputs}
 
 
-def picture(name, height, width=None):
-    return (Input(name, (None, 3, height, width or height), "picture"),)
+def picture(name, height, width=None, kind="picture"):
+    return (Input(name, (None, 3, height, width or height), kind),)
 
 
 def words(length=128):
@@ -72,14 +81,14 @@ MODELS = (
     Model("bert_base", FP32, words(), build=transformers.bert_base, parameters=109_482_240),
     Model("efficientnet_b0", FP32, picture("images", 224), build=classifiers.efficientnet_b0, parameters=5_288_548),
     Model("yolov5s", FP32, picture("images", 640), build=detectors.yolov5s, parameters=7_235_389),
-    Model("yolov8n", FP32, picture("images", 640), build=detectors.yolov8n, parameters=3_157_200),
+    Model("yolov8n", FP32, picture("images", 640), build=detectors.yolov8n, parameters=3_157_200, fields=1),
     Model("vit_b16", FP32, picture("images", 224), build=transformers.vit_b16, parameters=86_567_656),
     Model("minilm", FP32, words(), build=transformers.minilm, parameters=22_713_216),
     Model("squeezenet1_1", FP32, picture("in0", 224), file="models/squeezenet1_1_imagenet.onnx"),
     Model("nanodet_m", FP32, picture("input.1", 416), file="models/nanodet_m.onnx", fixed_batch=True),
     Model("ultraface", FP32, picture("input", 240, 320), file="models/ultraface_rfb_320.onnx", fixed_batch=True),
-    Model("ppocrv4_det", FP32, picture("x", 640), file="ocr/ch_PP-OCRv4_det_infer.onnx"),
-    Model("ppocrv4_rec", FP32, picture("x", 48, 320), file="ocr/ch_PP-OCRv4_rec_infer.onnx"),
+    Model("ppocrv4_det", FP32, picture("x", 640, kind="page"), file="ocr/ch_PP-OCRv4_det_infer.onnx"),
+    Model("ppocrv4_rec", FP32, picture("x", 48, 320, kind="page"), file="ocr/ch_PP-OCRv4_rec_infer.onnx"),
     Model("silero_vad", FP32, (Input("input", (None, 576), "sound"), Input("state", (2, None, 128), "zeros"),
                                Input("sr", (), "value", "int64", 16000)), file="models/silero_vad.onnx"),
     Model("oww_melspectrogram", FP32, (Input("input", (None, 16000), "sound"),), file="models/oww_melspectrogram.onnx"),
@@ -89,7 +98,7 @@ MODELS = (
     Model("yolov5s_qdq", STATIC, picture("images", 640), source="yolov5s"),
     Model("bert_base_qdq", STATIC, words(), source="bert_base"),
     Model("bert_base_dynamic", DYNAMIC, words(), source="bert_base"),
-    Model("yolov8n_dynamic", DYNAMIC, picture("images", 640), source="yolov8n"),
+    Model("yolov8n_dynamic", DYNAMIC, picture("images", 640), source="yolov8n", fields=1),
 )
 
 
