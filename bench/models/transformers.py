@@ -10,7 +10,7 @@ from graph import Graph
 VOCABULARY, POSITIONS = 30522, 512
 
 
-def bert(name, width, heads, hidden, layers):
+def bert(name, width, heads, hidden, layers, vocabulary=VOCABULARY):
     """Devlin et al., 2018 (arXiv:1810.04805), uncased. Three i64[batch,sequence] -> f32[batch,sequence,width] and
     f32[batch,width]."""
     g = Graph(name, 14)
@@ -27,7 +27,7 @@ def bert(name, width, heads, hidden, layers):
               g.constant(scope, np.array([1], np.int64))]
     positions = g.initializer("embeddings.position_ids", np.arange(POSITIONS, dtype=np.int64)[None])
     positions = g.op("Slice", [positions, *limits], scope)
-    x = g.op("Gather", [table(f"{scope}.word_embeddings", VOCABULARY), ids], f"{scope}.word_embeddings")
+    x = g.op("Gather", [table(f"{scope}.word_embeddings", vocabulary), ids], f"{scope}.word_embeddings")
     y = g.op("Gather", [table(f"{scope}.token_type_embeddings", 2), types], f"{scope}.token_type_embeddings")
     x = g.op("Add", [x, y], scope)
     y = g.op("Gather", [table(f"{scope}.position_embeddings", POSITIONS), positions], f"{scope}.position_embeddings")
@@ -74,9 +74,9 @@ def bert_base(layers=12):
     return bert("bert_base", 768, 12, 3072, layers)
 
 
-def minilm(layers=6):
+def minilm(layers=6, vocabulary=VOCABULARY):
     """MiniLM-L6-H384 (Wang et al., 2020, arXiv:2002.10957), the body of all-MiniLM-L6-v2; 22,713,216 parameters."""
-    return bert("minilm", 384, 12, 1536, layers)
+    return bert("minilm", 384, 12, 1536, layers, vocabulary)
 
 
 def expand_batch(g, x, batch):
