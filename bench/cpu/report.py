@@ -90,9 +90,8 @@ def agreement(row):
     return text
 
 
-def markdown(result):
-    rows, host = result["rows"], result["machine"]
-    engines = [e for e in TITLES if any(e in r["engines"] for r in rows)]
+def introduction(result):
+    host = result["machine"]
     text = ["# CPU benchmark\n"]
     if not result["quiet"]:
         text.append(f"**Not for publication: other work used {result['others_share']:.0%} of the machine while this was measured.**\n")
@@ -100,47 +99,78 @@ def markdown(result):
     text.append(f"{host['processor']}, {host['cpus']} CPUs, {host['memory_gib']} GiB, {host['system']}. {versions}. {result['date']}.\n")
     text.append(f"    {result['command']}\n")
     text.append("Ratio: the other engine's median time over Strop's; above 1, Strop is faster. Engines took turns on the same cores, "
-                f"{result['rounds']} rounds of {result['seconds']} s. Spread: largest less smallest of the rounds' medians, over their median.\n")
+                f"{result['rounds']} rounds of {result['seconds']} s. Spread: largest less smallest of the rounds' medians, over "
+                "their median.\n")
+    return text
 
-    text.append("## Geometric means\n")
-    text.append(table(["group", "batch", "threads", "models", "ratio to ONNX Runtime", "worst", "ratio to OpenVINO", "ratio to own FP32"],
-                      [[m["group"], str(m["batch"]), str(m["threads"]), str(m["models"]), number(m.get("onnxruntime")),
-                        number(m.get("worst_onnxruntime")), number(m.get("openvino")), number(m.get("own_fp32"))]
-                       for m in result["means"]]))
 
-    text.append("## Models\n\nMedian time in ms, spread in brackets.\n")
+def means_table(result):
+    header = ["group", "batch", "threads", "models", "ratio to ONNX Runtime", "worst", "ratio to OpenVINO", "ratio to own FP32"]
+    lines = [[m["group"], str(m["batch"]), str(m["threads"]), str(m["models"]),
+              *(number(m.get(key)) for key in ("onnxruntime", "worst_onnxruntime", "openvino", "own_fp32"))] for m in result["means"]]
+    return ["## Geometric means\n", table(header, lines)]
+
+
+def times_table(rows, engines):
+    def cell(measured):
+        if "median_ms" in measured:
+            return f"{measured['median_ms']:.3g} ({measured['spread']:.0%})"
+        return "failed" if "failure" in measured else "-"
+
+    header = ["model", "group", "batch", "threads", *(TITLES[e] for e in engines), "ratio to ONNX Runtime", "ratio to OpenVINO",
+              "difference from ONNX Runtime"]
+    lines = [[r["model"], r["group"], str(r["batch"]), str(r["threads"]), *(cell(r["engines"].get(e, {})) for e in engines),
+              number(ratio(r, "onnxruntime")), number(ratio(r, "openvino")), agreement(r)] for r in rows]
+    return ["## Models\n\nMedian time in ms, spread in brackets.\n", table(header, lines)]
+
+
+def arithmetic_table(rows, engines, peaks):
+    """Rates, and fractions of the peak that the command line named for the precision."""
+    def cell(row, engine):
+        if not row.get("operations") or not median(row, engine):
+            return "-"
+        rate = row["operations"] / median(row, engine) / 1e6
+        precision = "bf16" if engine.endswith("bf16") else "fp32" if row["group"] == "FP32" else "int8"
+        peak = peaks.get(precision)
+        return f"{rate:.3g}" + (f" ({rate / peak / row['threads']:.0%})" if peak else "")
+
+    header = ["model", "batch", "threads", "10^9 operations", *(TITLES[e] for e in engines)]
+    lines = [[r["model"], str(r["batch"]), str(r["threads"]), number(r["operations"] / 1e9, "{:.3g}") if r.get("operations") else "-",
+              *(cell(r, e) for e in engines)] for r in rows]
+    text = "## Arithmetic\n\n10^9 operations a second: those of convolutions and matrix products, as the file has them."
+    if peaks:
+        of = ", ".join(f"{k} {v:g}" for k, v in peaks.items())
+        text += f" In brackets, of the cores' peak; of one core that is {of}."
+    return [text + "\n", table(header, lines)]
+
+
+def loading_table(rows, engines):
+    def cell(found):
+        return f"{found['first_answer_s'] * 1e3:.0f} ({found['load_s'] * 1e3:.0f})" if "first_answer_s" in found else "-"
+
+    def memory(found):
+        return f"{(found['peak_kib'] - found['before_kib']) / 1024:.0f}" if "peak_kib" in found else "-"
+
     lines = []
     for row in rows:
-        cells = [row["model"], row["group"], str(row["batch"]), str(row["threads"])]
-        for engine in engines:
-            measured = row["engines"].get(engine, {})
-            cells.append(f"{measured['median_ms']:.3g} ({measured['spread']:.0%})" if "median_ms" in measured
-                         else "failed" if "failure" in measured else "-")
-        cells += [number(ratio(row, "onnxruntime")), number(ratio(row, "openvino")), agreement(row)]
-        lines.append(cells)
-    text.append(table(["model", "group", "batch", "threads", *(TITLES[e] for e in engines), "ratio to ONNX Runtime", "ratio to OpenVINO",
-                       "difference from ONNX Runtime"], lines))
+        found = {e: row["engines"].get(e, {}) for e in engines}
+        first = [found.get(e, {}).get("first_answer_s") for e in ("strop", "onnxruntime")]
+        lines.append([row["model"], str(row["batch"]), str(row["threads"]), *(cell(found[e]) for e in engines),
+                      number(first[0] / first[1] if all(first) else None), " / ".join(memory(found[e]) for e in engines),
+                      number(found.get("strop", {}).get("build_s"), "{:.1f}")])
+    header = ["model", "batch", "threads", *(TITLES[e] for e in engines), "Strop / ONNX Runtime", "memory", "strop build, s"]
+    return ["## Loading\n\nFrom opening the file to the first answer, ms; in brackets, until the model is loaded. Strop loads an "
+            "engine that was built before, the others the ONNX file. Memory: the largest resident set less that before loading, "
+            "MiB, in the order of the columns.\n", table(header, lines)]
 
-    text.append("## Loading\n\nFrom opening the file to the first answer, ms; in brackets, until the engine is loaded. Strop loads an engine that was "
-                "built before, the others the ONNX file. Memory: the largest resident set less that before loading, MiB.\n")
-    lines = []
-    for row in rows:
-        loaded = {e: r for e, r in row["engines"].items() if "first_answer_s" in r}
-        cells = [row["model"], str(row["batch"]), str(row["threads"])]
-        for engine in engines:
-            found = loaded.get(engine)
-            cells.append(f"{found['first_answer_s'] * 1e3:.0f} ({found['load_s'] * 1e3:.0f})" if found else "-")
-        own, other = loaded.get("strop"), loaded.get("onnxruntime")
-        cells.append(number(own["first_answer_s"] / other["first_answer_s"]) if own and other else "-")
-        cells.append(" / ".join(number(((f := loaded.get(e)) and (f["peak_kib"] - f["before_kib"]) / 1024) or None, "{:.0f}") for e in engines))
-        cells.append(number(row["engines"].get("strop", {}).get("build_s"), "{:.1f}"))
-        lines.append(cells)
-    text.append(table(["model", "batch", "threads", *(TITLES[e] for e in engines), "Strop / ONNX Runtime", "memory", "strop build, s"], lines))
 
+def markdown(result):
+    rows = result["rows"]
+    engines = [e for e in TITLES if any(e in r["engines"] for r in rows)]
+    text = [*introduction(result), *means_table(result), *times_table(rows, engines),
+            *arithmetic_table(rows, engines, result["peak_of_a_core"]), *loading_table(rows, engines)]
     if result["failures"]:
-        text.append("## Failures\n")
-        text += ["- " + " ".join(f.split())[:400] for f in result["failures"]]
-        text.append("")
+        text += ["## Failures\n", *("- " + " ".join(f.split())[:400] for f in result["failures"]), ""]
     return "\n".join(text)
 
 
@@ -158,7 +188,8 @@ def chart(result, path):
         return False
     names = list(dict.fromkeys(r["model"] for r in rows))
     colours = {"FP32": "#2f6db3", "INT8 static": "#c8641b", "INT8 dynamic": "#4f8f4a"}
-    figure, panels = pyplot.subplots(1, len(cases), figsize=(2 + 4 * len(cases), 1.6 + 0.32 * len(names)), sharey=True, squeeze=False)
+    size = (2 + 4 * len(cases), 1.6 + 0.32 * len(names))
+    figure, panels = pyplot.subplots(1, len(cases), figsize=size, sharey=True, squeeze=False)
     for panel, (batch, threads) in zip(panels[0], cases):
         here = {r["model"]: r for r in rows if (r["batch"], r["threads"]) == (batch, threads)}
         for position, name in enumerate(names):

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Strop beside ONNX Runtime and OpenVINO on the model set of bench/models.
 
-run.py --strop FILE --models DIR --out NAME.json [--only MODEL...] [--engines strop,onnxruntime,openvino] [--threads 1,2] [--batch 1,8]
-       [--rounds N] [--seconds S] [--loads N] [--precision fp32,bf16] [--build-options="..."] [--work DIR] [--cores 0,1]
+run.py --strop FILE --models DIR --out NAME.json [--only MODEL...] [--engines strop,onnxruntime,openvino]
+       [--threads 1,2] [--batch 1,8] [--rounds N] [--seconds S] [--loads N] [--precision fp32,bf16] [--peak fp32=268,int8=1050,bf16=538]
+       [--build-options="..."] [--work DIR] [--cores 0,1]
 
 Writes NAME.json, NAME.md (tables) and, with matplotlib, NAME.png (chart). Every engine has a process of its own that holds the
 model; they take turns (A B C A B C ...) on the same cores, and who waits is stopped, so that no thread of it spins. See
@@ -32,9 +33,7 @@ sys.path.insert(0, str(HERE.parent / "models"))
 import catalogue  # pylint: disable=wrong-import-position
 
 TOLERANCE = 1e-4
-SAMPLES = {"FP32": 1}  # inputs whose results are compared; more where single values mean little
-OTHER_SAMPLES = 4
-TURN_TIMEOUT = 600
+SAMPLES = {catalogue.FP32: 1, catalogue.STATIC: 4, catalogue.DYNAMIC: 4}  # inputs whose results are compared
 
 
 class Worker:
@@ -114,28 +113,35 @@ def summary(rounds):
             "spread": (max(medians) - min(medians)) / middle, "runs": sum(map(len, rounds)), "round_medians_ms": medians}
 
 
+def as_rows(array, axis):
+    """f64[rows, size of the axis]."""
+    array = np.moveaxis(np.atleast_1d(array), axis, -1).astype(np.float64)
+    return array.reshape(-1, array.shape[-1])
+
+
 def compare(got, expected, fields):
-    """How far outputs are from the expected ones, the worst of all. Norm-wise relative errors are taken for each index of the
-    axis `fields` (coordinates of boxes would hide what happens to scores) where an output has that axis."""
-    error, equal, steps, count, rows = 0.0, 0, 0, 0, 0
+    """How far outputs are from the expected ones, the worst of all. The relative error is norm-wise; for a detector, of each
+    coordinate and score by itself, since coordinates in pixels would hide what happens to scores. Top-1 goes over the last axis,
+    or the classes of a detector; a step is 1/255 of an output's range."""
+    axis, first_class = fields or (-1, 0)
+    error, equal, rows, near, count = 0.0, 0, 0, 0, 0
     for a, b in zip(got, expected):
         if a.shape != b.shape:
             return {"error": f"shape {list(a.shape)} instead of {list(b.shape)}"}
         if b.size == 0:
             continue
-        a, b = a.astype(np.float64), b.astype(np.float64)
-        a, b = (np.moveaxis(v, fields if -v.ndim <= fields < v.ndim else -1, -1).reshape(-1, v.shape[fields] if v.ndim > abs(fields) else 1)
-                if v.ndim else v.reshape(1, 1) for v in (a, b))
-        axis = 0 if fields != -1 else None
-        norm = np.linalg.norm(b, axis=axis) if axis == 0 else np.linalg.norm(b)
-        difference = np.linalg.norm(a - b, axis=axis) if axis == 0 else np.linalg.norm(a - b)
-        error = max(error, float(np.max(difference / np.maximum(norm, 1e-30))))
+        a, b = as_rows(a, axis), as_rows(b, axis)
+        over = 0 if fields else None
+        norms = np.maximum(np.linalg.norm(b, axis=over), np.finfo(np.float32).tiny)
+        error = max(error, float(np.max(np.linalg.norm(a - b, axis=over) / norms)))
         if b.shape[1] > 1:
-            equal += int((a.argmax(1) == b.argmax(1)).sum())
+            equal += int((a[:, first_class:].argmax(1) == b[:, first_class:].argmax(1)).sum())
             rows += len(b)
-        steps += int((np.abs(a - b) <= (b.max() - b.min()) / 255).sum())
+        near += int((np.abs(a - b) <= (b.max() - b.min()) / 255).sum())
         count += b.size
-    return {"relative_error": error, "top1_equal": equal / rows if rows else None, "within_a_step": steps / count if count else None}
+    if not np.isfinite(error):
+        return {"error": "not finite"}
+    return {"relative_error": error, "top1_equal": equal / rows if rows else None, "within_a_step": near / count if count else None}
 
 
 def outputs_of(worker, samples):
@@ -169,11 +175,9 @@ class Bench:
         for shape in shapes:
             command += ["--shapes", shape]
         start = time.monotonic()
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, preexec_fn=lambda: self.pin(threads))
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True,
+                              preexec_fn=lambda: os.sched_setaffinity(0, self.args.cores[:threads]))
         return engine if done.returncode == 0 else None, done.stderr.strip(), time.monotonic() - start
-
-    def pin(self, threads):
-        os.sched_setaffinity(0, self.args.cores[:threads])
 
     def model_file(self, model):
         return self.args.models / f"{model.name}.onnx"
@@ -215,7 +219,7 @@ class Bench:
 
         loads = {key: [] for key in files}
         workers = {}
-        for turn in range(self.args.loads):
+        for _ in range(self.args.loads):
             for key, file in files.items():
                 if key in workers:
                     workers.pop(key).close()
@@ -254,7 +258,7 @@ class Bench:
         optimisations."""
         if "onnxruntime" not in workers or workers["onnxruntime"].failure:
             return
-        samples = SAMPLES.get(model.group, OTHER_SAMPLES)
+        samples = SAMPLES[model.group]
         expected = outputs_of(workers["onnxruntime"], samples)
         if expected is None:
             return
@@ -281,6 +285,11 @@ class Bench:
             if wrong:
                 self.failures.append(f"{row['model']}, batch {row['batch']}, {row['threads']} threads, {key}: {wrong}")
 
+    def operations(self, model, batch):
+        command = [sys.executable, HERE / "operations.py", self.model_file(model), model.name, batch]
+        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=self.log, text=True)
+        return int(done.stdout) if done.returncode == 0 else None
+
     def run(self, models):
         rows = []
         precisions = self.precisions(models)
@@ -288,8 +297,9 @@ class Bench:
             for batch in self.args.batch:
                 if model.fixed_batch and batch != 1:
                     continue
+                operations = self.operations(model, batch)
                 for threads in self.args.threads:
-                    rows.append(self.case(model, batch, threads, precisions))
+                    rows.append(self.case(model, batch, threads, precisions) | {"operations": operations})
                     print(report.line(rows[-1]), flush=True)
         return rows
 
@@ -312,6 +322,10 @@ def words(text):
     return text.split(",")
 
 
+def peaks(text):
+    return {kind: float(value) for kind, _, value in (part.partition("=") for part in text.split(","))}
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--strop", type=pathlib.Path, required=True, help="the program; libstrop_runtime.so is in ../lib of it")
@@ -322,6 +336,7 @@ def parse():
     parser.add_argument("--threads", type=numbers, default=[1, 2])
     parser.add_argument("--batch", type=numbers, default=[1, 8])
     parser.add_argument("--precision", type=words, default=["fp32", "bf16"], help="of Strop's engines from FP32 models")
+    parser.add_argument("--peak", type=peaks, default={}, help="of one core as measured, 10^9 operations a second, by precision")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one turn; at least three runs")
     parser.add_argument("--loads", type=int, default=3, help="how often loading is timed")
@@ -336,7 +351,6 @@ def parse():
 
 def main():
     args = parse()
-    # The last core stays out of this process's way only where there are more than it measures; it sleeps while others run.
     models = catalogue.find(args.only)
     for model in [m for m in models if not (args.models / f"{m.name}.onnx").exists()]:
         print(f"skip  {model.name}: not in {args.models} (bench/models/make.py)")
@@ -358,6 +372,7 @@ def main():
               "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "machine": described,
               "versions": bench.versions | {"python": platform.python_version(), "numpy": np.__version__},
               "others_share": round(bench.others.share(), 4), "rounds": args.rounds, "seconds": args.seconds,
+              "peak_of_a_core": args.peak,
               "failures": bench.failures, "rows": rows}
     report.write(result, args.out)
     for failure in bench.failures:

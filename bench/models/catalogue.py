@@ -58,7 +58,7 @@ class Model:
     file: str = ""
     source: str = ""
     fixed_batch: bool = False  # the file says 1
-    fields: int = -1  # axis of the outputs along which meanings differ: coordinates, scores
+    fields: tuple = None  # of a detector: the axis of boxes' coordinates and scores, and where on it the classes begin
 
     def sample(self, batch, seed):
         return {i.name: i.make(batch, seed) for i in self.inputs}
@@ -80,8 +80,8 @@ MODELS = (
     Model("mobilenetv2", FP32, picture("images", 224), build=classifiers.mobilenetv2, parameters=3_504_872),
     Model("bert_base", FP32, words(), build=transformers.bert_base, parameters=109_482_240),
     Model("efficientnet_b0", FP32, picture("images", 224), build=classifiers.efficientnet_b0, parameters=5_288_548),
-    Model("yolov5s", FP32, picture("images", 640), build=detectors.yolov5s, parameters=7_235_389),
-    Model("yolov8n", FP32, picture("images", 640), build=detectors.yolov8n, parameters=3_157_200, fields=1),
+    Model("yolov5s", FP32, picture("images", 640), build=detectors.yolov5s, parameters=7_235_389, fields=(2, 5)),
+    Model("yolov8n", FP32, picture("images", 640), build=detectors.yolov8n, parameters=3_157_200, fields=(1, 4)),
     Model("vit_b16", FP32, picture("images", 224), build=transformers.vit_b16, parameters=86_567_656),
     Model("minilm", FP32, words(), build=transformers.minilm, parameters=22_713_216),
     Model("squeezenet1_1", FP32, picture("in0", 224), file="models/squeezenet1_1_imagenet.onnx"),
@@ -95,10 +95,10 @@ MODELS = (
     Model("oww_embedding", FP32, (Input("input_1", (None, 76, 32, 1), "normal"),), file="models/oww_embedding.onnx"),
     Model("mobilenetv2_qdq", STATIC, picture("image", 244), file="models/mobilenetv2_qdq_imagenet.onnx"),
     Model("resnet50_qdq", STATIC, picture("images", 224), source="resnet50"),
-    Model("yolov5s_qdq", STATIC, picture("images", 640), source="yolov5s"),
+    Model("yolov5s_qdq", STATIC, picture("images", 640), source="yolov5s", fields=(2, 5)),
     Model("bert_base_qdq", STATIC, words(), source="bert_base"),
     Model("bert_base_dynamic", DYNAMIC, words(), source="bert_base"),
-    Model("yolov8n_dynamic", DYNAMIC, picture("images", 640), source="yolov8n", fields=1),
+    Model("yolov8n_dynamic", DYNAMIC, picture("images", 640), source="yolov8n", fields=(1, 4)),
 )
 
 
