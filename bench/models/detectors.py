@@ -8,18 +8,23 @@ ANCHORS = ((10, 13, 16, 30, 33, 23), (30, 61, 62, 45, 59, 119), (116, 90, 156, 1
 STRIDES = (8, 16, 32)
 CLASSES = 80
 
+# SiLU lets through more of large values than of small ones, so a gain that is right for a deviation of one makes values grow
+# without end once they are larger. Of these units values settle at about 0.2; the last convolutions make up for it.
+UNIT = 0.8
+LAST = 3.0
+
 
 class Yolo(Graph):
     """The modules that version 5 and 8 share."""
 
-    def unit(self, x, scope, size, stride=1, padding=None, after="silu", shrink=0.8):
+    def unit(self, x, scope, size, stride=1, padding=None, after="silu", shrink=UNIT):
         x = self.conv_bn(x, (f"{scope}.conv", f"{scope}.bn"), size, stride=stride, padding=padding, after=after, eps=1e-3,
                          shrink=shrink)
         return self.silu(x, f"{scope}.act")
 
     def bottleneck(self, x, scope, width, kernels, shortcut):
         y = self.unit(x, f"{scope}.cv1", (width, width, kernels[0]))
-        y = self.unit(y, f"{scope}.cv2", (width, width, kernels[1]), shrink=0.5 if shortcut else 0.8)
+        y = self.unit(y, f"{scope}.cv2", (width, width, kernels[1]), shrink=0.5 if shortcut else UNIT)
         return self.op("Add", [x, y], scope) if shortcut else y
 
     def sppf(self, x, scope, width):
@@ -73,7 +78,7 @@ def yolov5s(size=640):
     scope, fields, boxes = "model.24", CLASSES + 5, []
     for level, (x, width) in enumerate(((d3, 128), (d4, 256), (d5, 512))):
         cells, stride = size // STRIDES[level], STRIDES[level]
-        x = g.conv(x, f"{scope}.m.{level}", (width, 3 * fields, 1), after="silu", shrink=3)
+        x = g.conv(x, f"{scope}.m.{level}", (width, 3 * fields, 1), after="silu", shrink=LAST)
         batch = g.dimension(x, 0, scope)
         x = g.reshape(x, [batch, 3, fields, cells, cells], scope)
         x = g.op("Sigmoid", [g.op("Transpose", [x], scope, perm=[0, 1, 3, 4, 2])], scope)
@@ -123,7 +128,7 @@ def yolov8n(size=640):
             prefix = f"{scope}.{name}.{level}"
             y = g.unit(x, f"{prefix}.0", (width, hidden, 3))
             y = g.unit(y, f"{prefix}.1", (hidden, hidden, 3))
-            return g.conv(y, f"{prefix}.2", (hidden, outputs, 1), after="silu", shrink=3)
+            return g.conv(y, f"{prefix}.2", (hidden, outputs, 1), after="silu", shrink=LAST)
 
         y = g.concat([branch("cv2", 64, 4 * bins), branch("cv3", 80, CLASSES)], scope)
         levels.append(g.reshape(y, [g.dimension(y, 0, scope), 4 * bins + CLASSES, (size // STRIDES[level]) ** 2], scope))

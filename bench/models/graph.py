@@ -11,7 +11,6 @@ so that values stay near a standard deviation of one however deep the network is
 import zlib
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 # 1 / E[f(x)^2] of a standard normal x: what a layer after the activation f has to multiply by.

@@ -9,13 +9,10 @@ import logging
 import pathlib
 import tempfile
 
-import numpy as np
 import onnx
 from onnxruntime import quantization
 
-import catalogue
 import classifiers
-import detectors
 
 SAMPLES = 4
 
@@ -50,8 +47,7 @@ def quantize(model, source, target):
             onnx.save(classifiers.resnet50(folded=True).model(), folded)
             quantize_static(model, folded, target)
     elif model.name == "yolov5s_qdq":
-        decoding = [n.name for n in onnx.load(source).graph.node if n.name.startswith("/model.24/") and "/m." not in n.name]
-        decoding = [n for n in decoding if not n.startswith("/model.24.m.")]
+        decoding = [n.name for n in onnx.load(source).graph.node if n.name.startswith("/model.24/")]
         quantize_static(model, source, target, nodes_to_exclude=decoding)
     elif model.name == "bert_base_qdq":
         quantize_static(model, source, target, op_types_to_quantize=["MatMul", "Gemm"])
