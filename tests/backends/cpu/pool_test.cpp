@@ -22,9 +22,9 @@ class CpuPool : public ::testing::Test {
     const bool two_axes = std::ranges::count(x, ',') == 3;
     const bool explicit_pads = attributes.find("auto_pad") == std::string::npos;
     for (const std::string function : {"max", "average"}) {
-      const bool own = function == "max" && two_axes && explicit_pads;
-      const auto candidates = own ? std::vector<std::string>{"pool_cpu", "pool_onednn"}
-                                  : std::vector<std::string>{"pool_onednn"};
+      std::vector<std::string> candidates = {"pool_onednn"};
+      if (two_axes && explicit_pads) candidates.emplace_back("pool_cpu@nhwc");
+      if (two_axes && explicit_pads && function == "max") candidates.emplace_back("pool_cpu");
       check_tactics("graph main(%x: f32[" + x + "]) -> (%y) { %y = pool{function=\"" + function +
                         "\", " + attributes + "}(%x) }",
                     candidates, {.sizes = sizes});
@@ -70,10 +70,12 @@ TEST_F(CpuPool, refuses_what_onednn_does_otherwise) {
   EXPECT_EQ(
       refusals(
           "graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"lp\", kernel=[3, 3]}(%x) }"),
-      "pool_cpu: it takes max pooling only; pool_onednn: oneDNN has no Lp pooling");
+      "pool_cpu: it takes maxima of f32 and bytes, and means of f32; pool_onednn: oneDNN has no Lp "
+      "pooling");
   EXPECT_EQ(refusals("graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"average\", "
                      "kernel=[3, 3], ceil_mode=true, count_include_pad=true}(%x) }"),
-            "pool_cpu: it takes max pooling only; pool_onednn: oneDNN would count elements beyond "
+            "pool_cpu: it counts no padding where sizes round up; pool_onednn: oneDNN would count "
+            "elements beyond "
             "the padding");
 }
 

@@ -3,6 +3,8 @@
 // (simd/tile_f32.hpp): a tile is a few output pixels by a panel of output channels, its rows of A
 // are read where the input lies. 1-D and 2-D, any stride, dilation, padding and group.
 //
+// A depthwise convolution (one channel a group) multiplies whole vectors of channels instead.
+//
 // The sum of an output runs over taps and channels in one fixed order, cut where the panel's
 // weights fill the cache, whatever the number of threads.
 //
@@ -57,7 +59,7 @@ class ConvF32Kernel final : public Kernel {
   void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
     const std::byte* source = rows_.source(inputs[window_.x].data, workspace);
     const std::int64_t blocks = rows_.blocks();
-    const std::int64_t panels = window_.group * panels_per_group_;
+    const std::int64_t panels = groups_ * panels_per_group_;
     // Panels are shared out as well where there are too few blocks to go round.
     const std::int64_t parts = std::clamp<std::int64_t>(4 * threads_ / blocks, 1, panels);
     parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -71,9 +73,12 @@ class ConvF32Kernel final : public Kernel {
 
  private:
   void choose_runs() {
-    const std::int64_t columns = window_.out_channels / window_.group;
-    vectors_ = best_vectors(columns);
-    tile_rows_ = tiles_.rows[vectors_];
+    depthwise_ = window_.group > 1 && window_.group == window_.channels &&
+                 window_.group == window_.out_channels;
+    groups_ = depthwise_ ? 1 : window_.group;
+    const std::int64_t columns = window_.out_channels / groups_;
+    vectors_ = depthwise_ ? tiles_.channel_vectors : best_vectors(columns);
+    tile_rows_ = depthwise_ ? tiles_.channel_rows : tiles_.rows[vectors_];
     rows_.prepare(window_, static_cast<int>(tile_rows_), kWhat);
     taps_ = rows_.taps();
     depth_ = rows_.depth();
@@ -83,6 +88,7 @@ class ConvF32Kernel final : public Kernel {
     const std::int64_t most = std::max<std::int64_t>(1, kSliceBytes / (panel_ * 4));
     slice_depth_ = std::min(depth_, most);
     slice_taps_ = slice_depth_ < depth_ ? 1 : std::max<std::int64_t>(1, most / depth_);
+    if (depthwise_) slice_taps_ = taps_;
   }
 
   // Vectors of a panel, so that little of the last panel is wasted and a tile has work for its
@@ -105,13 +111,12 @@ class ConvF32Kernel final : public Kernel {
 
   // [group][panel][tap][depth][panel columns], zeros beyond the last channel.
   void pack() {
-    const std::int64_t columns = window_.out_channels / window_.group;
+    const std::int64_t columns = window_.out_channels / groups_;
     const std::int64_t sum = taps_ * depth_;
-    packed_.assign(static_cast<std::size_t>(window_.group * panels_per_group_ * sum * panel_),
-                   0.0f);
+    packed_.assign(static_cast<std::size_t>(groups_ * panels_per_group_ * sum * panel_), 0.0f);
     const std::int64_t channels = window_.channels / window_.group;
     const std::int64_t plane = window_.kernel_h * window_.kernel_w;
-    parallel_for(window_.group * panels_per_group_, 1, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(groups_ * panels_per_group_, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t p = begin; p < end; ++p) {
         float* to = packed_.data() + p * sum * panel_;
         const std::int64_t group = p / panels_per_group_;
@@ -132,7 +137,7 @@ class ConvF32Kernel final : public Kernel {
     const std::byte* pointers[ConvRows::kPointers];
     const std::int64_t count = rows_.set_pointers(source, block, pointers);
     const std::int64_t first = block * rows_.block_rows();
-    const std::int64_t columns = window_.out_channels / window_.group;
+    const std::int64_t columns = window_.out_channels / groups_;
     const EpilogueRuns::InRegisters& last = epilogue_.in_registers();
     for (std::int64_t p = first_panel; p < end_panel; ++p) {
       const std::int64_t group = p / panels_per_group_;
@@ -149,8 +154,10 @@ class ConvF32Kernel final : public Kernel {
           tile.weights = weights + (t * depth_ + d) * panel_;
           tile.accumulate = t > 0 || d > 0;
           const bool ends = t + tile.taps == taps_ && d + tile.depth == depth_;
-          run_tiles(inputs, y, tile, pointers, first, count, channel, t,
-                    group * (window_.channels / window_.group) + d, ends ? &last : nullptr);
+          const std::int64_t offset =
+              depthwise_ ? channel : group * (window_.channels / window_.group) + d;
+          run_tiles(inputs, y, tile, pointers, first, count, channel, t, offset,
+                    ends ? &last : nullptr);
         }
       }
     }
@@ -165,7 +172,7 @@ class ConvF32Kernel final : public Kernel {
 
   // The first output channel of a panel, or the number of channels after the last one.
   std::int64_t channel_of(std::int64_t panel) const {
-    const std::int64_t columns = window_.out_channels / window_.group;
+    const std::int64_t columns = window_.out_channels / groups_;
     return panel / panels_per_group_ * columns + panel % panels_per_group_ * panel_;
   }
 
@@ -180,6 +187,7 @@ class ConvF32Kernel final : public Kernel {
       tile.high = last->high;
       tile.residual_stride = window_.out_channels;
     }
+    const auto run = depthwise_ ? tiles_.run_channels : tiles_.run[vectors_];
     for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
       const std::int64_t pixel = first + i * tile_rows_;
       tile.rows = reinterpret_cast<const float* const*>(pointers + (i * taps_ + tap) * tile_rows_);
@@ -189,7 +197,7 @@ class ConvF32Kernel final : public Kernel {
         tile.residual = inputs[static_cast<std::size_t>(last->residual)].as<const float>() +
                         pixel * window_.out_channels + channel;
       }
-      tiles_.run[vectors_](tile);
+      run(tile);
     }
   }
 
@@ -200,7 +208,8 @@ class ConvF32Kernel final : public Kernel {
   const float* weights_ = nullptr;
   std::vector<float> packed_;
   int threads_ = 1;
-  bool has_bias_ = false;
+  bool has_bias_ = false, depthwise_ = false;
+  std::int64_t groups_ = 1;
   int vectors_ = 1;
   std::int64_t tile_rows_ = 1;
   std::int64_t taps_ = 1, depth_ = 1, slice_taps_ = 1, slice_depth_ = 1;

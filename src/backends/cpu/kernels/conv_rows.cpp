@@ -14,7 +14,7 @@ constexpr std::int64_t kFewChannels = 16;  // up to which lines are read as one 
 
 }  // namespace
 
-void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kernel) {
+void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kernel, bool exact) {
   window_ = &window;
   tile_rows_ = tile_rows;
   // Padding wider than the window would make the copy larger than the input.
@@ -24,12 +24,19 @@ void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kern
   taps_ = lines_ ? window.kernel_h : window.kernel_h * window.kernel_w;
   depth_ = lines_ ? window.kernel_w * window.channels : window.channels / window.group;
   // What lies beyond the input's end may not be read: a copy has room there.
-  const bool reads_over = over_read_ > 0 && (depth_ * bytes_) % (over_read_ + 1) != 0;
+  const bool reads_over = !exact && over_read_ > 0 && (depth_ * bytes_) % (over_read_ + 1) != 0;
   copied_ = reads_over || (lines_ && (window.pad_left > 0 || window.padded_width() > window.width));
   require(taps_ <= kPointers / tile_rows_, kernel, "its window has too many elements");
   const std::int64_t most_tiles = std::max<std::int64_t>(1, kPointers / (taps_ * tile_rows_));
   block_rows_ =
       tile_rows_ * std::min(most_tiles, std::max<std::int64_t>(1, kBlockRows / tile_rows_));
+  tap_bytes_.clear();
+  for (std::int64_t kh = 0; !lines_ && kh < window.kernel_h; ++kh) {
+    for (std::int64_t kw = 0; kw < window.kernel_w; ++kw) {
+      tap_bytes_.push_back((kh * window.dilation_h * window.width + kw * window.dilation_w) *
+                           window.channels * bytes_);
+    }
+  }
   padding_.assign(static_cast<std::size_t>(std::max(depth_, window.channels) * bytes_ + over_read_),
                   std::byte{padding_byte_});
 }
@@ -77,6 +84,15 @@ void ConvRows::set_pixel(const std::byte* source, std::int64_t pixel, const std:
   const std::byte* image = source + n * w.height * line_bytes;
   const std::int64_t h0 = oh * w.stride_h - w.pad_top;
   const std::int64_t w0 = ow * w.stride_w - (padded ? 0 : w.pad_left);
+  if (!lines_ && h0 >= 0 && w0 >= 0 && h0 + (w.kernel_h - 1) * w.dilation_h < w.height &&
+      w0 + (w.kernel_w - 1) * w.dilation_w < w.width) {  // no padding in sight
+    const std::byte* origin = image + h0 * line_bytes + w0 * pixel_bytes;
+    for (const std::int64_t offset : tap_bytes_) {
+      *to = origin + offset;
+      to += tile_rows_;
+    }
+    return;
+  }
   for (std::int64_t kh = 0; kh < w.kernel_h; ++kh) {
     const std::int64_t h = h0 + kh * w.dilation_h;
     const bool inside = h >= 0 && h < w.height;

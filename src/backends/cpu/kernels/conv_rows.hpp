@@ -24,9 +24,9 @@ class ConvRows {
   ConvRows(int bytes, std::uint8_t padding_byte, int over_read)
       : bytes_(bytes), padding_byte_(padding_byte), over_read_(over_read) {}
 
-  // For a prepared window and tiles of `tile_rows` output pixels. Error(engine_invalid) when the
-  // window has too many taps.
-  void prepare(const ConvWindow& window, int tile_rows, const char* kernel);
+  // For a prepared window and tiles of `tile_rows` output pixels. `exact`: tiles read no run beyond
+  // its end. Error(engine_invalid) when the window has too many taps.
+  void prepare(const ConvWindow& window, int tile_rows, const char* kernel, bool exact = false);
 
   std::int64_t taps() const { return taps_; }    // runs of an output pixel
   std::int64_t depth() const { return depth_; }  // elements of a run
@@ -53,7 +53,8 @@ class ConvRows {
   const ConvWindow* window_ = nullptr;
   bool lines_ = false, copied_ = false;
   std::int64_t tile_rows_ = 1, taps_ = 1, depth_ = 1, block_rows_ = 1;
-  std::vector<std::byte> padding_;  // one run, and what may be read beyond it
+  std::vector<std::int64_t> tap_bytes_;  // from a window's first tap, where taps are runs
+  std::vector<std::byte> padding_;       // one run, and what may be read beyond it
 };
 
 }  // namespace strop::cpu

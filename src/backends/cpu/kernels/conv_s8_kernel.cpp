@@ -3,6 +3,8 @@
 // bytes requantised from them by the arithmetic of ops/requantize.hpp, with a residual if there is
 // one. 1-D and 2-D, channels innermost, any stride, dilation, padding and group.
 //
+// A depthwise convolution (one channel a group) multiplies whole vectors of channels instead.
+//
 // Sums run over x as unsigned bytes (signed ones plus 128) and weights less their zero point; the
 // zero point of x is taken off by what a sum begins with. Nothing depends on the instruction set or
 // the number of threads.
@@ -52,10 +54,12 @@ class ConvS8Kernel final : public Kernel {
     window_.prepare(inputs, outputs, kWhat);
     require(inputs[window_.x].dtype == x_type_, kWhat, "its input is of another type");
     requantize_.prepare(inputs, outputs[0], kWhat);
-    const std::int64_t columns = window_.out_channels / window_.group;
-    vectors_ = best_vectors(tiles_, columns);
-    tile_rows_ = tiles_.rows[vectors_];
-    rows_.prepare(window_, tile_rows_, kWhat);
+    depthwise_ = window_.group > 1 && window_.group == window_.channels &&
+                 window_.group == window_.out_channels;
+    groups_ = depthwise_ ? 1 : window_.group;
+    vectors_ = best_vectors(tiles_, window_.out_channels / groups_);
+    tile_rows_ = depthwise_ ? tiles_.channel_rows : tiles_.rows[vectors_];
+    rows_.prepare(window_, tile_rows_, kWhat, depthwise_);
     if (!packed_.empty() && packed_depth_ == rows_.depth()) return rows_.workspace_bytes();
     pack();
     return rows_.workspace_bytes();
@@ -64,7 +68,7 @@ class ConvS8Kernel final : public Kernel {
   void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
     const std::byte* source = rows_.source(inputs[window_.x].data, workspace);
     const std::int64_t blocks = rows_.blocks();
-    const std::int64_t panels = window_.group * packed_.panels();
+    const std::int64_t panels = groups_ * packed_.panels();
     // Panels are shared out as well where there are too few blocks to go round.
     const std::int64_t parts = std::clamp<std::int64_t>(4 * threads_ / blocks, 1, panels);
     parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -84,6 +88,13 @@ class ConvS8Kernel final : public Kernel {
     const std::int64_t plane = window_.kernel_h * window_.kernel_w;
     const std::int64_t per_tap = plane / rows_.taps();  // of the window's elements, in one run
     packed_depth_ = rows_.depth();
+    if (depthwise_) {
+      packed_.pack_channels(tiles_, columns * window_.group, plane, unsigned_zero(x_type_, x_zero_),
+                            [&](std::int64_t c, std::int64_t t) {
+                              return weights_[static_cast<std::size_t>(c * plane + t)];
+                            });
+      return;
+    }
     packed_.pack(tiles_, vectors_, window_.group, columns, rows_.taps(), rows_.depth(),
                  unsigned_zero(x_type_, x_zero_),
                  [&](std::int64_t group, std::int64_t m, std::int64_t tap, std::int64_t d) {
@@ -99,7 +110,8 @@ class ConvS8Kernel final : public Kernel {
     const std::byte* pointers[ConvRows::kPointers];
     const std::int64_t count = rows_.set_pointers(source, block, pointers);
     const std::int64_t first = block * rows_.block_rows();
-    const std::int64_t columns = window_.out_channels / window_.group;
+    const std::int64_t columns = window_.out_channels / groups_;
+    const auto run = depthwise_ ? tiles_.run_channels : tiles_.run[vectors_];
     TileS8 tile;
     tile.taps = rows_.taps();
     tile.quads = packed_.quads();
@@ -112,7 +124,7 @@ class ConvS8Kernel final : public Kernel {
       tile.weights = packed_.panel(p);
       tile.start = packed_.start(p);
       tile.columns = static_cast<int>(std::min(packed_.columns(), columns - column));
-      tile.row_offset = group * (window_.channels / window_.group);
+      tile.row_offset = depthwise_ ? channel : group * (window_.channels / window_.group);
       for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
         tile.rows =
             reinterpret_cast<const std::uint8_t* const*>(pointers + i * tile.taps * tile_rows_);
@@ -120,7 +132,7 @@ class ConvS8Kernel final : public Kernel {
             static_cast<int>(std::min<std::int64_t>(tile_rows_, count - i * tile_rows_));
         requantize_.set_place(inputs, y, first + i * tile_rows_, window_.out_channels, channel,
                               tile);
-        tiles_.run[vectors_](tile);
+        run(tile);
       }
     }
   }
@@ -134,6 +146,8 @@ class ConvS8Kernel final : public Kernel {
   std::vector<std::int8_t> weights_;
   PackedS8 packed_;
   std::int64_t packed_depth_ = 0;
+  bool depthwise_ = false;
+  std::int64_t groups_ = 1;
   int threads_ = 1, vectors_ = 1, tile_rows_ = 1;
 };
 

@@ -38,10 +38,15 @@ class PackedS8 {
   void pack(const TileSetS8& tiles, int vectors, std::int64_t groups, std::int64_t columns,
             std::int64_t taps, std::int64_t depth, std::int32_t x_zero, const Weight& weight);
 
+  // The same for tiles of a depthwise convolution.
+  using ChannelWeight = std::function<std::int8_t(std::int64_t channel, std::int64_t tap)>;
+  void pack_channels(const TileSetS8& tiles, std::int64_t channels, std::int64_t taps,
+                     std::int32_t x_zero, const ChannelWeight& weight);
+
   bool empty() const { return start_.empty(); }
   std::int64_t panels() const { return panels_; }    // of a group
   std::int64_t columns() const { return columns_; }  // of a panel
-  std::int64_t quads() const { return quads_; }      // of a tap
+  std::int64_t quads() const { return quads_; }      // of a tap; or of taps
   const void* panel(std::int64_t index) const { return bytes_.data() + index * panel_bytes_; }
   const std::int32_t* start(std::int64_t index) const { return start_.data() + index * columns_; }
 

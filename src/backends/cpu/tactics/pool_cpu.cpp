@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// 2-D max pooling by own loops over NCHW, where oneDNN has no fast code for that layout.
+// 2-D pooling by own loops: the maximum of f32 as it lies (oneDNN has no fast code for that), and
+// maxima of f32 and bytes and means of f32 with channels innermost.
 #include "backends/cpu/parameters.hpp"
 #include "ops/pool.hpp"
 #include "tactic/tactic.hpp"
@@ -13,17 +14,30 @@ constexpr std::int64_t kMostTaps = std::int64_t{1} << 20;  // a larger window is
 Acceptance accepts(const Problem& problem) {
   const auto& pool = problem.attributes<PoolAttributes>();
   const Type& x = problem.input_type(0);
-  if (pool.function != PoolFunction::max) return Acceptance::refuse("it takes max pooling only");
-  if (x.dtype != DType::f32) {
-    return Acceptance::refuse("input x is " + std::string(to_string(x.dtype)) +
-                              ", this tactic is for f32");
+  const bool bytes = x.dtype == DType::i8 || x.dtype == DType::u8;
+  if (pool.function == PoolFunction::max
+          ? x.dtype != DType::f32 && !bytes
+          : pool.function != PoolFunction::average || x.dtype != DType::f32) {
+    return Acceptance::refuse("it takes maxima of f32 and bytes, and means of f32");
   }
   if (x.rank() != 4 || pool.kernel.size() != 2) return Acceptance::refuse("it takes 2-D pooling");
   if (problem.node->outputs.size() > 1) return Acceptance::refuse("it gives no indices");
   if (pool.auto_pad != AutoPad::explicit_pads) return Acceptance::refuse("it takes explicit pads");
+  if (pool.function == PoolFunction::average && pool.ceil_mode && pool.count_include_pad)
+    return Acceptance::refuse("it counts no padding where sizes round up");
   if (pool.kernel[0] * pool.kernel[1] > kMostTaps)
     return Acceptance::refuse("the window is too large");
   return Acceptance::accept();
+}
+
+std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
+  std::vector<OperandLayouts> out;
+  if (problem.attributes<PoolAttributes>().function == PoolFunction::max &&
+      problem.input_type(0).dtype == DType::f32) {
+    out.emplace_back();
+  }
+  out.push_back({{Layout::channels_last}, {Layout::channels_last}});
+  return out;
 }
 
 KernelChoice lower(const Problem& problem, std::string_view) {
@@ -38,7 +52,10 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   parameters.set("strides", per_axis(pool.strides, 2, 1));
   parameters.set("dilations", per_axis(pool.dilations, 2, 1));
   parameters.set("pads", per_axis(pool.pads, 4, 0));
-  return {"max_pool", parameters.text()};
+  if (problem.layouts.output(0) == Layout::plain) return {"max_pool", parameters.text()};
+  parameters.set("function", pool.function == PoolFunction::max ? "max" : "average");
+  parameters.set("count_include_pad", std::int64_t{pool.count_include_pad});
+  return {"channel_pool", parameters.text()};
 }
 
 }  // namespace
@@ -49,6 +66,7 @@ const Tactic& tactic_pool_cpu() {
                              .ops = {op_pool},
                              .accepts = accepts,
                              .configs = nullptr,
+                             .layouts = layouts,
                              .lower = lower};
   return tactic;
 }

@@ -39,6 +39,11 @@ struct TileSetF32 {
   int most_vectors = 0;  // of a panel
   int rows[kMostTileVectors + 1] = {};
   void (*run[kMostTileVectors + 1])(const TileF32&) = {};
+  // Each column times the same column of the rows, from row_offset on: a depthwise convolution.
+  // `depth` is 1.
+  int channel_rows = 0;
+  int channel_vectors = 0;
+  void (*run_channels)(const TileF32&) = nullptr;
 };
 
 // Of this processor (isa.hpp).

@@ -67,6 +67,38 @@ void run_tile(const TileF32& tile) {
   finish_tile<kRows, kColumns>(tile, sums);
 }
 
+// `whole`: the panel has all of its columns, so that nothing beyond a row is read.
+template <int kRows, int kColumns, bool whole>
+inline void sum_channels(const TileF32& tile) {
+  Vec sums[kRows][kColumns];
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kColumns; ++v) sums[i][v] = zero();
+  }
+  const float* weights = tile.weights;
+  const float* const* rows = tile.rows;
+  for (std::int64_t t = 0; t < tile.taps; ++t, rows += kRows, weights += kColumns * kLanes) {
+    for (int v = 0; v < kColumns; ++v) {
+      const int columns = tile.columns - v * kLanes;
+      if (!whole && columns <= 0) break;
+      const Vec w = load(weights + v * kLanes);
+      for (int i = 0; i < kRows; ++i) {
+        const float* x = rows[i] + tile.row_offset + v * kLanes;
+        sums[i][v] = fma(whole ? load(x) : load_part(x, columns), w, sums[i][v]);
+      }
+    }
+  }
+  finish_tile<kRows, kColumns>(tile, sums);
+}
+
+template <int kRows, int kColumns>
+void run_channels(const TileF32& tile) {
+  if (tile.columns >= kColumns * kLanes) {
+    sum_channels<kRows, kColumns, true>(tile);
+  } else {
+    sum_channels<kRows, kColumns, false>(tile);
+  }
+}
+
 // As many accumulators as leave room for one row of weights and one broadcast.
 constexpr int kRowsOf[kMostTileVectors + 1] = {0, 8, kVectors == 32 ? 8 : 6, kVectors == 32 ? 8 : 4,
                                                kVectors == 32 ? 6 : 0};
@@ -76,4 +108,7 @@ inline constexpr TileSetF32 kTileSetF32 = {
     kVectors == 32 ? 4 : 3,
     {0, kRowsOf[1], kRowsOf[2], kRowsOf[3], kRowsOf[4]},
     {nullptr, run_tile<kRowsOf[1], 1>, run_tile<kRowsOf[2], 2>, run_tile<kRowsOf[3], 3>,
-     kVectors == 32 ? run_tile<6, 4> : nullptr}};
+     kVectors == 32 ? run_tile<6, 4> : nullptr},
+    4,
+    kVectors == 32 ? 4 : 2,
+    run_channels<4, kVectors == 32 ? 4 : 2>};

@@ -71,6 +71,21 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
   }
 }
 
+constexpr int kChannelRows = 1;
+constexpr int kChannelColumns = kSumLanes;
+constexpr SumPacking kChannelPacking = SumPacking::words;
+
+void run_channels(const TileS8& tile) {
+  Sum sum = load_sums(tile.start);
+  const auto* weights = static_cast<const std::int16_t*>(tile.weights);
+  for (std::int64_t t = 0; t < tile.taps; ++t) {
+    const std::uint8_t* x = tile.rows[t] + tile.row_offset;
+    for (int i = 0; i < kSumLanes && i < tile.columns; ++i)
+      sum.v[i] += (x[i] ^ tile.flip) * weights[(t / 4 * kSumLanes + i) * 4 + t % 4];
+  }
+  finish(tile, 0, 0, tile.columns < kSumLanes ? tile.columns : kSumLanes, sum);
+}
+
 #include "backends/cpu/kernels/simd/tile_s8.inl"
 
 inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::words, 2, 4, 2, 0, 0>();
@@ -140,6 +155,44 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
   for (int i = 0; i < columns; ++i) out[i] = static_cast<std::uint8_t>(lanes[i]);
 }
 
+constexpr int kChannelRows = 4;
+constexpr int kChannelColumns = kSumLanes;
+constexpr SumPacking kChannelPacking = SumPacking::word_pairs;
+
+// Eight bytes as the low halves of int32, whose products with int16 pairs are then exact.
+inline __m256i load_channels(const std::uint8_t* p, int columns, __m256i flip) {
+  __m128i bytes;
+  if (columns >= kSumLanes) {
+    bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  } else {
+    std::uint8_t part[kSumLanes] = {};
+    for (int i = 0; i < columns; ++i) part[i] = p[i];
+    bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(part));
+  }
+  return _mm256_xor_si256(_mm256_cvtepu8_epi32(bytes), flip);
+}
+
+void run_channels(const TileS8& tile) {
+  Sum sums[kChannelRows];
+  for (int i = 0; i < kChannelRows; ++i) sums[i] = load_sums(tile.start);
+  const auto* weights = static_cast<const std::int16_t*>(tile.weights);
+  const __m256i flip = _mm256_set1_epi32(tile.flip);
+  const std::int64_t last = tile.taps - 1;
+  for (std::int64_t t = 0; t < tile.taps; t += 2, weights += kSumLanes * 2) {
+    const std::uint8_t* const* first = tile.rows + t * kChannelRows;
+    const std::uint8_t* const* second = tile.rows + (t < last ? t + 1 : last) * kChannelRows;
+    const __m256i w = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
+    for (int i = 0; i < kChannelRows; ++i) {
+      const __m256i a = load_channels(first[i] + tile.row_offset, tile.columns, flip);
+      const __m256i b = load_channels(second[i] + tile.row_offset, tile.columns, flip);
+      const __m256i pairs = _mm256_or_si256(a, _mm256_slli_epi32(b, 16));
+      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(pairs, w));
+    }
+  }
+  const int columns = tile.columns < kSumLanes ? tile.columns : kSumLanes;
+  for (int i = 0; i < kChannelRows && i < tile.row_count; ++i) finish(tile, i, 0, columns, sums[i]);
+}
+
 #include "backends/cpu/kernels/simd/tile_s8.inl"
 
 inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::word_pairs, 2, 4, 4, 0, 0>();
@@ -189,6 +242,55 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
   const __m512 n = _mm512_fmadd_ps(t, _mm512_set1_ps(tile.range), _mm512_set1_ps(12582912.0f));
   const __m512i q = _mm512_add_epi32(_mm512_castps_si512(n), _mm512_set1_epi32(tile.low));
   _mm_mask_storeu_epi8(tile.out + row * tile.out_stride + column, mask, _mm512_cvtepi32_epi8(q));
+}
+
+constexpr int kChannelRows = 2;
+constexpr int kChannelColumns = 64;
+constexpr SumPacking kChannelPacking = SumPacking::lanes;
+
+// Bytes of four taps side by side for each channel: unpacking works within 128 bits, so that sum j
+// gets columns 16 k + 4 j + i, which the weights follow, and a transposition of 128-bit lanes
+// brings the sums back in order.
+void run_channels(const TileS8& tile) {
+  Sum sums[kChannelRows][4];
+  for (int j = 0; j < 4; ++j) {
+    for (int i = 0; i < kChannelRows; ++i) sums[i][j] = _mm512_setzero_si512();
+  }
+  const auto* weights = static_cast<const std::int8_t*>(tile.weights);
+  const __m512i flip = _mm512_set1_epi8(static_cast<char>(tile.flip));
+  const __mmask64 mask = tile.columns >= 64 ? ~__mmask64{0} : (__mmask64{1} << tile.columns) - 1;
+  const std::int64_t last = tile.taps - 1;
+  for (std::int64_t t = 0; t < tile.taps; t += 4, weights += 4 * 64) {
+    for (int i = 0; i < kChannelRows; ++i) {
+      const auto bytes = [&](std::int64_t tap) {
+        const std::uint8_t* from = tile.rows[(tap < last ? tap : last) * kChannelRows + i];
+        return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from + tile.row_offset), flip);
+      };
+      const __m512i a = bytes(t), b = bytes(t + 1), c = bytes(t + 2), d = bytes(t + 3);
+      const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+      const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+      const __m512i quads[4] = {
+          _mm512_unpacklo_epi16(ab_low, cd_low), _mm512_unpackhi_epi16(ab_low, cd_low),
+          _mm512_unpacklo_epi16(ab_high, cd_high), _mm512_unpackhi_epi16(ab_high, cd_high)};
+      for (int j = 0; j < 4; ++j)
+        sums[i][j] = dot(sums[i][j], quads[j], load_weights(weights + j * 64));
+    }
+  }
+  for (int i = 0; i < kChannelRows && i < tile.row_count; ++i) {
+    const Sum low01 = _mm512_shuffle_i32x4(sums[i][0], sums[i][1], 0x44);
+    const Sum high01 = _mm512_shuffle_i32x4(sums[i][0], sums[i][1], 0xee);
+    const Sum low23 = _mm512_shuffle_i32x4(sums[i][2], sums[i][3], 0x44);
+    const Sum high23 = _mm512_shuffle_i32x4(sums[i][2], sums[i][3], 0xee);
+    const Sum in_order[4] = {
+        _mm512_shuffle_i32x4(low01, low23, 0x88), _mm512_shuffle_i32x4(low01, low23, 0xdd),
+        _mm512_shuffle_i32x4(high01, high23, 0x88), _mm512_shuffle_i32x4(high01, high23, 0xdd)};
+    for (int j = 0; j < 4; ++j) {
+      const int columns = tile.columns - j * kSumLanes;
+      if (columns <= 0) break;
+      const Sum sum = _mm512_add_epi32(in_order[j], load_sums(tile.start + j * kSumLanes));
+      finish(tile, i, j * kSumLanes, columns < kSumLanes ? columns : kSumLanes, sum);
+    }
+  }
 }
 
 #include "backends/cpu/kernels/simd/tile_s8.inl"

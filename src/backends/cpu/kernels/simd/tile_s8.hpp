@@ -43,11 +43,16 @@ struct TileS8 {
   std::int32_t low = 0;
 };
 
+// A depthwise convolution multiplies each column by the same column of the rows, from row_offset
+// on: `quads` is groups of four taps, the last one filled up with zero weights, which are read from
+// the last tap. No column beyond `columns` is read.
+//
 // Where the four weights of a column lie within a vector's block of lanes * 4.
 enum class SumPacking : std::uint8_t {
   bytes,       // i8 [column][4]
   words,       // i16 [column][4]
   word_pairs,  // i16 [2][column][2]
+  lanes,       // i8, for 64 channels: [4][16 columns][4], columns as unpacking bytes leaves them
 };
 
 struct TileSetS8 {
@@ -56,6 +61,10 @@ struct TileSetS8 {
   SumPacking packing = SumPacking::bytes;
   int rows[kMostTileVectors + 1] = {};
   void (*run[kMostTileVectors + 1])(const TileS8&) = {};
+  int channel_rows = 0;
+  int channel_columns = 0;
+  SumPacking channel_packing = SumPacking::words;
+  void (*run_channels)(const TileS8&) = nullptr;
 };
 
 // Of this processor (isa.hpp).

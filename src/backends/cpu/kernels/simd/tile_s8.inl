@@ -55,5 +55,9 @@ constexpr TileSetS8 make_set() {
     set.rows[4] = kD;
     set.run[4] = run_tile_s8<kD, 4>;
   }
+  set.channel_rows = kChannelRows;
+  set.channel_columns = kChannelColumns;
+  set.channel_packing = kChannelPacking;
+  set.run_channels = run_channels;
   return set;
 }

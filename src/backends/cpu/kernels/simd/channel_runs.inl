@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// See channel_runs.hpp. Plain loops: the compiler makes vectors of them for each instruction set.
+
+template <class T>
+void max_whole(T* to, const T* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = x[i] > to[i] ? x[i] : to[i];
+}
+
+inline void max_f32(float* to, const float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = x[i] > to[i] || x[i] != x[i] ? x[i] : to[i];
+}
+
+inline void add_f32(float* to, const float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] += x[i];
+}
+
+inline void scale_f32(float* to, float factor, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] *= factor;
+}
+
+inline void blend_f32(float* to, const float* a, float weight_a, const float* b, float weight_b,
+                      std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = a[i] * weight_a + b[i] * weight_b;
+}
+
+inline float sum_f32(const float* x, std::int64_t n) {
+  Vec sums[4] = {zero(), zero(), zero(), zero()};
+  std::int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    for (int v = 0; v < 4; ++v) sums[v] = add(sums[v], load(x + i + v * kLanes));
+  }
+  for (; i < n; i += kLanes) {
+    const auto left = static_cast<int>(n - i < kLanes ? n - i : kLanes);
+    sums[0] = add(sums[0], load_part(x + i, left));
+  }
+  return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
+}
+
+// 12582912 is 1.5 * 2^23: added, it leaves the nearest even integer in the low bits.
+inline void quantize(std::uint8_t* to, const float* x, float scale, std::int32_t zero,
+                     std::int32_t low, std::int32_t high, std::int64_t n) {
+  const auto least = static_cast<float>(low - zero), most = static_cast<float>(high - zero);
+  for (std::int64_t i = 0; i < n; ++i) {
+    float t = x[i] / scale;
+    t = t != t ? 0.0f : t;
+    t = t < least ? least : t;
+    t = t > most ? most : t;
+    const float moved = t + 12582912.0f;
+    const auto whole = static_cast<std::int32_t>(moved - 12582912.0f);
+    to[i] = static_cast<std::uint8_t>(whole + zero);
+  }
+}
+
+template <class T>
+void dequantize(float* to, const T* q, float scale, std::int32_t zero, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    to[i] = static_cast<float>(static_cast<std::int32_t>(q[i]) - zero) * scale;
+}
+
+inline constexpr ChannelRuns kChannelRuns = {
+    max_f32,   max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32,
+    scale_f32, blend_f32,               sum_f32,                  quantize,
+    dequantize<std::int8_t>,            dequantize<std::uint8_t>, dequantize<std::int32_t>};

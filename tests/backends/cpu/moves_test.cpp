@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernels that move or combine whole runs of elements: concat, cuts, resize, global pooling.
+#include <string>
+
+#include "backends/cpu/tactic_check.hpp"
+
+namespace strop {
+namespace {
+
+using testing::check_tactics;
+using testing::refusals;
+
+TEST(CpuConcat, joins_along_any_axis_in_any_layout) {
+  for (const char* axis : {"0", "1", "3", "-2"}) {
+    const std::string a = axis;
+    const std::string one = a == "0"   ? "[3,3,4,5]"
+                            : a == "1" ? "[2,6,4,5]"
+                            : a == "3" ? "[2,3,4,1]"
+                                       : "[2,3,7,5]";
+    for (const char* dtype : {"f32", "u8", "i64"}) {
+      check_tactics("graph main(%x: " + std::string(dtype) + "[2,3,4,5], %w: " + dtype + one +
+                        ", %v: " + dtype + "[2,3,4,5]) -> (%y) { %y = concat{axis=" + a +
+                        "}(%x, %w, %v) }",
+                    {"concat_cpu", "concat_cpu@nhwc"});
+    }
+  }
+  check_tactics(
+      "graph main(%x: f32[N,3,H], %w: f32[N,1,H]) -> (%y) { %y = concat{axis=1}(%x, %w) }",
+      {"concat_cpu", "concat_cpu@nhwc"},
+      {.sizes = {{{"N", 1}, {"H", 5}}, {{"N", 0}, {"H", 5}}, {{"N", 3}, {"H", 70}}}});
+  EXPECT_NE(refusals("graph main(%x: i4[2,4], %w: i4[2,4]) -> (%y) { %y = concat{axis=1}(%x, %w) }")
+                .find("concat_cpu: its elements are not whole bytes"),
+            std::string::npos);
+}
+
+TEST(CpuCut, splits_and_slices_in_any_layout) {
+  check_tactics(
+      "graph main(%x: f32[2,7,4,5], %const_s: i64[3]) -> (%a, %b, %c) { %a, %b, %c = "
+      "split{axis=1}(%x, %const_s) }",
+      {"cut_cpu", "cut_cpu@nhwc"}, {.constants = {Tensor::from<std::int64_t>({3}, {2, 0, 5})}});
+  const auto slice = [](std::int64_t start, std::int64_t end, std::int64_t axis) {
+    check_tactics(
+        "graph main(%x: u8[2,7,4,5], %const_s: i64[1], %const_e: i64[1], %const_a: i64[1]) -> (%y) "
+        "{ %y = slice(%x, %const_s, %const_e, %const_a) }",
+        {"cut_cpu", "cut_cpu@nhwc"},
+        {.constants = {Tensor::from<std::int64_t>({1}, {start}),
+                       Tensor::from<std::int64_t>({1}, {end}),
+                       Tensor::from<std::int64_t>({1}, {axis})}});
+  };
+  slice(1, 3, 1);
+  slice(-2, 100, 1);
+  slice(-100, 2, 2);
+  slice(3, 3, 3);
+  slice(1, 2, 0);
+}
+
+TEST(CpuResize, agrees_for_nearest_and_linear) {
+  for (const char* mode : {"nearest", "linear"}) {
+    for (const char* coordinates :
+         {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"}) {
+      const std::string attributes =
+          "{mode=\"" + std::string(mode) + "\", coordinates=\"" + coordinates + "\"}";
+      check_tactics(
+          "graph main(%x: f32[N,19,5,6], %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
+          "resize" +
+              attributes + "(%x, %const_r, %const_s) }",
+          {"resize_cpu@nhwc"},
+          {.sizes = {{{"N", 2}}, {{"N", 1}}},
+           .constants = {Tensor::allocate(DType::f32, {0}),
+                         Tensor::from<float>({4}, {1, 1, 2, 1.5f})}});
+    }
+  }
+  check_tactics(
+      "graph main(%x: u8[1,3,4,4], %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
+      "resize(%x, %const_r, %const_s) }",
+      {"resize_cpu@nhwc"},
+      {.constants = {Tensor::allocate(DType::f32, {0}),
+                     Tensor::from<float>({4}, {1, 1, 2, 0.5f})}});
+}
+
+TEST(CpuGlobalPool, agrees_in_both_layouts) {
+  for (const char* function : {"mean", "sum"}) {
+    check_tactics(
+        "graph main(%x: f32[N,300,7,9], %const_a: i64[2]) -> (%y) { %y = "
+        "reduce{function=\"" +
+            std::string(function) + "\"}(%x, %const_a) }",
+        {"global_pool_cpu", "global_pool_cpu@nhwc"},
+        {.sizes = {{{"N", 1}}, {{"N", 3}}},
+         .constants = {Tensor::from<std::int64_t>({2}, {-1, 2})}});
+  }
+  EXPECT_NE(
+      refusals("graph main(%x: f32[2,3,4]) -> (%y) { %y = reduce(%x) }").find("global_pool_cpu"),
+      std::string::npos);
+}
+
+TEST(CpuPoolChannels, agrees_for_bytes_and_means) {
+  for (const char* dtype : {"u8", "i8"}) {
+    check_tactics("graph main(%x: " + std::string(dtype) +
+                      "[2,70,9,9]) -> (%y) { %y = "
+                      "pool{kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]}(%x) }",
+                  {"pool_cpu@nhwc"});
+  }
+  check_tactics(
+      "graph main(%x: f32[2,70,9,9]) -> (%y) { %y = pool{function=\"average\", "
+      "kernel=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1], count_include_pad=true}(%x) }",
+      {"pool_cpu@nhwc"});
+}
+
+}  // namespace
+}  // namespace strop
