@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace strop {
 
@@ -235,12 +236,59 @@ void check_output_count(const InferContext& context) {
           ", but is asked for " + std::to_string(count));
 }
 
+// A fresh size that stands alone in no output's shape cannot be read off when the node has run. A
+// size made of one (half of a size of an input of unknown rank) becomes a fresh size itself, and a
+// constraint on one is left to the kernel.
+void settle_fresh_dims(InferContext& context) {
+  const auto made_of_unknown = [](const Dim& dim) {
+    std::set<std::string> symbols;
+    if (!dim.is_constant()) dim.collect_symbols(symbols);
+    return std::ranges::any_of(symbols, [](const std::string& s) { return s.starts_with('#'); });
+  };
+  std::set<std::string> readable;
+  bool any = std::ranges::any_of(context.constraints(), [&](const ShapeConstraint& constraint) {
+    return made_of_unknown(constraint.a) || made_of_unknown(constraint.b);
+  });
+  for (const InferOutput& output : context.outputs()) {
+    if (!output.type.is_tensor() || !output.type.shape) continue;
+    for (const Dim& dim : *output.type.shape) {
+      if (dim.is_symbol()) readable.insert(dim.symbol_name());
+      any = any || (!dim.is_symbol() && made_of_unknown(dim));
+    }
+  }
+  if (!any) return;
+  // Fresh symbols of this node differ in their number alone.
+  const std::string fresh = context.fresh_dim().symbol_name();
+  const std::string prefix = fresh.substr(0, fresh.rfind('.') + 1);
+  const auto unreadable = [&](const Dim& dim) {
+    std::set<std::string> symbols;
+    if (!dim.is_constant()) dim.collect_symbols(symbols);
+    return std::ranges::any_of(symbols, [&](const std::string& symbol) {
+      return symbol.starts_with(prefix) && !readable.contains(symbol);
+    });
+  };
+  std::map<std::string, Dim> settled;
+  for (InferOutput& output : context.outputs()) {
+    if (!output.type.is_tensor() || !output.type.shape) continue;
+    for (Dim& dim : *output.type.shape) {
+      if (!unreadable(dim)) continue;
+      const auto [known, first] = settled.try_emplace(dim.to_string());
+      if (first) known->second = context.fresh_dim();
+      dim = known->second;
+    }
+  }
+  std::erase_if(context.constraints(), [&](const ShapeConstraint& constraint) {
+    return unreadable(constraint.a) || unreadable(constraint.b);
+  });
+}
+
 }  // namespace
 
 void infer_outputs(InferContext& context) {
   check_output_count(context);
   check_inputs(context);
   context.op().infer(context);
+  settle_fresh_dims(context);
 }
 
 }  // namespace strop

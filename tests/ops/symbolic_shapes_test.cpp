@@ -8,6 +8,7 @@
 #include "ops/fill.hpp"
 #include "ops/gather.hpp"
 #include "ops/pad.hpp"
+#include "ops/pool.hpp"
 #include "ops/reshape.hpp"
 #include "ops/resize.hpp"
 #include "ops/shape.hpp"
@@ -139,6 +140,16 @@ TEST_F(SymbolicShapes, dims_stand_for_themselves) {
             ErrorCode::internal);
   EXPECT_EQ(test::run_op(op_dims(), DimsAttributes{.values = {4, 5}}, {}).to_i64(),
             (std::vector<std::int64_t>{4, 5}));
+}
+
+TEST_F(SymbolicShapes, size_made_of_an_unreadable_size_is_open_itself) {
+  const ValueId any = g.add_input("any", Type::parse("f32[*]"));
+  PoolAttributes attributes;
+  attributes.kernel = {2, 2};
+  attributes.strides = {3, 1};
+  const SymShape shape = *g.type(g.emit(op_pool(), attributes, {any})).shape;
+  ASSERT_EQ(shape.size(), 4u);
+  for (const Dim& dim : shape) EXPECT_TRUE(dim.is_symbol()) << dim.to_string();
 }
 
 TEST_F(SymbolicShapes, unknown_ends_leave_only_that_axis_open) {
