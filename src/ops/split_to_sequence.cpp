@@ -3,6 +3,8 @@
 // of one.
 #include "ops/split_to_sequence.hpp"
 
+#include <algorithm>
+
 #include "ir/evaluate.hpp"
 #include "ops/dispatch.hpp"
 #include "ops/move_elements_support.hpp"
@@ -11,16 +13,40 @@
 namespace strop {
 namespace {
 
+// The size that all pieces have, where it is known.
+std::optional<std::int64_t> size_of_all(const InferContext& context, const Dim& total) {
+  if (!context.has_input(1)) return 1;
+  const SymShape* shape = context.shape(1);
+  const auto sizes = context.integers(1);
+  if (shape == nullptr || !sizes || sizes->empty()) return std::nullopt;
+  const std::int64_t first = sizes->front();
+  const bool all = shape->empty() ? first > 0 && total.is_constant() && total.value() % first == 0
+                                  : std::ranges::count(*sizes, first) == std::ssize(*sizes);
+  return all ? std::optional(first) : std::nullopt;
+}
+
 void infer(InferContext& context) {
   const auto& attributes = context.attributes<SplitToSequenceAttributes>();
   const SymShape* x = context.shape(0);
-  if (x != nullptr) normalize_axis(attributes.axis, static_cast<std::int64_t>(x->size()));
+  const std::int64_t axis =
+      x == nullptr ? 0 : normalize_axis(attributes.axis, static_cast<std::int64_t>(x->size()));
   if (context.has_input(1)) {
     const SymShape* sizes = context.shape(1);
     context.require(sizes == nullptr || sizes->size() <= 1, ErrorCode::bad_shape,
                     "sizes must be a scalar or a vector");
   }
-  context.set_output(0, Type::sequence(Type::tensor_of_unknown_rank(context.dtype(0))));
+  Type piece = Type::tensor_of_unknown_rank(context.dtype(0));
+  if (x != nullptr) {
+    if (const auto size = size_of_all(context, (*x)[static_cast<std::size_t>(axis)])) {
+      piece.shape = *x;
+      if (context.has_input(1) || attributes.keep_axis) {
+        (*piece.shape)[static_cast<std::size_t>(axis)] = Dim(*size);
+      } else {
+        piece.shape->erase(piece.shape->begin() + axis);
+      }
+    }
+  }
+  context.set_output(0, Type::sequence(std::move(piece)));
 }
 
 std::vector<std::int64_t> piece_sizes(KernelContext& context, std::int64_t total) {

@@ -135,6 +135,24 @@ TEST(SplitToSequence, cuts_by_one_size_many_sizes_or_none) {
   }
 }
 
+TEST(SplitToSequence, pieces_of_one_size_have_a_shape) {
+  GraphBuilder g;
+  const ValueId x = g.add_input("x", Type::parse("f32[N,6]"));
+  const auto type = [&](std::int64_t axis, bool keep_axis, std::optional<ValueId> sizes) {
+    std::vector<ValueId> inputs = {x};
+    if (sizes) inputs.push_back(*sizes);
+    const SplitToSequenceAttributes attributes{.axis = axis, .keep_axis = keep_axis};
+    return g.type(g.emit(op_split_to_sequence(), attributes, inputs)).to_string();
+  };
+  EXPECT_EQ(type(0, true, {}), "seq(f32[1,6])");
+  EXPECT_EQ(type(-1, false, {}), "seq(f32[N])");
+  EXPECT_EQ(type(1, false, g.constant(at(3))), "seq(f32[N,3])");
+  EXPECT_EQ(type(1, true, g.integers({2, 2, 2})), "seq(f32[N,2])");
+  for (const ValueId open : {g.constant(at(4)), g.constant(at(0)), g.integers({4, 2})})
+    EXPECT_EQ(type(1, true, open), "seq(f32[*])");
+  EXPECT_EQ(type(0, true, g.constant(at(1))), "seq(f32[*])");
+}
+
 TEST(Optional, holds_a_value_or_none) {
   const auto full = run_data(op_optional_construct(), OptionalConstructAttributes{}, {iota({2})});
   const auto empty = run_data(op_optional_construct(), OptionalConstructAttributes{}, {});
