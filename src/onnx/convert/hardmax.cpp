@@ -3,6 +3,7 @@
 // Softmax did.
 #include "ops/hardmax.hpp"
 
+#include "onnx/convert/attribute_support.hpp"
 #include "onnx/converter_table.hpp"
 #include "ops/reshape.hpp"
 #include "ops/shape.hpp"
@@ -11,7 +12,7 @@ namespace strop::onnx {
 namespace {
 
 void along_axis(ConvertContext& c) {
-  const std::int64_t axis = c.axis(c.int_attribute("axis", -1), 0);
+  const std::int64_t axis = axis_if_ranked(c, c.int_attribute("axis", -1), 0);
   c.set_output(0, c.emit(op_hardmax(), HardmaxAttributes{.axis = axis}, {c.input(0)}));
 }
 

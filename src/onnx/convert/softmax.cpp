@@ -3,6 +3,7 @@
 // (default 1).
 #include "ops/softmax.hpp"
 
+#include "onnx/convert/attribute_support.hpp"
 #include "onnx/converter_table.hpp"
 #include "ops/reshape.hpp"
 #include "ops/shape.hpp"
@@ -12,7 +13,7 @@ namespace {
 
 template <bool kLog>
 void along_axis(ConvertContext& c) {
-  const std::int64_t axis = c.axis(c.int_attribute("axis", -1), 0);
+  const std::int64_t axis = axis_if_ranked(c, c.int_attribute("axis", -1), 0);
   c.set_output(0, c.emit(op_softmax(), SoftmaxAttributes{.axis = axis, .log = kLog}, {c.input(0)}));
 }
 
