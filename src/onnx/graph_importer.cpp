@@ -2,6 +2,7 @@
 #include "onnx/graph_importer.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "onnx/node_context.hpp"
 #include "onnx/plugin_operators.hpp"
@@ -613,6 +614,34 @@ Converter GraphImporter::find_converter(const NodeProto& node, const NodePlace& 
   return nullptr;
 }
 
+namespace {
+
+// Sizes that can be read off a value of the type.
+void collect_readable(const Type& type, std::set<std::string>& into) {
+  if (!type.is_tensor() || !type.shape) return;
+  for (const Dim& dim : *type.shape) {
+    if (dim.is_symbol()) into.insert(dim.symbol_name());
+  }
+}
+
+// The type as an input of a nested graph has it. The symbols of unknown sizes change when types are
+// inferred anew outside, so in there they mean what an input says and nothing else: a size made of
+// others becomes a symbol that begins with `symbol`.
+Type readable_type(Type type, const std::set<std::string>& readable, const std::string& symbol) {
+  if (!type.is_tensor() || !type.shape) return type;
+  for (std::size_t axis = 0; axis < type.shape->size(); ++axis) {
+    std::set<std::string> symbols;
+    (*type.shape)[axis].collect_symbols(symbols);
+    const bool stays = std::ranges::all_of(symbols, [&](const std::string& name) {
+      return !name.starts_with('#') || readable.contains(name);
+    });
+    if (!stays) (*type.shape)[axis] = Dim::symbol(symbol + std::to_string(axis));
+  }
+  return type;
+}
+
+}  // namespace
+
 std::optional<Graph> GraphImporter::import_nested(const Frame& outer, const GraphProto& graph,
                                                   const std::string& prefix,
                                                   const std::string& scope,
@@ -664,10 +693,17 @@ std::optional<Graph> GraphImporter::import_nested(const Frame& outer, const Grap
                     "each value of a graph has a name of its own");
     }
   }
-  for (const Captured& outside : captured) {
+  std::set<std::string> readable;
+  for (const ValueId input : building.builder.graph().inputs())
+    collect_readable(building.builder.type(input), readable);
+  for (const Captured& outside : captured) collect_readable(outside.type, readable);
+  for (std::size_t i = 0; i < captured.size(); ++i) {
+    const Captured& outside = captured[i];
     Binding binding = outside.binding;
     if (binding.state == Binding::value) {
-      binding.id = building.builder.add_input(std::string(outside.name), outside.type);
+      const std::string symbol = "#" + scope + "captured" + std::to_string(i) + ".";
+      binding.id = building.builder.add_input(std::string(outside.name),
+                                              readable_type(outside.type, readable, symbol));
       building.named.emplace(binding.id.index, 0);
     }
     frame.names.emplace(outside.name, std::move(binding));

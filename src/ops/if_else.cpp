@@ -20,17 +20,20 @@ void infer(InferContext& context) {
   for (std::size_t branch = 0; branch < 2; ++branch) {
     require_interface(context, branch, context.input_count() - 1, context.output_count());
   }
-  const auto visible = visible_symbols(context);
-  const auto type_in = [&](std::size_t branch, std::size_t i) -> const Type& {
+  const auto type_in = [&](std::size_t branch, std::size_t i) {
     const Graph& graph = *context.subgraphs()[branch];
-    return graph.value(graph.outputs()[i]).type;
+    OutsideNames names = outside_names(context);
+    for (std::size_t input = 0; input < graph.inputs().size(); ++input)
+      name_sizes(names, graph.value(graph.inputs()[input]).type, context.input(input + 1));
+    return outside_type(context, graph.value(graph.outputs()[i]).type, names);
   };
   const Tensor* known = context.constant(0);
   for (std::size_t i = 0; i < context.output_count(); ++i) {
-    const Type joined = join_types(context, type_in(0, i), type_in(1, i));
+    const Type then = type_in(0, i);
+    const Type otherwise = type_in(1, i);
+    const Type joined = join_types(context, then, otherwise);
     const bool one = known != nullptr && known->size() == 1;
-    const Type& type = one ? type_in(known->values<bool>()[0] ? 0 : 1, i) : joined;
-    context.set_output(i, outside_type(context, type, visible));
+    context.set_output(i, !one ? joined : known->values<bool>()[0] ? then : otherwise);
   }
 }
 

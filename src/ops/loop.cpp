@@ -48,20 +48,24 @@ void infer(InferContext& context) {
   require_interface(context, 0, inputs, context.output_count() + 1);
 
   const Graph& body = *context.subgraphs()[0];
-  const auto visible = visible_symbols(context);
+  OutsideNames names = outside_names(context);
+  name_carried_sizes(names, context, body, {.first_input = 2, .first_output = 1, .count = carried},
+                     0);
+  for (std::size_t i = carried + 2; i < context.input_count(); ++i)
+    name_sizes(names, body.value(body.inputs()[i]).type, context.input(i));
   const std::optional<Dim> trips = known_trips(context);
   for (std::size_t i = 0; i < context.output_count(); ++i) {
     const Type& end = body.value(body.outputs()[i + 1]).type;
     if (i < carried) {
       // Without any iteration the value is still the initial one.
-      const Type joined = join_types(context, context.input(i + 2), end);
-      context.set_output(i, outside_type(context, joined, visible));
+      context.set_output(
+          i, join_types(context, context.input(i + 2), outside_type(context, end, names)));
       continue;
     }
     context.require(end.is_tensor(), ErrorCode::bad_type,
                     "scan output " + std::to_string(i - carried) + " is " + end.to_string() +
                         "; only tensors can be stacked");
-    Type stacked = outside_type(context, end, visible);
+    Type stacked = outside_type(context, end, names);
     if (stacked.shape) {
       stacked.shape->insert(stacked.shape->begin(), trips ? *trips : context.fresh_dim());
     }

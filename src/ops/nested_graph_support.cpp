@@ -2,17 +2,12 @@
 #include "ops/nested_graph_support.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "ops/move_elements_support.hpp"
 
 namespace strop {
 namespace {
-
-bool is_visible(const Dim& dim, const std::set<std::string>& visible) {
-  std::set<std::string> symbols;
-  dim.collect_symbols(symbols);
-  return std::ranges::includes(visible, symbols);
-}
 
 // Of elements of sequences and the like: there a size is told only when it is a number, since one
 // type stands for elements of many shapes.
@@ -30,24 +25,67 @@ Type join_elements(InferContext& context, const Type& a, const Type& b) {
 
 }  // namespace
 
-std::set<std::string> visible_symbols(const InferContext& context) {
-  std::set<std::string> out;
+OutsideNames outside_names(const InferContext& context) {
+  std::set<std::string> symbols;
   for (std::size_t i = 0; i < context.input_count(); ++i) {
     if (!context.has_input(i)) continue;
     const Type& type = context.input(i);
     if (!type.is_tensor() || !type.shape) continue;
-    for (const Dim& dim : *type.shape) dim.collect_symbols(out);
+    for (const Dim& dim : *type.shape) dim.collect_symbols(symbols);
+  }
+  OutsideNames out;
+  for (const std::string& symbol : symbols) {
+    if (!symbol.starts_with('#')) out.emplace(symbol, Dim::symbol(symbol));
   }
   return out;
 }
 
-Type outside_type(InferContext& context, const Type& type, const std::set<std::string>& visible) {
+void name_sizes(OutsideNames& names, const Type& inside, const Type& outside,
+                const std::function<bool(std::size_t axis)>& keeps) {
+  if (!inside.is_tensor() || !inside.shape || !outside.shape ||
+      inside.shape->size() != outside.shape->size()) {
+    return;
+  }
+  for (std::size_t axis = 0; axis < inside.shape->size(); ++axis) {
+    const Dim& size = (*inside.shape)[axis];
+    if (size.is_symbol() && (!keeps || keeps(axis)))
+      names.try_emplace(size.symbol_name(), (*outside.shape)[axis]);
+  }
+}
+
+void name_carried_sizes(OutsideNames& names, const InferContext& context, const Graph& body,
+                        const CarriedRange& carried, std::size_t node_offset) {
+  const auto before = [&](std::size_t i) -> const Type& {
+    return body.value(body.inputs()[carried.first_input + i]).type;
+  };
+  const auto keeps = [&](std::size_t i, std::size_t axis) {
+    const Type& after = body.value(body.outputs()[carried.first_output + i]).type;
+    return after.shape && after.rank() == before(i).rank() &&
+           (*after.shape)[axis] == (*before(i).shape)[axis];
+  };
+  for (std::size_t i = 0; i < carried.count; ++i) {
+    if (!before(i).is_tensor() || !before(i).shape) continue;
+    for (std::size_t axis = 0; axis < before(i).shape->size(); ++axis) {
+      const Dim& size = (*before(i).shape)[axis];
+      if (size.is_symbol() && !keeps(i, axis)) names.erase(size.symbol_name());
+    }
+  }
+  for (std::size_t i = 0; i < carried.count; ++i) {
+    name_sizes(names, before(i), context.input(carried.first_input + i + node_offset),
+               [&](std::size_t axis) { return keeps(i, axis); });
+  }
+}
+
+Type outside_type(InferContext& context, const Type& type, const OutsideNames& names) {
   if (!type.is_tensor()) return element_type(type);
   Type out = type;
-  if (out.shape) {
-    for (Dim& dim : *out.shape) {
-      if (!is_visible(dim, visible)) dim = context.fresh_dim();
-    }
+  if (!out.shape) return out;
+  for (Dim& dim : *out.shape) {
+    std::set<std::string> symbols;
+    dim.collect_symbols(symbols);
+    const bool known = std::ranges::all_of(
+        symbols, [&](const std::string& symbol) { return names.contains(symbol); });
+    dim = known ? dim.substitute(names) : context.fresh_dim();
   }
   return out;
 }

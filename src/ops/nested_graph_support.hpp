@@ -2,8 +2,9 @@
 // What operators with nested graphs share: the types that come out of them, and their results.
 #pragma once
 
-#include <set>
+#include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ir/evaluate.hpp"
@@ -12,12 +13,33 @@
 
 namespace strop {
 
-// Symbols that the node's inputs are described with. Sizes of a nested graph may be told to the
-// outside in terms of these alone; what else it knows has no meaning there.
-std::set<std::string> visible_symbols(const InferContext& context);
+// What a nested graph's symbols are outside. A nested graph names sizes of its inputs by symbols of
+// its own; those that begin with '#' mean nothing outside, even where the name occurs there.
+using OutsideNames = std::unordered_map<std::string, Dim>;
 
-// `type` with a fresh symbol for each size that other symbols describe.
-Type outside_type(InferContext& context, const Type& type, const std::set<std::string>& visible);
+// All other symbols of the node's inputs, which stand for themselves.
+OutsideNames outside_names(const InferContext& context);
+
+// Adds the sizes of a nested graph's input (`inside`) that stand alone, where `outside` is what the
+// node gives it. `keeps(axis)` says whether that size is the same each time the graph runs.
+void name_sizes(OutsideNames& names, const Type& inside, const Type& outside,
+                const std::function<bool(std::size_t axis)>& keeps = {});
+
+// Which inputs and outputs of a loop's body are carried from one iteration to the next.
+struct CarriedRange {
+  std::size_t first_input = 0;
+  std::size_t first_output = 0;
+  std::size_t count = 0;
+};
+
+// name_sizes for carried values: a size is that of the initial value where every iteration hands it
+// on as it got it; all others lose their names. The node's input is `node_offset` further than the
+// body's.
+void name_carried_sizes(OutsideNames& names, const InferContext& context, const Graph& body,
+                        const CarriedRange& carried, std::size_t node_offset);
+
+// `type` in terms of the outside, with a fresh symbol for each size that has none.
+Type outside_type(InferContext& context, const Type& type, const OutsideNames& names);
 
 // The type of a value that is of either type: sizes that differ become unknown, different ranks an
 // unknown rank. Fails when kind or element type differ.

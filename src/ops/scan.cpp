@@ -79,18 +79,27 @@ void infer(InferContext& context) {
   const Dim steps = infer_steps(context, attributes);
 
   const Graph& body = *context.subgraphs()[0];
-  const auto visible = visible_symbols(context);
+  OutsideNames names = outside_names(context);
+  name_carried_sizes(names, context, body, {.count = parts.states}, 1);
+  for (std::size_t i = parts.states; i + 1 < context.input_count(); ++i) {
+    Type outside = context.input(i + 1);
+    if (i < parts.states + parts.scanned && outside.shape) {
+      const std::int64_t axis = attributes.axes[i - parts.states];
+      outside.shape->erase(outside.shape->begin() + normalize_axis(axis, outside.rank()));
+    }
+    name_sizes(names, body.value(body.inputs()[i]).type, outside);
+  }
   for (std::size_t i = 0; i < context.output_count(); ++i) {
     const Type& end = body.value(body.outputs()[i]).type;
     if (i < parts.states) {
-      const Type joined = join_types(context, context.input(i + 1), end);
-      context.set_output(i, outside_type(context, joined, visible));
+      context.set_output(
+          i, join_types(context, context.input(i + 1), outside_type(context, end, names)));
       continue;
     }
     context.require(end.is_tensor(), ErrorCode::bad_type,
                     "value " + std::to_string(i - parts.states) + " is " + end.to_string() +
                         "; only tensors can be stacked");
-    Type stacked = outside_type(context, end, visible);
+    Type stacked = outside_type(context, end, names);
     if (stacked.shape) stacked.shape->insert(stacked.shape->begin(), steps);
     context.set_output(i, std::move(stacked));
   }

@@ -350,6 +350,21 @@ TEST(ImporterNested, graphs_of_one_node_get_the_same_captures_in_the_same_order)
   EXPECT_EQ(inside.value(inside.inputs()[2]).name, "a");
 }
 
+TEST(ImporterNested, size_made_of_unknown_ones_is_a_symbol_of_the_nested_graph) {
+  wire::GraphParts body;
+  body.nodes = {softmax("floats", "out")};
+  body.outputs = {value_info("out", {})};
+  const Graph graph = import_parts(parts_of(
+      {{"NonZero", {"x"}, {"where"}, {}, "", "", ""},
+       {"Concat", {"where", "where"}, {"twice"}, {wire::int_attribute("axis", 1)}, "", "", ""},
+       {"Cast", {"twice"}, {"floats"}, {wire::int_attribute("to", kFloat)}, "", "", ""},
+       {"Nest", {}, {"y"}, {wire::graph_attribute("body", wire::graph(body))}, "", "test", ""}}));
+  const Graph& inside = *graph.node(graph.order()[3]).subgraphs[0];
+  const SymShape& shape = *inside.value(inside.inputs()[0]).type.shape;
+  EXPECT_EQ(shape[0], Dim(2));
+  EXPECT_TRUE(shape[1].is_symbol()) << shape[1].to_string();
+}
+
 TEST(ImporterNested, values_are_captured_through_two_levels) {
   wire::GraphParts inner;
   inner.nodes = {softmax("far", "inner_out")};

@@ -2,6 +2,7 @@
 #include "onnx/convert/carried_values_support.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "ir/inline.hpp"
 #include "ops/optional_construct.hpp"
@@ -45,6 +46,21 @@ std::optional<Type> widened(const Type& guess, const Type& begin, const Type& en
   return Type::tensor(guess.dtype, std::move(shape));
 }
 
+// The type as a body may have it: names of unknown sizes mean nothing in there unless they stand
+// alone, where the value itself says what they are.
+Type with_plain_sizes(Type type, const std::string& prefix) {
+  if (!type.is_tensor() || !type.shape) return type;
+  for (std::size_t axis = 0; axis < type.shape->size(); ++axis) {
+    Dim& dim = (*type.shape)[axis];
+    std::set<std::string> symbols;
+    dim.collect_symbols(symbols);
+    const auto unknown = [](const std::string& name) { return name.starts_with('#'); };
+    if (!dim.is_symbol() && std::ranges::any_of(symbols, unknown))
+      dim = Dim::symbol(prefix + std::to_string(axis));
+  }
+  return type;
+}
+
 // The same graph, some outputs of which are put into optionals.
 Graph with_optionals(const Graph& body, const CarriedValues& carried,
                      const std::vector<bool>& made_optional) {
@@ -67,6 +83,9 @@ Graph with_optionals(const Graph& body, const CarriedValues& carried,
 CarryingBody import_carrying_body(ConvertContext& c, std::vector<Type> types,
                                   const CarriedValues& carried) {
   CarryingBody out;
+  const std::string scope = "#" + c.subgraph_scope("body") + "initial";
+  for (std::size_t i = 0; i < types.size(); ++i)
+    types[i] = with_plain_sizes(std::move(types[i]), scope + std::to_string(i) + ".");
   // Each round widens at least one size or rank; few bodies need more than two.
   for (bool stable = false; !stable;) {
     c.import_subgraph("body", types);
