@@ -85,7 +85,11 @@ Type outside_type(InferContext& context, const Type& type, const OutsideNames& n
     dim.collect_symbols(symbols);
     const bool known = std::ranges::all_of(
         symbols, [&](const std::string& symbol) { return names.contains(symbol); });
-    dim = known ? dim.substitute(names) : context.fresh_dim();
+    try {
+      dim = known ? dim.substitute(names) : context.fresh_dim();
+    } catch (const Error&) {
+      dim = context.fresh_dim();  // sizes that do not fit are a fault only of a graph that runs
+    }
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ops/concat.hpp"
+#include "ops/expand.hpp"
 #include "ops/fill.hpp"
 #include "ops/gather.hpp"
 #include "ops/identity.hpp"
@@ -89,6 +90,20 @@ TEST(IfElse, hides_symbols_of_the_inside) {
   // A name of an unknown size from before its node got another place.
   const Graph stale = nested({"i32[#4.0]"}, [](GraphBuilder&, auto in) { return in; });
   EXPECT_EQ(emitted_if(stale, stale, "i32[#3.0]").to_string(), "i32[#3.0]");
+}
+
+TEST(IfElse, branch_that_does_not_run_may_not_fit_the_sizes) {
+  const Graph three = nested({"i32[N]"}, [](GraphBuilder& g, auto in) {
+    return std::vector<ValueId>{g.emit(op_expand(), NoAttributes{}, {in[0], g.integers({3})})};
+  });
+  const auto y = run_data(op_if_else(), NoAttributes{}, {Tensor::scalar(false), iota({2})}, 1,
+                          {&three, &kOnce});
+  EXPECT_EQ(values_of<std::int32_t>(y[0].tensor()), (Ints{0, 1}));
+  EXPECT_EQ(code_of([&] {
+              run_data(op_if_else(), NoAttributes{}, {Tensor::scalar(true), iota({2})}, 1,
+                       {&three, &kOnce});
+            }),
+            ErrorCode::bad_shape);
 }
 
 TEST(IfElse, gives_up_the_rank_where_branches_differ_in_it) {
