@@ -47,6 +47,7 @@ TEST_F(CpuPool, agrees_where_sizes_round_up_or_rows_are_not_reached) {
 
 TEST_F(CpuPool, agrees_for_dilations_and_derived_pads) {
   check("1,3,14,14", "kernel=[3, 3], dilations=[2, 3]");
+  check("2,6,1,3", "kernel=[1, 2], dilations=[2, 1], strides=[2, 1], pads=[0, 0, 0, 1]");
   for (const char* auto_pad : {"same_upper", "same_lower", "valid"}) {
     check("1,3,10,11", "kernel=[3, 2], strides=[2, 2], auto_pad=\"" + std::string(auto_pad) + "\"");
   }
@@ -77,6 +78,13 @@ TEST_F(CpuPool, refuses_what_onednn_does_otherwise) {
             "pool_cpu: it counts no padding where sizes round up; pool_onednn: oneDNN would count "
             "elements beyond "
             "the padding");
+  for (const char* window :
+       {"kernel=[2, 2], dilations=[1, 3]", "kernel=[1, 3], pads=[1, 0, 0, 0]"}) {
+    EXPECT_EQ(refusals("graph main(%x: f32[1,3,9,W]) -> (%y) { %y = pool{function=\"average\", " +
+                       std::string(window) + "}(%x) }"),
+              "pool_cpu: it takes max pooling only; pool_onednn: oneDNN takes no averages of "
+              "windows that may lie in the padding");
+  }
 }
 
 }  // namespace

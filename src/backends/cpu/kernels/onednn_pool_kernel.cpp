@@ -51,7 +51,8 @@ class OnednnPoolKernel final : public Kernel {
       if (y.bytes == 0) return std::uint64_t{0};
       memory::dims dilates(spatial), left(spatial), right(spatial);
       for (std::size_t i = 0; i < spatial; ++i) {
-        dilates[i] = dilations_[i] - 1;
+        // Of a single tap it says nothing, but must be smaller than x.
+        dilates[i] = kernel_[i] == 1 ? 0 : dilations_[i] - 1;
         const std::int64_t reach = (kernel_[i] - 1) * dilations_[i] + 1;
         const std::int64_t total = (y.dims[2 + i] - 1) * strides_[i] + reach - x.dims[2 + i];
         left[i] = pads_[i];

@@ -3,11 +3,28 @@
 #include "backends/cpu/onednn_library.hpp"
 #include "backends/cpu/parameters.hpp"
 #include "ops/pool.hpp"
+#include "ops/window.hpp"
 #include "tactic/tactic.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_pool_onednn();
 namespace {
+
+// oneDNN divides by the number of elements that a window finds, and refuses shapes where it takes
+// it that there may be none.
+bool may_find_nothing(const PoolAttributes& pool, const Type& x) {
+  if (pool.function != PoolFunction::average || pool.count_include_pad) return false;
+  const std::size_t axes = pool.kernel.size();
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::int64_t dilation = at_or(pool.dilations, i, 1);
+    const std::int64_t reach = (pool.kernel[i] - 1) * dilation + 1;
+    if (at_or(pool.pads, i, 0) >= reach || at_or(pool.pads, i + axes, 0) >= reach) return true;
+    const Dim& size = (*x.shape)[2 + i];
+    const bool fits = size.is_constant() && dilation <= size.value();
+    if (pool.kernel[i] > 1 && dilation > 1 && !fits) return true;
+  }
+  return false;
+}
 
 Acceptance accepts(const Problem& problem) {
   const auto& pool = problem.attributes<PoolAttributes>();
@@ -26,6 +43,8 @@ Acceptance accepts(const Problem& problem) {
   if (pool.function == PoolFunction::average && pool.count_include_pad && pool.ceil_mode) {
     return Acceptance::refuse("oneDNN would count elements beyond the padding");
   }
+  if (may_find_nothing(pool, problem.input_type(0)))
+    return Acceptance::refuse("oneDNN takes no averages of windows that may lie in the padding");
   if (!onednn_available()) return Acceptance::refuse(onednn_description());
   return Acceptance::accept();
 }
