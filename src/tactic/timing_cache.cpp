@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <span>
 
 #include "base/error.hpp"
 #include "base/os/atomic_file.hpp"
@@ -36,15 +35,12 @@ void TimingCache::store(const std::string& problem, std::vector<TimedCandidate> 
   changed_ = true;
 }
 
-std::optional<std::string> TimingCache::load(const std::filesystem::path& path) {
-  std::error_code missing;
-  if (!std::filesystem::exists(path, missing)) return std::nullopt;
-  const std::string aside = "timing cache " + path.string() + " is set aside: ";
+std::optional<std::string> TimingCache::merge(std::span<const std::byte> file,
+                                              const std::string& name) {
+  const std::string aside = "timing cache " + name + " is set aside: ";
   try {
-    const os::FileView file = os::read_file(path.string(), os::FileAccess::copy, kMaxFileBytes);
-    const std::span<const std::byte> bytes = file.bytes();
-    const char* text = reinterpret_cast<const char*>(bytes.data());
-    const nlohmann::json root = nlohmann::json::parse(text, text + bytes.size(), nullptr, false);
+    const char* text = reinterpret_cast<const char*>(file.data());
+    const nlohmann::json root = nlohmann::json::parse(text, text + file.size(), nullptr, false);
     if (root.is_discarded() || !root.is_object()) return aside + "it is not JSON";
     if (root.value("format", 0) != kFormat) return aside + "it has another format";
     std::map<std::string, Problems> read;
@@ -63,18 +59,13 @@ std::optional<std::string> TimingCache::load(const std::filesystem::path& path) 
     return std::nullopt;
   } catch (const nlohmann::json::exception&) {
     return aside + "its content is not a timing cache";
-  } catch (const Error& error) {
-    return aside + error.diagnostics().front().what;
   }
 }
 
-void TimingCache::save(const std::filesystem::path& path) const {
-  TimingCache merged = *this;
-  merged.load(path);  // what stands there keeps out of the way of what was just measured: merge()
-                      // keeps ours
+std::string TimingCache::to_text() const {
   nlohmann::json root;
   root["format"] = kFormat;
-  for (const auto& [device, problems] : merged.devices_) {
+  for (const auto& [device, problems] : devices_) {
     nlohmann::json& target = root["devices"][device];
     for (const auto& [problem, times] : problems) {
       nlohmann::json list = nlohmann::json::array();
@@ -83,8 +74,25 @@ void TimingCache::save(const std::filesystem::path& path) const {
     }
   }
   if (!root.contains("devices")) root["devices"] = nlohmann::json::object();
-  const std::string text = root.dump(1) + "\n";
-  os::write_file(path.string(), text);
+  return root.dump(1) + "\n";
+}
+
+std::optional<std::string> TimingCache::load(const std::filesystem::path& path) {
+  std::error_code missing;
+  if (!std::filesystem::exists(path, missing)) return std::nullopt;
+  try {
+    const os::FileView file = os::read_file(path.string(), os::FileAccess::copy, kMaxFileBytes);
+    return merge(file.bytes(), path.string());
+  } catch (const Error& error) {
+    return "timing cache " + path.string() + " is set aside: " + error.diagnostics().front().what;
+  }
+}
+
+void TimingCache::save(const std::filesystem::path& path) const {
+  TimingCache merged = *this;
+  merged.load(path);  // what stands there keeps out of the way of what was just measured: merge()
+                      // keeps ours
+  os::write_file(path.string(), merged.to_text());
 }
 
 }  // namespace strop

@@ -4,10 +4,12 @@
 // another format or of another machine is set aside with a note: never trusted, never fatal.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,12 @@ class TimingCache {
   const std::vector<TimedCandidate>* find(const std::string& problem,
                                           const std::vector<std::string>& candidates) const;
   void store(const std::string& problem, std::vector<TimedCandidate> times);
+
+  // Adds what the bytes of a file hold; entries that are there already stay. Returns a note when
+  // the file, called `name`, was set aside.
+  std::optional<std::string> merge(std::span<const std::byte> file, const std::string& name);
+  // The contents of a file that holds all of it.
+  std::string to_text() const;
 
   // Adds what the file holds. Returns a note when the file was set aside; a missing file is no
   // note.
