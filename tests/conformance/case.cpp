@@ -98,11 +98,11 @@ const char* kind_name(const Datum& datum) {
 
 std::vector<Case> find_cases(const fs::path& data) {
   std::vector<Case> cases;
-  for (const char* group : {"node", "simple", "pytorch-converted", "pytorch-operator"}) {
+  for (const char* group : {"node", "simple", "pytorch-converted", "pytorch-operator", "random"}) {
     if (!fs::is_directory(data / group)) continue;
     for (const auto& entry : fs::directory_iterator(data / group)) {
       if (fs::exists(entry.path() / "model.onnx"))
-        cases.push_back({entry.path().filename().string(), entry.path()});
+        cases.push_back({entry.path().filename().string(), group, entry.path()});
     }
   }
   std::ranges::sort(cases, {}, &Case::name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The test cases of the standard as the package `onnx` carries them: a folder with model.onnx and
-// test_data_set_*/{input,output}_*.pb.
+// test_data_set_*/{input,output}_*.pb. Models written by random_models.py lie in the same way.
 #pragma once
 
 #include <filesystem>
@@ -13,7 +13,8 @@
 namespace strop::conformance {
 
 struct Case {
-  std::string name;  // of the folder: "test_softmax_axis_0"
+  std::string name;   // of the folder: "test_softmax_axis_0"
+  std::string group;  // "node", "simple", ...; "random": written by random_models.py
   std::filesystem::path folder;
   std::filesystem::path model() const { return folder / "model.onnx"; }
 };
@@ -23,8 +24,8 @@ struct DataSet {
   std::vector<Datum> inputs, outputs;
 };
 
-// The cases below the groups ("node", "simple", ...) of `data`, by name. Folders without a model
-// (whose models are downloaded) are left out.
+// The cases below the groups ("node", "simple", ..., "random") of `data`, by name. Folders without
+// a model (whose models are downloaded) are left out.
 std::vector<Case> find_cases(const std::filesystem::path& data);
 
 // What a case is fed and what is to come out, in the order of the model's inputs and outputs, whose
