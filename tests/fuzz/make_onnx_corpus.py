@@ -2,10 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the seeds of onnx_reader_fuzzer: tiny models, each with another part of the format.
 
-usage: tests/fuzz/make_onnx_corpus.py [FOLDER]     default: tests/fuzz/corpus/onnx_reader
-Needs the `onnx` package.
+usage: tests/fuzz/make_onnx_corpus.py [FOLDER]                    default: tests/fuzz/corpus/onnx_reader
+       tests/fuzz/make_onnx_corpus.py --strop PROGRAM FOLDER      also every operator that PROGRAM imports
+
+The second form is for a folder of the build tree: it takes the smallest models of the standard's test cases that have an
+operator, in several opsets where there are, and says which operators no case has. Needs the `onnx` package.
 """
+import argparse
+import collections
+import json
 import pathlib
+import subprocess
 import sys
 
 import numpy
@@ -107,6 +114,7 @@ def seeds():
     optional = h.make_optional_type_proto(sequence)
     yield "types", model([softmax], inputs=[value("x"), h.make_value_info("s", sequence),
                                             h.make_value_info("o", optional)])
+    yield "global_lp_pool", model([node("GlobalLpPool", ["x"], ["y"], p=2)], inputs=[value("x", shape=[1, 2, 4, "W"])])
     yield "aten", model([node("ATen", ["x"], ["y"], operator="embedding_bag", domain="org.pytorch.aten")])
     yield "cycle", model([node("Relu", ["b"], ["a"]), node("Relu", ["a"], ["b"]), softmax])
     heads = [value(name, shape=("B", "S", 8)) for name in "qkv"]
@@ -126,12 +134,75 @@ def seeds():
     yield "sequence", numpy_helper.from_list([numpy.ones(2, numpy.float32)] * 2, "s")
 
 
+LARGEST = 4096    # bytes of a model
+PER_OPERATOR = 3
+
+
+def nodes_of(graph):
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from nodes_of(attribute.g)
+
+
+def stripped(message):
+    """Without what no reader looks at."""
+    message.producer_name = ""
+    del message.graph.value_info[:]
+    return message
+
+
+def standard_models(imported):
+    """Operator and model, the smallest ones of each operator, of different opsets first."""
+    data = pathlib.Path(onnx.__file__).parent / "backend/test/data"
+    models = collections.defaultdict(list)
+    for path in sorted(data.glob("*/*/model.onnx")):
+        content = path.read_bytes()
+        if len(content) > 2 * LARGEST:
+            continue
+        message = stripped(onnx.load_from_string(content))
+        if message.ByteSize() > LARGEST:
+            continue
+        opsets = tuple((o.domain, o.version) for o in message.opset_import)
+        operators = {(node.domain or "ai.onnx", node.op_type) for node in nodes_of(message.graph)}
+        for operator in operators & imported:
+            models[operator].append((message.ByteSize(), path.parent.name, opsets, message))
+    for operator, found in sorted(models.items()):
+        found.sort(key=lambda entry: entry[:2])
+        first_of_opset = {}
+        for entry in found:
+            first_of_opset.setdefault(entry[2], entry)
+        chosen = list(first_of_opset.values())[:PER_OPERATOR]
+        chosen += [entry for entry in found if entry not in chosen][: PER_OPERATOR - len(chosen)]
+        for _, name, _, message in chosen:
+            yield operator, name, message
+
+
 def main():
-    default = pathlib.Path(__file__).resolve().parent / "corpus/onnx_reader"
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    folder.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--strop")
+    parser.add_argument("folder", nargs="?", type=pathlib.Path,
+                        default=pathlib.Path(__file__).resolve().parent / "corpus/onnx_reader")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
     for name, message in seeds():
-        (folder / name).write_bytes(message.SerializeToString())
+        (args.folder / name).write_bytes(message.SerializeToString())
+    if not args.strop:
+        return 0
+    listed = json.loads(subprocess.run([args.strop, "operators", "--json"], check=True, capture_output=True).stdout)
+    imported = {(entry["domain"], entry["operator"]) for entry in listed["imported"]}
+    seen = {(node.domain or "ai.onnx", node.op_type) for _, message in seeds() if isinstance(message, onnx.ModelProto)
+            for node in nodes_of(message.graph)}
+    for operator, name, message in standard_models(imported):
+        seen.add(operator)
+        (args.folder / name).write_bytes(message.SerializeToString())
+    missing = sorted(operator for _, operator in imported - seen)
+    print(f"{len(imported) - len(missing)} of {len(imported)} imported operators have a seed")
+    if missing:
+        print("without one: " + ", ".join(missing))
+    return 0
 
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

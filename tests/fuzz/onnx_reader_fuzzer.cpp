@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an ONNX model and as the values of test data: an answer or an Error, and never one
 // that blames Strop itself.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
 
+#include "fuzz/wire_mutator.hpp"
 #include "onnx/importer.hpp"
 #include "onnx/tensor_file.hpp"
 
@@ -36,3 +38,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+#ifndef STROP_FUZZ_REPLAY
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return strop::fuzz::mutate_message(data, size, max_size, seed);
+}
+
+extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::size_t a_size,
+                                                 const std::uint8_t* b, std::size_t b_size,
+                                                 std::uint8_t* out, std::size_t max_size,
+                                                 unsigned seed) {
+  if (a_size > max_size) return 0;
+  std::copy_n(a, a_size, out);
+  return strop::fuzz::mutate_message(out, a_size, max_size, seed,
+                                     {reinterpret_cast<const char*>(b), b_size});
+}
+#endif
