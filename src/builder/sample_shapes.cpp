@@ -16,8 +16,11 @@ namespace {
 constexpr std::array<std::int64_t, 12> kUsualSizes{64,   224,   320, 48, 128, 512,
                                                    1280, 16000, 16,  8,  2,   1};
 
-// Every shape that depends on inputs alone has positive sizes and keeps its constraints.
-bool is_valid(const Graph& graph, const SymbolValues& symbols) {
+// For a leading axis, mostly the batch.
+constexpr std::array<std::int64_t, 10> kLeadingSizes{1, 2, 3, 4, 5, 6, 7, 8, 16, 32};
+
+// Every shape that depends on inputs alone keeps its constraints and has sizes of `least` or more.
+bool is_valid(const Graph& graph, const SymbolValues& symbols, std::int64_t least = 1) {
   try {
     for (NodeId id : graph.order()) {
       const Node& node = graph.node(id);
@@ -31,7 +34,7 @@ bool is_valid(const Graph& graph, const SymbolValues& symbols) {
         if (!value.type.shape) continue;
         for (const Dim& dim : *value.type.shape) {
           const auto size = dim.try_evaluate(symbols);
-          if (size && *size <= 0) return false;
+          if (size && *size < least) return false;
         }
       }
     }
@@ -83,25 +86,38 @@ std::optional<SymbolValues> find_sample_symbols(const Graph& graph, const Wanted
       throw Error(ErrorCode::bad_option, "a shape was given for input " + name,
                   "the model has no such input");
   }
-  std::vector<std::string> rest;
+  std::vector<std::string> batches, rest;
   for (const std::string& name : open) {
-    if (symbols.contains(name)) continue;
-    if (leading.contains(name)) {
-      symbols[name] = 1;
-    } else {
-      rest.push_back(name);
+    if (!symbols.contains(name)) (leading.contains(name) ? batches : rest).push_back(name);
+  }
+  if (batches.empty() && rest.empty())
+    return symbols;  // what the user asked for is not second-guessed here
+  const auto set = [&](const std::vector<std::string>& names, std::int64_t size) {
+    for (const std::string& name : names) symbols[name] = size;
+  };
+  set(batches, 1);
+  // One size for all first, then (for few symbols) every pair of sizes, then other batches.
+  if (!rest.empty()) {
+    for (std::int64_t size : kUsualSizes) {
+      set(rest, size);
+      if (is_valid(graph, symbols)) return symbols;
+    }
+    for (std::int64_t first : kUsualSizes) {
+      for (std::int64_t others : kUsualSizes) {
+        set(rest, others);
+        symbols[rest.front()] = first;
+        if (is_valid(graph, symbols)) return symbols;
+      }
     }
   }
-  if (rest.empty()) return symbols;  // what the user asked for is not second-guessed here
-  // One size for all first, then (for few symbols) every pair of sizes.
-  for (std::int64_t size : kUsualSizes) {
-    for (const std::string& name : rest) symbols[name] = size;
-    if (is_valid(graph, symbols)) return symbols;
-  }
-  for (std::int64_t first : kUsualSizes) {
-    for (std::int64_t others : kUsualSizes) {
-      for (const std::string& name : rest) symbols[name] = name == rest.front() ? first : others;
-      if (is_valid(graph, symbols)) return symbols;
+  for (const std::int64_t least : {1, 0}) {  // some models have empty tensors
+    for (std::int64_t batch : kLeadingSizes) {
+      set(batches, batch);
+      for (std::int64_t size : kUsualSizes) {
+        set(rest, size);
+        if (is_valid(graph, symbols, least)) return symbols;
+        if (rest.empty()) break;
+      }
     }
   }
   return std::nullopt;
