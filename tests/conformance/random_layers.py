@@ -250,6 +250,8 @@ def pool(scope):
     form = scope.below(5)
     if form == 0 and not dilated:
         attributes["auto_pad"] = scope.choice(["SAME_UPPER", "SAME_LOWER", "VALID"])
+        if op == "AveragePool" and attributes["auto_pad"] != "VALID":  # else ONNX Runtime crops what the windows do not reach
+            attributes["strides"] = [min(s, k) for s, k in zip(attributes["strides"], kernel)]
     elif form <= 2:
         attributes["pads"] = [scope.below(k) for k in (*kernel, *kernel)]
     if scope.opset >= 10 and op != "LpPool" and "auto_pad" not in attributes and scope.chance(0.3):
