@@ -197,7 +197,7 @@ def main():
     for operator, name, message in standard_models(imported):
         seen.add(operator)
         (args.folder / name).write_bytes(message.SerializeToString())
-    missing = sorted(operator for _, operator in imported - seen)
+    missing = sorted(name if domain == "ai.onnx" else f"{domain}.{name}" for domain, name in imported - seen)
     print(f"{len(imported) - len(missing)} of {len(imported)} imported operators have a seed")
     if missing:
         print("without one: " + ", ".join(missing))
