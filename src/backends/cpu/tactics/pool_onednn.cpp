@@ -10,10 +10,10 @@ namespace strop::cpu {
 const Tactic& tactic_pool_onednn();
 namespace {
 
-// oneDNN divides by the number of elements that a window finds, and refuses shapes where it takes
-// it that there may be none.
+// Where a window finds nothing, oneDNN's maximum is the lowest finite number. It divides by the
+// number of elements found for a mean, and refuses shapes where it takes it that there may be none.
 bool may_find_nothing(const PoolAttributes& pool, const Type& x) {
-  if (pool.function != PoolFunction::average || pool.count_include_pad) return false;
+  if (pool.function == PoolFunction::average && pool.count_include_pad) return false;
   const std::size_t axes = pool.kernel.size();
   for (std::size_t i = 0; i < axes; ++i) {
     const std::int64_t dilation = at_or(pool.dilations, i, 1);
@@ -44,7 +44,7 @@ Acceptance accepts(const Problem& problem) {
     return Acceptance::refuse("oneDNN would count elements beyond the padding");
   }
   if (may_find_nothing(pool, problem.input_type(0)))
-    return Acceptance::refuse("oneDNN takes no averages of windows that may lie in the padding");
+    return Acceptance::refuse("oneDNN takes no windows that may lie in the padding");
   if (!onednn_available()) return Acceptance::refuse(onednn_description());
   return Acceptance::accept();
 }
