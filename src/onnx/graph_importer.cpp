@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include "onnx/aten_operators.hpp"
+#include "onnx/cut_advice.hpp"
 #include "onnx/node_context.hpp"
 #include "onnx/plugin_operators.hpp"
 #include "onnx/standard_operators.hpp"
@@ -65,12 +67,13 @@ class DepthGuard {
 }  // namespace
 
 GraphImporter::GraphImporter(const ModelProto& model, const ImportOptions& options,
-                             TensorDecoder& decoder, ImportBudget& budget)
+                             TensorDecoder& decoder, ImportBudget& budget, std::string path)
     : model_(model),
       options_(options),
       decoder_(decoder),
       budget_(budget),
       table_(options.converters != nullptr ? *options.converters : all_converters()),
+      path_(std::move(path)),
       orders_(budget) {}
 
 Graph GraphImporter::import() {
@@ -82,20 +85,25 @@ Graph GraphImporter::import() {
     if (model_.opset_import.empty() && model_.ir_version > 0 && model_.ir_version < 3)
       opsets_.emplace("", 1);
     read_functions();
+    const bool opsets_known = problems_.count() == 0;
 
     Frame frame;
     frame.building = &building;
     frame.opsets = &opsets_;
     frame.wanted.insert(options_.outputs.begin(), options_.outputs.end());
     for (const ValueInfoProto& input : graph.input) symbols_.reserve(input.type);
-    bind_initializers(frame, graph);
-    bind_inputs(frame, graph);
-    convert_nodes(frame, graph.node, orders_.of(graph));
+    const NodeOrder& order = orders_.of(graph);
+    std::optional<Needed> needed;
+    if (!frame.wanted.empty()) needed = needed_for(frame.wanted, order, graph.node);
+    bind_initializers(frame, graph, needed ? &needed->names : nullptr);
+    bind_inputs(frame, graph, needed ? &needed->names : nullptr);
+    convert_nodes(frame, graph.node, order);
     if (options_.outputs.empty()) {
       add_outputs(frame, graph);
     } else {
       select_outputs(frame);
     }
+    if (opsets_known) suggest_cut(frame, graph);
   } catch (const BudgetExceeded& error) {
     problems_.add(error);
   }
@@ -154,12 +162,16 @@ Tensor GraphImporter::tensor(const TensorProto& proto) {
   return tensors_.emplace(&proto, decoder_.decode(proto)).first->second;
 }
 
-void GraphImporter::bind_initializers(Frame& frame, const GraphProto& graph) {
+void GraphImporter::bind_initializers(Frame& frame, const GraphProto& graph,
+                                      const std::unordered_set<std::string_view>* needed) {
   const auto bind = [&](std::string_view name, const auto& decode) {
+    const bool skipped = needed != nullptr && !needed->contains(name);
     Binding binding;
     try {
-      binding.tensor = decode();
-      binding.state = Binding::constant;
+      if (!skipped) {
+        binding.tensor = decode();
+        binding.state = Binding::constant;
+      }
     } catch (const BudgetExceeded&) {
       throw;
     } catch (const Error& error) {
@@ -181,7 +193,8 @@ void GraphImporter::bind_initializers(Frame& frame, const GraphProto& graph) {
   }
 }
 
-void GraphImporter::bind_inputs(Frame& frame, const GraphProto& graph) {
+void GraphImporter::bind_inputs(Frame& frame, const GraphProto& graph,
+                                const std::unordered_set<std::string_view>* needed) {
   std::unordered_set<std::string_view> seen;
   for (const ValueInfoProto& input : graph.input) {
     if (input.name.empty() || !seen.insert(input.name).second) {
@@ -211,7 +224,7 @@ void GraphImporter::bind_inputs(Frame& frame, const GraphProto& graph) {
       frame.building->named.emplace(id.index, 0);
       frame.names.emplace(input.name, Binding{Binding::value, id, {}});
     } catch (const Error& error) {
-      problems_.add(error);
+      if (needed == nullptr || needed->contains(input.name)) problems_.add(error);
       frame.names.emplace(input.name, Binding{});
     }
   }
@@ -266,6 +279,25 @@ void GraphImporter::select_outputs(Frame& frame) {
   }
 }
 
+void GraphImporter::suggest_cut(const Frame& frame, const GraphProto& graph) {
+  if (problems_.count() == 0) return;
+  std::vector<std::string_view> candidates = cut_;
+  if (options_.outputs.empty()) {
+    for (const ValueInfoProto& output : graph.output) candidates.push_back(output.name);
+  } else {
+    candidates.insert(candidates.end(), options_.outputs.begin(), options_.outputs.end());
+  }
+  std::unordered_set<std::string_view> seen;
+  std::vector<std::string_view> names;
+  for (const std::string_view name : candidates) {
+    const auto bound = frame.names.find(name);
+    if (bound == frame.names.end() || bound->second.state != Binding::value) continue;
+    const Value& value = frame.building->builder.value(bound->second.id);
+    if (!value.is_input && !value.is_constant() && seen.insert(name).second) names.push_back(name);
+  }
+  problems_.advise(cut_advice(path_, options_, names));
+}
+
 ValueId GraphImporter::resolve(Frame& frame, std::string_view name, Binding& binding) {
   if (binding.state == Binding::constant) {
     binding.id = frame.building->builder.constant(std::move(binding.tensor), std::string(name));
@@ -294,22 +326,23 @@ NodePlace GraphImporter::place_of(const Frame& frame, const NodeProto& node,
   return place;
 }
 
-std::vector<std::size_t> GraphImporter::needed_nodes(const Frame& frame, const NodeOrder& order,
-                                                     const std::vector<NodeProto>& nodes) const {
-  std::unordered_set<std::string_view> needed(frame.wanted);
-  std::vector<std::size_t> out;
+GraphImporter::Needed GraphImporter::needed_for(const std::unordered_set<std::string_view>& wanted,
+                                                const NodeOrder& order,
+                                                const std::vector<NodeProto>& nodes) const {
+  Needed out;
+  out.names = wanted;
   for (std::size_t i = order.sorted.size(); i-- > 0;) {
     const std::size_t index = order.sorted[i];
     if (std::ranges::none_of(nodes[index].output,
-                             [&](std::string_view name) { return needed.contains(name); }))
+                             [&](std::string_view name) { return out.names.contains(name); }))
       continue;
-    out.push_back(index);
-    needed.insert(nodes[index].input.begin(), nodes[index].input.end());
+    out.nodes.push_back(index);
+    out.names.insert(nodes[index].input.begin(), nodes[index].input.end());
     const auto captured = order.captures.find(index);
     if (captured != order.captures.end())
-      needed.insert(captured->second.begin(), captured->second.end());
+      out.names.insert(captured->second.begin(), captured->second.end());
   }
-  std::ranges::reverse(out);
+  std::ranges::reverse(out.nodes);
   return out;
 }
 
@@ -345,9 +378,10 @@ void GraphImporter::convert_nodes(Frame& frame, const std::vector<NodeProto>& no
   if (frame.wanted.empty()) {
     for (const std::size_t i : order.sorted) convert_node(frame, nodes, order, i);
   } else {
-    for (const std::size_t i : needed_nodes(frame, order, nodes)) {
+    for (const std::size_t i : needed_for(frame.wanted, order, nodes).nodes) {
       convert_node(frame, nodes, order, i);
     }
+    return;
   }
   for (const std::size_t i : order.unsorted) {
     check_operators(frame, nodes[i], place_of(frame, nodes[i], i));
@@ -358,6 +392,7 @@ void GraphImporter::convert_node(Frame& frame, const std::vector<NodeProto>& nod
                                  const NodeOrder& order, std::size_t index) {
   const NodeProto& node = nodes[index];
   const NodePlace place = place_of(frame, node, index);
+  const std::size_t problems_before = problems_.count();
   budget_.charge_node();
   const auto found = order.captures.find(index);
   const std::vector<std::string_view>* captured =
@@ -378,8 +413,14 @@ void GraphImporter::convert_node(Frame& frame, const std::vector<NodeProto>& nod
   if (captured != nullptr) {
     for (const std::string_view name : *captured) read(name);
   }
+  const auto refused = [&] {
+    if (depth_ > 0 || !problems_.refuses_operator_since(problems_before)) return;
+    cut_.insert(cut_.end(), node.input.begin(), node.input.end());
+    if (captured != nullptr) cut_.insert(cut_.end(), captured->begin(), captured->end());
+  };
   if (poisoned) {
     check_operators(frame, node, place);
+    refused();
     poison_outputs(frame, node);
     return;
   }
@@ -396,6 +437,7 @@ void GraphImporter::convert_node(Frame& frame, const std::vector<NodeProto>& nod
   } catch (const Error& error) {
     problems_.add(place, error);
   }
+  refused();
   // What is bound already stays.
   poison_outputs(frame, node);
 }
@@ -559,20 +601,18 @@ Converter GraphImporter::find_converter(const NodeProto& node, const NodePlace& 
   if (const Converter converter =
           find_plugin_converter(place.domain, node.op_type, place.opset, &known_to_plugin))
     return converter;
-  if (const Converter converter = table_.find(place.domain, node.op_type, place.opset, &known))
+  if (is_aten(node.op_type, place.domain)) {
+    if (const Converter converter = find_aten_converter(table_, aten_operator(node)))
+      return converter;
+  } else if (const Converter converter =
+                 table_.find(place.domain, node.op_type, place.opset, &known)) {
     return converter;
+  }
 
   const std::string name = in_quotes(node.op_type);
   const auto since = standard_operator_since(place.domain, node.op_type);
-  if (node.op_type == "ATen" || place.domain == "org.pytorch.aten") {
-    std::string which = "which one is not said";
-    for (const AttributeProto& attribute : node.attribute) {
-      if (attribute.name == "operator") which = "this one is " + in_quotes(attribute.as_string());
-    }
-    problems_.add(place, ErrorCode::unsupported_operator, "an operator of PyTorch is not supported",
-                  "ATen nodes call PyTorch itself; " + which,
-                  "export without operator_export_type=ONNX_ATEN_FALLBACK (or with a newer opset, "
-                  "which has an operator for it)");
+  if (is_aten(node.op_type, place.domain)) {
+    problems_.add(place, refuse_aten(table_, aten_operator(node)));
   } else if (since && place.opset < *since) {
     problems_.add(place, ErrorCode::unknown_operator,
                   "operator " + name + " is not in the opset of the model",
@@ -590,7 +630,7 @@ Converter GraphImporter::find_converter(const NodeProto& node, const NodePlace& 
     problems_.add(place, ErrorCode::unsupported_operator, "operator " + name + " is not supported",
                   known ? "there is support for it in newer opsets only"
                         : "the standard has it, Strop does not yet",
-                  "write that part of the model with other operators, or cut it off (--outputs)");
+                  "write that part of the model with other operators");
   } else if (place.domain.empty() || place.domain == "ai.onnx.ml") {
     problems_.add(place, ErrorCode::unknown_operator, "operator " + name + " is unknown",
                   "domain " + domain_text(place.domain) + " has no operator of that name",

@@ -55,8 +55,9 @@ struct Frame {
 
 class GraphImporter {
  public:
+  // `path` is how the user called the model, for the commands in messages.
   GraphImporter(const ModelProto& model, const ImportOptions& options, TensorDecoder& decoder,
-                ImportBudget& budget);
+                ImportBudget& budget, std::string path);
   // Throws Error with all problems.
   Graph import();
 
@@ -89,12 +90,21 @@ class GraphImporter {
   void read_opsets(const std::vector<OperatorSetIdProto>& imports, const std::string& of_what,
                    Opsets& into);
   void read_functions();
-  void bind_initializers(Frame& frame, const GraphProto& graph);
-  void bind_inputs(Frame& frame, const GraphProto& graph);
+  // `needed`: leave out all other names; null: none.
+  void bind_initializers(Frame& frame, const GraphProto& graph,
+                         const std::unordered_set<std::string_view>* needed = nullptr);
+  void bind_inputs(Frame& frame, const GraphProto& graph,
+                   const std::unordered_set<std::string_view>* needed);
   void add_outputs(Frame& frame, const GraphProto& graph);
   void select_outputs(Frame& frame);
-  std::vector<std::size_t> needed_nodes(const Frame& frame, const NodeOrder& order,
-                                        const std::vector<NodeProto>& nodes) const;
+  struct Needed {
+    std::vector<std::size_t> nodes;
+    std::unordered_set<std::string_view> names;
+  };
+  Needed needed_for(const std::unordered_set<std::string_view>& wanted, const NodeOrder& order,
+                    const std::vector<NodeProto>& nodes) const;
+  // Where operators were refused: the command that builds what can be computed without them.
+  void suggest_cut(const Frame& frame, const GraphProto& graph);
 
   void convert_nodes(Frame& frame, const std::vector<NodeProto>& nodes, const NodeOrder& order);
   void convert_node(Frame& frame, const std::vector<NodeProto>& nodes, const NodeOrder& order,
@@ -120,12 +130,14 @@ class GraphImporter {
   TensorDecoder& decoder_;
   ImportBudget& budget_;
   const ConverterTable& table_;
+  std::string path_;
   ProblemList problems_;
   NodeOrders orders_;
   SymbolNames symbols_;
   Opsets opsets_;
   std::unordered_map<std::string, Function> functions_;
   std::unordered_set<std::string_view> domains_missing_;  // from opset_import, reported
+  std::vector<std::string_view> cut_;                     // what refused nodes of the model read
   std::vector<const Function*> calls_;                    // under expansion, outermost first
   std::unordered_map<const TensorProto*, Tensor> tensors_;
   int depth_ = 0;  // of nested graphs and calls together

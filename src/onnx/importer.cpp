@@ -20,7 +20,7 @@ std::string utf8(const std::filesystem::path& path) {
 }
 
 Graph import_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                   ExternalData& external, const ImportOptions& options) {
+                   ExternalData& external, const ImportOptions& options, std::string path) {
   const auto size = static_cast<std::int64_t>(bytes.size());
   const ImportLimits& limits = options.limits;
   const std::int64_t structure = std::min(size, limits.structure_bytes);
@@ -30,7 +30,7 @@ Graph import_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void>
     const ModelProto model =
         read_model({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, budget);
     TensorDecoder decoder(std::move(owner), external, budget);
-    return GraphImporter(model, options, decoder, budget).import();
+    return GraphImporter(model, options, decoder, budget, std::move(path)).import();
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "no memory to import the model",
                 "the model is " + std::to_string(size) + " bytes long");
@@ -44,7 +44,7 @@ Graph import_model(const std::filesystem::path& path, const ImportOptions& optio
     const os::FileView file =
         os::read_file(utf8(path), os::FileAccess::map, options.limits.file_bytes);
     ExternalData external(utf8(path.parent_path()), options.external_data_root);
-    Graph graph = import_bytes(file.bytes(), file.owner(), external, options);
+    Graph graph = import_bytes(file.bytes(), file.owner(), external, options, utf8(path));
     file.check_unchanged();
     external.check_unchanged();
     return graph;
@@ -57,7 +57,7 @@ Graph import_model(const std::filesystem::path& path, const ImportOptions& optio
 Graph import_model(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                    const ImportOptions& options) {
   ExternalData external;
-  return import_bytes(bytes, std::move(owner), external, options);
+  return import_bytes(bytes, std::move(owner), external, options, "MODEL");
 }
 
 }  // namespace strop::onnx

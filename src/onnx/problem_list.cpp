@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "onnx/problem_list.hpp"
 
+#include <algorithm>
+
 namespace strop::onnx {
 
 std::string printable(std::string_view text) {
@@ -50,6 +52,28 @@ void ProblemList::add(const NodePlace& place, const Error& error) {
 }
 
 void ProblemList::add(const Error& error) { add(NodePlace{}, error); }
+
+namespace {
+
+bool refuses_operator(const Diagnostic& problem) {
+  return !problem.op.empty() && (problem.code == ErrorCode::unsupported_operator ||
+                                 problem.code == ErrorCode::unknown_operator);
+}
+
+}  // namespace
+
+bool ProblemList::refuses_operator_since(std::size_t from) const {
+  if (count_ > from && count_ > problems_.size()) return true;
+  return std::any_of(
+      problems_.begin() + static_cast<std::ptrdiff_t>(std::min(from, problems_.size())),
+      problems_.end(), refuses_operator);
+}
+
+void ProblemList::advise(const std::string& way_out) {
+  const auto last = std::find_if(problems_.rbegin(), problems_.rend(), refuses_operator);
+  if (last == problems_.rend()) return;
+  last->hint += (last->hint.empty() ? "" : "; ") + way_out;
+}
 
 void ProblemList::throw_if_any() {
   if (count_ == 0) return;

@@ -38,6 +38,11 @@ class ProblemList {
   void add(const Error& error);
 
   std::size_t count() const { return count_; }
+  // Whether an operator was refused after the first `from` problems; those that are only counted
+  // are taken for such.
+  bool refuses_operator_since(std::size_t from) const;
+  // Adds to what can be done about the last operator that was refused.
+  void advise(const std::string& way_out);
   // Throws Error with all of them, if there are any.
   void throw_if_any();
 

@@ -10,6 +10,7 @@
 #include "builder/targets.hpp"
 #include "cli/commands.hpp"
 #include "cli/model_options.hpp"
+#include "onnx/aten_operators.hpp"
 #include "onnx/converter_table.hpp"
 #include "onnx/importer.hpp"
 #include "ops/op_list.hpp"
@@ -142,6 +143,22 @@ std::string cell(std::string text) {
   return text;
 }
 
+constexpr const char* kAtenText =
+    "PyTorch's exporters wrote what they had no operator for as a node `ATen` (domain empty, "
+    "`aten` "
+    "or `org.pytorch.aten`) that calls PyTorch by the attributes `operator` and `overload_name`, "
+    "or "
+    "as a node of the domain `aten` with the operator's own name. These are imported with "
+    "PyTorch's "
+    "meaning and its rules for element types; an in-place form (`add_`) is its plain one. "
+    "Arguments "
+    "are inputs in the order of PyTorch's signature (numbers, lists and text as constants, None as "
+    "an absent input, a list of tensors as a sequence or as several inputs), or attributes of the "
+    "arguments' names, as older exporters wrote them. Without an overload name the form is chosen "
+    "that the arguments fill. Sizes, starts and ends may be computed by the graph; axes and modes "
+    "are constants. What is not listed, an overload that is not known, and a call that belongs to "
+    "training are refused with the options to export another form.\n\n";
+
 void print_markdown(const Json& all) {
   std::printf(
       "# Operators\n\n"
@@ -158,7 +175,8 @@ void print_markdown(const Json& all) {
   for (const Json& entry : all.at("imported")) {
     if (entry.at("domain").get<std::string>() != domain) {
       domain = entry.at("domain").get<std::string>();
-      std::printf("\n### %s\n\n| operator | from opset |\n|---|---|\n", domain.c_str());
+      std::printf("\n### %s\n\n%s| operator | from opset |\n|---|---|\n", domain.c_str(),
+                  domain == onnx::kAtenDomain ? kAtenText : "");
     }
     std::printf("| %s | %s |\n", entry.at("operator").get<std::string>().c_str(),
                 since_text(entry.at("since")).c_str());
