@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
 #include <limits>
 
+#include "backends/cpu/pointwise_functions.hpp"
 #include "backends/cpu/tactic_check.hpp"
 
 namespace strop {
@@ -20,9 +22,9 @@ Tensor corner_values() {
 }
 
 TEST(CpuPointwise, agrees_for_every_unary_function_also_at_its_corners) {
-  for (const char* function :
-       {"relu", "leaky_relu", "elu", "sigmoid", "hard_sigmoid", "hard_swish", "silu", "gelu", "exp",
-        "log", "sqrt", "reciprocal", "erf", "neg", "abs", "floor", "ceil", "tanh"}) {
+  for (const char* function : {"relu", "leaky_relu", "elu", "sigmoid", "hard_sigmoid", "hard_swish",
+                               "silu", "gelu", "gelu_tanh", "exp", "log", "sqrt", "reciprocal",
+                               "erf", "neg", "abs", "floor", "ceil", "tanh"}) {
     const std::string text = "{function=\"" + std::string(function) + "\", alpha=0.3, beta=0.4}";
     check_tactics("graph main(%x: f32[64]) -> (%y) { %y = unary" + text + "(%x) }",
                   {"pointwise_cpu"}, {.inputs = {corner_values()}, .tolerance = 1e-6});
@@ -30,6 +32,43 @@ TEST(CpuPointwise, agrees_for_every_unary_function_also_at_its_corners) {
                   {"pointwise_cpu"},
                   {.sizes = {{{"N", 2}, {"H", 5}}, {{"N", 0}, {"H", 5}}, {{"N", 7}, {"H", 9001}}},
                    .tolerance = 1e-6});
+  }
+}
+
+TEST(CpuPointwise, stays_within_units_in_the_last_place_of_the_exact_functions) {
+  struct Exact {
+    const char* name;
+    double (*function)(double);
+  };
+  for (const Exact& exact : {Exact{"exp", [](double x) { return std::exp(x); }},
+                             Exact{"erf", [](double x) { return std::erf(x); }},
+                             Exact{"tanh", [](double x) { return std::tanh(x); }},
+                             Exact{"sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }}}) {
+    SCOPED_TRACE(exact.name);
+    const cpu::RunFunction run =
+        cpu::find_run_function({.kind = cpu::EpilogueStep::unary, .function = exact.name});
+    ASSERT_NE(run, nullptr);
+    double worst = 0;
+    float at = 0;
+    std::vector<float> x(1000), y;
+    for (int block = -400; block < 400; ++block) {
+      for (std::size_t i = 0; i < x.size(); ++i)
+        x[i] = (static_cast<float>(block) + static_cast<float>(i) * 1e-3f) * 0.03f;
+      y = x;
+      run(y.data(), nullptr, static_cast<std::int64_t>(y.size()), 1, 0);
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const double wanted = exact.function(x[i]);
+        const auto unit =
+            static_cast<double>(std::nextafter(std::fabs(static_cast<float>(wanted)), INFINITY)) -
+            std::fabs(static_cast<double>(static_cast<float>(wanted)));
+        const double error = std::fabs(static_cast<double>(y[i]) - wanted) / unit;
+        if (!(error <= worst)) {
+          worst = error;
+          at = x[i];
+        }
+      }
+    }
+    EXPECT_LE(worst, 3) << "at " << at;
   }
 }
 
