@@ -9,6 +9,7 @@
 // The set is chosen at run time: STROP_FOR_THIS_CPU(name) is `name` of the best namespace.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "backends/cpu/isa.hpp"

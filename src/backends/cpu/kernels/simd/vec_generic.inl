@@ -6,6 +6,7 @@
 //   store(p, v), store_part(p, v, n)    set(x), zero()
 //   add sub mul div min max             max_nan(a, b): NaN where either is
 //   fma(a, b, c) = a * b + c            sum(v): over the lanes, in a fixed order
+//   power(a, n) = a * 2^n, for whole n in [-252, 254]
 //
 // fma is one rounding where the processor has it (avx2, avx512), two here.
 
@@ -66,3 +67,12 @@ inline Vec fma(Vec a, Vec b, Vec c) {
   return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
 }
 inline float sum(Vec a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
+// In two factors: 2^128 and the smallest denormals have no factor of their own. NaN is no integer.
+inline Vec power(Vec a, Vec n) {
+  return each([&](int i) {
+    const auto whole = static_cast<std::int32_t>(n.v[i] == n.v[i] ? n.v[i] : 0.0f);
+    const std::int32_t half = whole >> 1;
+    return a.v[i] * std::bit_cast<float>((half + 127) << 23) *
+           std::bit_cast<float>((whole - half + 127) << 23);
+  });
+}
