@@ -277,6 +277,17 @@ Dim operator*(const Dim& a, const Dim& b) {
 
 Dim operator-(const Dim& a, const Dim& b) { return a + b * Dim(-1); }
 
+// Whether it is broadcast(x, y) with `part` as x or y: to broadcast it with that once more changes
+// nothing.
+static bool broadcasts_with(const Dim::Expression* whole, const Dim& part) {
+  if (whole == nullptr || whole->constant != 0 || whole->terms.size() != 1) return false;
+  const Term& term = whole->terms.begin()->second;
+  if (term.coefficient != 1 || term.atoms.size() != 1) return false;
+  const Atom& atom = term.atoms.front();
+  return atom.name.empty() && atom.function == DimFunction::broadcast &&
+         (atom.a == part || atom.b == part);
+}
+
 Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
   if (a.is_constant() && b.is_constant()) return Dim(apply_function(function, a.value_, b.value_));
   const bool division = function == DimFunction::floordiv || function == DimFunction::ceildiv ||
@@ -365,6 +376,8 @@ Dim Dim::apply(DimFunction function, const Dim& a, const Dim& b) {
       if (a.is(1)) return b;
       if (b.is(1)) return a;
       // A fixed size other than 1 is the result; the other side is checked when shapes are known.
+      if (broadcasts_with(a.expression_.get(), b)) return a;
+      if (broadcasts_with(b.expression_.get(), a)) return b;
     }
   }
   Atom atom;

@@ -30,7 +30,11 @@ std::span<const Pass> default_passes() {
       eliminate_identity(),      // what folding has shown to be one
       eliminate_common_subexpressions(),
       fuse_activation(),  // before fuse_batch_norm, which would take the "+ 3" of a hard sigmoid
+      fuse_layer_norm(),
+      fuse_attention(),
+      fuse_attention_projections(),
       fuse_batch_norm(),
+      fuse_attention_layout(),  // after all that looks at attention
       fuse_epilogue(),
   };
   return passes;

@@ -20,6 +20,14 @@ Pass eliminate_identity();
 Pass eliminate_common_subexpressions();
 // Activations that are spelled out become one function. Rounds elsewhere: not for a precise target.
 Pass fuse_activation();
+// Layer and root-mean-square normalisations that are spelled out become one operator. Likewise.
+Pass fuse_layer_norm();
+// Products around a softmax become attention. Likewise.
+Pass fuse_attention();
+// The products that make queries, keys and values of one input become one.
+Pass fuse_attention_projections();
+// Attention and the moves of its heads become one `fused` node. Hides attention.
+Pass fuse_attention_layout();
 // Scales and shifts after a product go into its weights. Likewise.
 Pass fuse_batch_norm();
 // A product and the pointwise nodes after it become one `fused` node. Goes last: it hides nodes.
