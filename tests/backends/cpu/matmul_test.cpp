@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <functional>
+
+#include "backends/cpu/isa.hpp"
 #include "backends/cpu/onednn_library.hpp"
 #include "backends/cpu/tactic_check.hpp"
 
@@ -92,9 +95,74 @@ TEST_F(CpuMatmul, agrees_with_epilogues) {
 TEST_F(CpuMatmul, refuses_what_it_does_not_compute) {
   EXPECT_EQ(
       refusals("graph main(%a: f32[5,7], %b: f32[7,9]) -> (%y) { %y = gemm{alpha=2}(%a, %b) }"),
+      "matmul_cpu: it takes no alpha or beta other than 1; "
       "matmul_onednn: it takes no alpha or beta other than 1");
   EXPECT_EQ(refusals("graph main(%a: f16[5,7], %b: f16[7,9]) -> (%y) { %y = matmul(%a, %b) }"),
+            "matmul_cpu: its second operand is no constant matrix; "
             "matmul_onednn: input 0 is f16, this tactic is for f32");
+}
+
+// Each instruction set that this processor has.
+void for_each_isa(const std::function<void()>& body) {
+  for (const cpu::Isa isa : {cpu::Isa::generic, cpu::Isa::avx2, cpu::Isa::avx512}) {
+    SCOPED_TRACE(static_cast<int>(isa));
+    cpu::limit_isa(isa);
+    body();
+  }
+  cpu::limit_isa(cpu::Isa::avx512_vnni);
+}
+
+TEST(CpuMatmulTiles, agrees_at_sizes_that_cut_tiles_panels_slices_and_blocks) {
+  for_each_isa([] {
+    const auto check = [](const std::string& a, const std::string& b,
+                          const std::vector<SymbolValues>& sizes) {
+      check_tactics("graph main(%a: f32[" + a + "], %const_b: f32[" + b +
+                        "]) -> (%y) { %y = matmul(%a, %const_b) }",
+                    {"matmul_cpu"}, {.sizes = sizes});
+    };
+    check("M,70", "70,130", {{{"M", 1}}, {{"M", 7}}, {{"M", 0}}, {{"M", 500}}});
+    check("B,M,1100", "1100,33", {{{"B", 2}, {"M", 5}}, {{"B", 1}, {"M", 50}}});
+    check("M,1", "1,1", {{{"M", 3}}});
+  });
+}
+
+TEST(CpuMatmulTiles, agrees_with_transposed_weights_bias_and_epilogues) {
+  for_each_isa([] {
+    check_tactics(
+        "graph main(%a: f32[5,7], %const_b: f32[9,7], %c: f32[9]) -> (%y) "
+        "{ %y = gemm{trans_b=true}(%a, %const_b, %c) }",
+        {"matmul_cpu"});
+    for (const char* shape : {"2,5,90", "90", "5,1", "2,1,1", "1", ""}) {
+      for (const char* function : {"relu", "gelu"}) {
+        const std::string head =
+            "%a: f32[2,5,300], %const_b: f32[300,90], %const_v: f32[90], "
+            "%r: f32[" +
+            std::string(shape) + "]";
+        check_tactics(
+            "graph main(" + head +
+                ") -> (%y) { %y = fused{kind=\"matmul\"}(%a, %const_b, %const_v, %r) "
+                "body graph body(%a: f32[2,5,300], %b: f32[300,90], %v: f32[90], %r: f32[" +
+                shape +
+                "]) -> (%y) { %p = matmul(%a, %b) %q = binary(%v, %p) %s = binary(%q, %r) "
+                "%y = unary{function=\"" +
+                function + "\"}(%s) } }",
+            {"matmul_cpu"});
+      }
+    }
+  });
+}
+
+TEST(CpuMatmulTiles, refuses_what_it_does_not_compute) {
+  const auto reason = [](const std::string& head, const std::string& node) {
+    const std::string all = refusals("graph main(" + head + ") -> (%y) { %y = " + node + " }");
+    return all.substr(0, all.find(';'));
+  };
+  EXPECT_EQ(reason("%a: f32[7,5], %const_b: f32[7,9]", "gemm{trans_a=true}(%a, %const_b)"),
+            "matmul_cpu: its first operand is transposed");
+  EXPECT_EQ(reason("%a: f32[5,0], %const_b: f32[0,9]", "matmul(%a, %const_b)"),
+            "matmul_cpu: its second operand is empty");
+  EXPECT_EQ(reason("%a: f32[5], %const_b: f32[5,9]", "matmul(%a, %const_b)"),
+            "matmul_cpu: a 1-D operand");
 }
 
 }  // namespace

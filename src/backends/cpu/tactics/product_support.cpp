@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/tactics/product_support.hpp"
+
+#include "ops/gemm.hpp"
+#include "ops/matmul.hpp"
+
+namespace strop::cpu {
+namespace {
+
+// A vector added first is the bias: the same sums in the same order, and oneDNN's fast code takes a
+// residual only as its first post-op.
+void take_bias(const Problem& problem, Product& product) {
+  Epilogue& epilogue = product.view.epilogue;
+  if (product.bias >= 0 || epilogue.empty() || epilogue[0].kind != EpilogueStep::binary) return;
+  if (epilogue[0].function != "add" || problem.input_type(epilogue[0].input).rank() != 1) return;
+  product.bias = epilogue[0].input;
+  epilogue.erase(epilogue.begin());
+}
+
+std::optional<Product> read_matmul_or_gemm(const Problem& problem, std::string& refusal) {
+  Product product;
+  if (auto view = view_as(problem, op_matmul(), refusal)) {
+    product.view = std::move(*view);
+    return product;
+  }
+  if (!refusal.empty()) return std::nullopt;
+  auto view = view_as(problem, op_gemm(), refusal);
+  if (!view) return std::nullopt;
+  const auto& gemm = view->anchor->as<GemmAttributes>();
+  product.view = std::move(*view);
+  product.trans_a = gemm.trans_a;
+  product.trans_b = gemm.trans_b;
+  const std::int64_t c = product.view.input(2);
+  if (gemm.alpha != 1 || (c >= 0 && gemm.beta != 1)) {
+    refusal = "it takes no alpha or beta other than 1";
+    return std::nullopt;
+  }
+  if (c < 0) return product;
+  if (problem.input_type(static_cast<std::size_t>(c)).rank() == 1) {
+    product.bias = c;
+  } else {
+    EpilogueStep add{
+        .kind = EpilogueStep::binary, .function = "add", .input = static_cast<std::uint32_t>(c)};
+    product.view.epilogue.insert(product.view.epilogue.begin(), std::move(add));
+  }
+  return product;
+}
+
+}  // namespace
+
+std::optional<Product> read_product(const Problem& problem, std::string& refusal) {
+  auto product = read_matmul_or_gemm(problem, refusal);
+  if (product) take_bias(problem, *product);
+  return product;
+}
+
+std::string operands_not_f32(const Problem& problem) {
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (!problem.has_input(i)) continue;
+    if (problem.input_type(i).dtype != DType::f32) {
+      return "input " + std::to_string(i) + " is " +
+             std::string(to_string(problem.input_type(i).dtype)) + ", this tactic is for f32";
+    }
+    if (problem.input_type(i).rank() < 0) return "the rank of an input is not known";
+  }
+  return {};
+}
+
+}  // namespace strop::cpu
