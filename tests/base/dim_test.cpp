@@ -82,6 +82,8 @@ TEST(Dim, min_max_and_broadcast_take_arguments_in_any_order) {
   EXPECT_EQ(canonical("max(H,H)"), "H");
   EXPECT_EQ(canonical("broadcast(1,H)"), "H");
   EXPECT_EQ(canonical("broadcast(H,H)"), "H");
+  EXPECT_EQ(canonical("broadcast(W,broadcast(H,W))"), "broadcast(H,W)");
+  EXPECT_NE(canonical("broadcast(C,broadcast(H,W))"), "broadcast(H,W)");
   const Dim both = parse("broadcast(H,W)");
   EXPECT_EQ(both.evaluate({{"H", 1}, {"W", 7}}), 7);
   EXPECT_EQ(both.evaluate({{"H", 7}, {"W", 1}}), 7);

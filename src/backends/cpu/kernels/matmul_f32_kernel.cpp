@@ -20,8 +20,8 @@ namespace strop::cpu {
 namespace {
 
 constexpr const char* kWhat = "product kernel matmul_f32";
-constexpr std::int64_t kSliceBytes = 64 * 1024;  // of a panel's weights
-constexpr std::int64_t kBlockRows = 240;         // that use a slice of weights in turn
+constexpr std::int64_t kSliceBytes = 192 * 1024;  // of a panel's weights, to stay in the L2 cache
+constexpr std::int64_t kBlockRows = 240;          // that use a slice of weights in turn
 
 class MatmulF32Kernel final : public Kernel {
  public:
@@ -89,8 +89,9 @@ class MatmulF32Kernel final : public Kernel {
     for (int v = 1; v <= tiles_.most_vectors; ++v) {
       const std::int64_t wide = std::int64_t{v} * tiles_.lanes;
       const double rows = tiles_.rows[v];
-      const double cost =
-          static_cast<double>((columns_ + wide - 1) / wide) * (v * rows + 0.3 * (v + rows)) / rows;
+      // Products, loads of weights from the L2 cache, and of elements of a from the L1 cache.
+      const double cost = static_cast<double>((columns_ + wide - 1) / wide) *
+                          (v * rows + 0.8 * v + 0.2 * rows) / rows;
       if (v > 1 && cost >= best) continue;
       best = cost;
       vectors_ = v;
