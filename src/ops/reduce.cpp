@@ -163,8 +163,10 @@ C extreme(const C* x, const Walk& walk, bool largest, C start) {
   return best;
 }
 
+// Sums of floats are double: a million terms added one after the other in FP32 lose five digits.
 template <class C>
 C reduce_one(R function, const C* x, const Walk& walk, C start) {
+  using S = std::conditional_t<std::is_floating_point_v<C>, double, C>;
   switch (function) {
     case R::max:
     case R::min:
@@ -175,36 +177,35 @@ C reduce_one(R function, const C* x, const Walk& walk, C start) {
       return product;
     }
     case R::log_sum_exp: {
-      using F = std::conditional_t<std::is_same_v<C, float>, float, double>;
-      F largest = -std::numeric_limits<F>::infinity();
-      visit(x, walk, [&](C v) { largest = std::max(largest, static_cast<F>(v)); });
+      double largest = -std::numeric_limits<double>::infinity();
+      visit(x, walk, [&](C v) { largest = std::max(largest, static_cast<double>(v)); });
       if (std::isinf(largest)) largest = 0;  // nothing to subtract
-      F sum = 0;
-      visit(x, walk, [&](C v) { sum += std::exp(static_cast<F>(v) - largest); });
+      double sum = 0;
+      visit(x, walk, [&](C v) { sum += std::exp(static_cast<double>(v) - largest); });
       return convert_number<C>(largest + std::log(sum));
     }
     default:
       break;
   }
-  C sum = 0;
+  S sum = 0;
   const bool square = function == R::l2 || function == R::sum_square;
   if (square) {
-    visit(x, walk, [&](C v) { sum = wrapped_sum(sum, wrapped_product(v, v)); });
+    visit(x, walk, [&](S v) { sum = wrapped_sum(sum, wrapped_product(v, v)); });
   } else if (function == R::l1) {
-    visit(x, walk, [&](C v) { sum = wrapped_sum(sum, magnitude(v)); });
+    visit(x, walk, [&](S v) { sum = wrapped_sum(sum, magnitude(v)); });
   } else {
-    visit(x, walk, [&](C v) { sum = wrapped_sum(sum, v); });
+    visit(x, walk, [&](S v) { sum = wrapped_sum(sum, v); });
   }
   switch (function) {
     case R::mean:
       if (!std::is_floating_point_v<C> && walk.reduced_count == 0) return 0;
-      return sum / static_cast<C>(walk.reduced_count);
+      return static_cast<C>(sum / static_cast<S>(walk.reduced_count));
     case R::l2:
-      return real(sum, [](auto v) { return std::sqrt(v); });
+      return static_cast<C>(real(sum, [](auto v) { return std::sqrt(v); }));
     case R::log_sum:
-      return real(sum, [](auto v) { return std::log(v); });
+      return static_cast<C>(real(sum, [](auto v) { return std::log(v); }));
     default:
-      return sum;
+      return static_cast<C>(sum);
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // softmax(x)_i = exp(x_i - max) / sum_j exp(x_j - max), and its logarithm. Narrow types are
-// computed in float, f64 in double; the maximum is subtracted first, so no exponential overflows.
+// computed in float, f64 and all sums in double; the maximum is subtracted first, so no exponential
+// overflows.
 #include "ops/softmax.hpp"
 
 #include <algorithm>
@@ -40,14 +41,15 @@ void reference(KernelContext& context) {
             for (std::int64_t i = 0; i < split.size; ++i) {
               largest = std::max(largest, static_cast<Compute>(in[base + i * split.inner]));
             }
-            Compute sum = 0;
+            double sum = 0;  // thousands of classes
             for (std::int64_t i = 0; i < split.size; ++i) {
               sum += std::exp(static_cast<Compute>(in[base + i * split.inner]) - largest);
             }
-            const Compute log_sum = std::log(sum);
+            const auto log_sum = static_cast<Compute>(std::log(sum));
             for (std::int64_t i = 0; i < split.size; ++i) {
               const Compute shifted = static_cast<Compute>(in[base + i * split.inner]) - largest;
-              const Compute result = attributes.log ? shifted - log_sum : std::exp(shifted) / sum;
+              const Compute result = attributes.log ? shifted - log_sum
+                                                    : std::exp(shifted) / static_cast<Compute>(sum);
               out[base + i * split.inner] = static_cast<T>(result);
             }
           }

@@ -100,6 +100,20 @@ TEST(Reduce, refuses_axes_and_types_it_does_not_have) {
   EXPECT_EQ(refused(R::sum, Tensor::zeros(DType::boolean, {2}), axes({0})), ErrorCode::bad_type);
 }
 
+// One after the other in FP32, these sums would lose four digits and more.
+TEST(Reduce, sums_of_many_floats_keep_their_digits) {
+  Tensor x = Tensor::allocate(DType::f32, {1 << 20});
+  std::ranges::fill(x.mutable_values<float>(), 0.1f);
+  const auto of = [&](ReduceFunction function) {
+    return values_of<float>(run_op(op_reduce(), ReduceAttributes{.function = function}, {x}))[0];
+  };
+  const double tenth = static_cast<double>(0.1f), count = 1 << 20;
+  EXPECT_EQ(of(ReduceFunction::mean), 0.1f);
+  EXPECT_EQ(of(ReduceFunction::sum), static_cast<float>(tenth * count));
+  EXPECT_EQ(of(ReduceFunction::l2), static_cast<float>(tenth * 1024));
+  EXPECT_NEAR(of(ReduceFunction::log_sum_exp), tenth + std::log(count), 1e-6);
+}
+
 TEST(ArgReduce, finds_the_extreme_element) {
   const Tensor x = floats({2, 3}, {3, 1, 3, 0, 5, 5});
   const auto find = [&](const ArgReduceAttributes& a) {

@@ -25,6 +25,19 @@ TEST(Softmax, sums_to_one_along_its_axis) {
   EXPECT_EQ(y.values<float>()[1], 0.5f);  // no overflow at exp(1000)
 }
 
+// One after the other in FP32, this sum would lose four digits.
+TEST(Softmax, is_exact_over_many_classes) {
+  Tensor x = Tensor::allocate(DType::f32, {1 << 20});
+  auto values = x.mutable_values<float>();
+  double sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(i % 7) * 0.1f;
+    sum += std::exp(static_cast<double>(values[i]) - static_cast<double>(0.6f));
+  }
+  const Tensor y = run({.axis = 0}, x);
+  EXPECT_NEAR(y.values<float>()[6] * sum, 1, 1e-6);
+}
+
 TEST(Softmax, refuses_an_axis_beyond_the_rank) {
   EXPECT_THROW(run({.axis = 2}, Tensor::from<float>({1, 1}, {0})), Error);
 }
