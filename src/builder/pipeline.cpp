@@ -23,6 +23,7 @@ std::span<const Pass> default_passes() {
       fold_quantized_constants(),
       fuse_activation(),  // whole functions: a table of each
       fuse_quantized(),
+      fuse_byte_tables(),
       fold_constants(),
       inline_constant_branch(),  // conditions that followed from shapes
       fold_shape_arithmetic(),   // sizes that went through constant floats, or a branch

@@ -34,5 +34,7 @@ Pass fuse_batch_norm();
 Pass fuse_epilogue();
 // Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).
 Pass fuse_quantized();
+// Integer operators that are a function of one byte become a table.
+Pass fuse_byte_tables();
 
 }  // namespace strop

@@ -273,6 +273,56 @@ TEST(FuseQuantized, refuses_sums_that_might_leave_int32) {
   EXPECT_NE(reports[1].notes[0].find("might leave int32"), std::string::npos);
 }
 
+// x times sigmoid(x), with a quantisation between.
+constexpr const char* kSilu = R"(graph main(%q: u8[2,300], %r: u8[2,300]) -> (%y) {
+  const %s = f32[]{0.05}
+  const %z = u8[]{120}
+  const %ss = f32[]{0.00390625}
+  const %sz = u8[]{0}
+  const %ys = f32[]{0.04}
+  const %yz = u8[]{8}
+  %x = dequantize_linear(%q, %s, %z)
+  %a = unary{function="sigmoid"}(%x)
+  %b = quantize_linear{to=u8}(%a, %ss, %sz)
+  %c = dequantize_linear(%b, %ss, %sz)
+  %d = binary{function="mul"}(%x, %c)
+  %y = quantize_linear{to=u8}(%d, %ys, %yz)
+})";
+
+TEST(FuseByteTables, makes_one_table_of_a_function_of_one_tensor_to_the_bit) {
+  Graph graph = parse_test_graph(kSilu);
+  run_passes(graph, std::vector{fuse_quantized()}, {});
+  const Graph before = graph.clone();
+  EXPECT_GT(before.node_count(), 4u);
+  run_passes(graph, std::vector{fuse_byte_tables()}, {});
+  EXPECT_EQ(graph.node_count(), 1u) << testing::canonical_text(graph);
+  Tensor all = Tensor::allocate(DType::u8, {2, 300});
+  for (std::int64_t i = 0; i < all.size(); ++i) all.mutable_data()[i] = static_cast<std::byte>(i);
+  const std::vector<Datum> inputs = {all, all};
+  EXPECT_TRUE(evaluate_graph(before, inputs)[0].tensor().identical(
+      evaluate_graph(graph, inputs)[0].tensor()));
+}
+
+TEST(FuseByteTables, leaves_functions_of_two_tensors_and_broadcasts_alone) {
+  std::string two = kSilu;
+  two.replace(two.find("sigmoid\"}(%x)"), 13, "sigmoid\"}(%w)");
+  two.replace(two.find("  %a = "), 0, "  %w = dequantize_linear(%r, %s, %z)\n");
+  Graph graph = parse_test_graph(two);
+  run_passes(graph, std::vector{fuse_quantized(), fuse_byte_tables()}, {});
+  EXPECT_GT(graph.node_count(), 2u);
+  // The second operand is one row of the first.
+  check_unchanged(fuse_byte_tables(), R"(graph main(%x: u8[1,4]) -> (%y) {
+    const %n = i64[2]{3, 4}
+    const %m = f32[]{0.001}
+    const %o = f32[]{0.5}
+    %e = expand(%x, %n)
+    %a = cast{to=i32}(%e)
+    %b = cast{to=i32}(%x)
+    %c = binary{function="mul"}(%a, %b)
+    %y = requantize(%c, %m, %o)
+  })");
+}
+
 TEST(QuantizedTable, is_the_exact_function_rounded_once) {
   QuantizedValue from, to;
   from.dtype = DType::i8;
