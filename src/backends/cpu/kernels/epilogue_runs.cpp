@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "backends/cpu/kernels/simd/functions_f32.hpp"
+
 namespace strop::cpu {
 namespace {
 
@@ -19,7 +21,7 @@ bool is_clamp(const EpilogueStep& step) {
 EpilogueRuns::EpilogueRuns(Epilogue epilogue, std::size_t input_count) {
   for (EpilogueStep& step : epilogue) {
     Step& own = steps_.emplace_back();
-    own.function = find_run_function(step);
+    own.function = find_fast_function(step);
     if (own.function == nullptr)
       throw Error(ErrorCode::library_mismatch, kWhat, "there is no function " + step.function);
     require(step.kind != EpilogueStep::binary || step.input < input_count, kWhat,

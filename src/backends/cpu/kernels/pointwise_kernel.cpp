@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/kernel.hpp"
-#include "backends/cpu/pointwise_functions.hpp"
+#include "backends/cpu/kernels/simd/functions_f32.hpp"
 #include "base/parallel.hpp"
 
 namespace strop::cpu {
@@ -26,7 +26,7 @@ class PointwiseKernel final : public Kernel {
       throw Error(ErrorCode::engine_invalid, "pointwise kernel", "its first operand is not there");
     }
     for (const EpilogueStep& step : program_) {
-      functions_.push_back(find_run_function(step));
+      functions_.push_back(find_fast_function(step));
       if (functions_.back() == nullptr) {
         throw Error(ErrorCode::library_mismatch, "pointwise kernel",
                     "there is no function " + step.function);

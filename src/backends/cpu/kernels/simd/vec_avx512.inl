@@ -35,3 +35,6 @@ inline float sum(Vec a) {
   return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
 }
 inline Vec power(Vec a, Vec n) { return _mm512_maskz_scalef_ps(mask_of(16), a, n); }
+inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), x);
+}

@@ -7,6 +7,7 @@
 //   add sub mul div min max             max_nan(a, b): NaN where either is
 //   fma(a, b, c) = a * b + c            sum(v): over the lanes, in a fixed order
 //   power(a, n) = a * 2^n, for whole n in [-252, 254]
+//   select_less(a, b, x, y): x where a < b, else y
 //
 // fma is one rounding where the processor has it (avx2, avx512), two here.
 
@@ -75,4 +76,7 @@ inline Vec power(Vec a, Vec n) {
     return a.v[i] * std::bit_cast<float>((half + 127) << 23) *
            std::bit_cast<float>((whole - half + 127) << 23);
   });
+}
+inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
+  return each([&](int i) { return a.v[i] < b.v[i] ? x.v[i] : y.v[i]; });
 }
