@@ -186,15 +186,22 @@ class AttentionKernel final : public Kernel {
     }
   }
 
-  // [L, D] to panels of [D][keys].
+  // [L, D] to panels of [D][keys], by way of a block whose rows lie close together: rows of a large
+  // tensor may all fall into the same few sets of the cache.
   void pack_keys(const float* keys, float* to) const {
+    constexpr std::int64_t kBlock = 64, kStride = kBlock + 16;
+    alignas(64) float block[kMostTileVectors * 16 * kStride];
     const std::int64_t columns = k_panels_.columns;
     for (std::int64_t first = 0; first < k_.rows; first += columns) {
       const std::int64_t count = std::min(columns, k_.rows - first);
-      for (std::int64_t d = 0; d < k_.size; ++d, to += columns) {
-        const float* from = keys + first * k_.row_stride + d;
-        for (std::int64_t j = 0; j < count; ++j) to[j] = from[j * k_.row_stride];
-        std::fill(to + count, to + columns, 0.0f);
+      for (std::int64_t d = 0; d < k_.size; d += kBlock) {
+        const std::int64_t depth = std::min(kBlock, k_.size - d);
+        for (std::int64_t j = 0; j < count; ++j)
+          std::copy_n(keys + (first + j) * k_.row_stride + d, depth, block + j * kStride);
+        for (std::int64_t i = 0; i < depth; ++i, to += columns) {
+          for (std::int64_t j = 0; j < count; ++j) to[j] = block[j * kStride + i];
+          std::fill(to + count, to + columns, 0.0f);
+        }
       }
     }
   }

@@ -10,11 +10,11 @@
 // Inputs: a [..., K], b [K, N] or with trans_b [N, K] (a constant), bias [N] (optional), operands
 // of the epilogue. Output: [..., N].
 #include <algorithm>
-#include <vector>
 
 #include "backends/cpu/kernels/epilogue_runs.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "base/parallel.hpp"
+#include "base/tensor.hpp"
 
 namespace strop::cpu {
 namespace {
@@ -60,7 +60,7 @@ class MatmulF32Kernel final : public Kernel {
     }
     epilogue_.prepare(inputs, y.dims);
     row_count_ = a.size() / depth_;
-    if (packed_.empty()) pack();
+    if (!packed_.defined()) pack();
     return 0;
   }
 
@@ -100,10 +100,11 @@ class MatmulF32Kernel final : public Kernel {
     slice_ = std::max<std::int64_t>(16, kSliceBytes / (panel_ * 4));
     // Slices of like size.
     slice_ = (depth_ + (depth_ + slice_ - 1) / slice_ - 1) / ((depth_ + slice_ - 1) / slice_);
-    packed_.assign(static_cast<std::size_t>(panel_count() * depth_ * panel_), 0.0f);
+    packed_ = Tensor::allocate(DType::f32, {panel_count(), depth_, panel_});
+    auto* packed = reinterpret_cast<float*>(packed_.mutable_data());
     parallel_for(panel_count(), 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t p = begin; p < end; ++p) {
-        float* to = packed_.data() + p * depth_ * panel_;
+        float* to = packed + p * depth_ * panel_;
         const std::int64_t first = p * panel_;
         const std::int64_t count = std::min(panel_, columns_ - first);
         for (std::int64_t k = 0; k < depth_; ++k, to += panel_) {
@@ -112,6 +113,7 @@ class MatmulF32Kernel final : public Kernel {
           } else {
             std::copy_n(weights_ + k * columns_ + first, count, to);
           }
+          std::fill(to + count, to + panel_, 0.0f);
         }
       }
     });
@@ -121,7 +123,7 @@ class MatmulF32Kernel final : public Kernel {
                  std::int64_t panel) const {
     const std::int64_t column = panel * panel_;
     const std::int64_t count = std::min(panel_, columns_ - column);
-    const float* weights = packed_.data() + panel * depth_ * panel_;
+    const float* weights = reinterpret_cast<const float*>(packed_.data()) + panel * depth_ * panel_;
     const float* a = inputs[a_].as<const float>();
     const std::int64_t tile_rows = tiles_.rows[vectors_];
     const EpilogueRuns::InRegisters& after = epilogue_.in_registers();
@@ -166,7 +168,7 @@ class MatmulF32Kernel final : public Kernel {
   std::int64_t bias_ = -1;
   std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
   const float* weights_ = nullptr;
-  std::vector<float> packed_;
+  Tensor packed_;
   int vectors_ = 1;
   std::int64_t panel_ = 1, slice_ = 1;
 };

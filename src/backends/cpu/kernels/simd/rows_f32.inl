@@ -118,19 +118,27 @@ inline float exponentials_of_scores(float* scores, std::int64_t count, float fac
                                     const float* bias, std::int64_t bias_step, ScoreRow& row) {
   const float single = bias != nullptr && bias_step == 0 ? *bias : 0.0f;
   const bool whole = bias != nullptr && bias_step == 1;
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    const int n = lanes_at(i, count);
+  const auto score = [&](std::int64_t i, int n) {
     Vec value = mul(load_some(scores + i, n), set(factor));
     if (bias != nullptr) value = add(value, whole ? load_some(bias + i, n) : set(single));
     store_some(scores + i, value, n);
-  }
-  float largest = largest_of(scores, count);
+    return value;
+  };
+  // max is its second operand where one is NaN: the largest number, passing over NaN.
+  Vec most = set(-std::numeric_limits<float>::infinity());
+  std::int64_t at = 0;
+  for (; at + kLanes <= count; at += kLanes) most = max(score(at, kLanes), most);
+  if (at < count) score(at, static_cast<int>(count - at));
+  float lanes[kLanes];
+  store(lanes, most);
+  float largest = lanes[0];
+  for (const float lane : lanes) largest = lane > largest ? lane : largest;
+  for (; at < count; ++at) largest = scores[at] > largest ? scores[at] : largest;
   if (row.largest > largest) largest = row.largest;
   // Where all is hidden so far, the exponentials are 0.
   const float origin = largest == -std::numeric_limits<float>::infinity() ? 0.0f : largest;
   float correction = 1.0f;
   if (row.largest != largest) {
-    float lanes[kLanes];
     store(lanes, exponential(set(row.largest - origin)));
     correction = lanes[0];
   }
