@@ -8,6 +8,7 @@
 //   x * sigmoid(x)            → silu               Elfwing et al., arXiv:1702.03118
 //   x * tanh(softplus(x))     → mish               Misra, arXiv:1908.08681
 //   x * 0.5 * (1 + erf(x / sqrt(2))) → gelu        Hendrycks and Gimpel, arXiv:1606.08415
+//   x * 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))) → gelu_tanh        (likewise)
 //
 // The functions round at other places than the chains, so a precise target keeps the chains.
 #include "passes/passes.hpp"
@@ -152,39 +153,106 @@ class Matcher {
     return false;
   }
 
-  // 1 + erf(x / sqrt(2)): x; none otherwise.
-  ValueId one_plus_erf(ValueId id) const {
+  // 1 + erf(x / sqrt(2)), or the hyperbolic tangent that comes close to it.
+  struct Gate {
+    ValueId x;
+    UnaryFunction function = UnaryFunction::gelu;
+  };
+  std::optional<Gate> gelu_gate(ValueId id) const {
     const auto sum = with_number(binary(id, BinaryFunction::add), true);
-    if (!sum || sum->number != 1) return ValueId::none();
-    const Node* erf = unary(sum->x, UnaryFunction::erf);
-    if (erf == nullptr) return ValueId::none();
-    const auto inside = scaled(erf->inputs[0]);
-    return inside && close(inside->number, std::numbers::sqrt2 / 2) ? inside->x : ValueId::none();
+    if (!sum || sum->number != 1) return std::nullopt;
+    if (const Node* erf = unary(sum->x, UnaryFunction::erf)) {
+      const auto inside = scaled(erf->inputs[0]);
+      if (!inside || !close(inside->number, std::numbers::sqrt2 / 2)) return std::nullopt;
+      return Gate{inside->x, UnaryFunction::gelu};
+    }
+    const Node* tanh = unary(sum->x, UnaryFunction::tanh);
+    const ValueId x = tanh != nullptr ? tanh_argument_of(tanh->inputs[0]) : ValueId::none();
+    return x.exists() ? std::optional(Gate{x, UnaryFunction::gelu_tanh}) : std::nullopt;
   }
 
-  // (x * (1 + erf)) * 0.5
-  bool match_gelu(const Node& node, const WithNumber& outer) {
-    const Node* product = binary(outer.x, BinaryFunction::mul);
-    if (product == nullptr || !close(outer.number, 0.5)) return false;
-    for (std::size_t i = 0; i < 2; ++i) {
-      const ValueId x = one_plus_erf(product->inputs[i]);
-      if (x.exists() && product->inputs[1 - i] == x)
-        return fuse(node, x, {.function = UnaryFunction::gelu});
+  // x where `id` is sqrt(2 / pi) * (x + 0.044715 * x^3), the cube inside or x drawn out; none
+  // otherwise.
+  ValueId tanh_argument_of(ValueId id) const {
+    constexpr double kFactor = 0.79788456080286536, kCubic = 0.044715;
+    if (const auto outer = scaled(id); outer && close(outer->number, kFactor)) {
+      const Node* sum = binary(outer->x, BinaryFunction::add);
+      for (std::size_t i = 0; sum != nullptr && i < 2; ++i) {
+        const auto cubic = scaled(sum->inputs[i]);
+        const ValueId x = sum->inputs[1 - i];
+        if (cubic && close(cubic->number, kCubic) && is_power(cubic->x, x, 3)) return x;
+      }
+      // x * (1 + 0.044715 * x^2)
+      const Node* product = binary(outer->x, BinaryFunction::mul);
+      for (std::size_t i = 0; product != nullptr && i < 2; ++i) {
+        if (is_even_part(product->inputs[i], product->inputs[1 - i])) return product->inputs[1 - i];
+      }
+      return ValueId::none();
+    }
+    // (sqrt(2 / pi) * x) * (1 + 0.044715 * x^2)
+    const Node* product = binary(id, BinaryFunction::mul);
+    for (std::size_t i = 0; product != nullptr && i < 2; ++i) {
+      const auto part = scaled(product->inputs[1 - i]);
+      if (part && close(part->number, kFactor) && is_even_part(product->inputs[i], part->x))
+        return part->x;
+    }
+    return ValueId::none();
+  }
+
+  // 1 + 0.044715 * x^2, also with the factor on one x.
+  bool is_even_part(ValueId id, ValueId x) const {
+    const auto sum = with_number(binary(id, BinaryFunction::add), true);
+    if (!sum || sum->number != 1) return false;
+    if (const auto square = scaled(sum->x);
+        square && close(square->number, 0.044715) && is_power(square->x, x, 2)) {
+      return true;
+    }
+    const Node* product = binary(sum->x, BinaryFunction::mul);
+    for (std::size_t i = 0; product != nullptr && i < 2; ++i) {
+      const auto part = scaled(product->inputs[i]);
+      if (part && close(part->number, 0.044715) && part->x == x && product->inputs[1 - i] == x)
+        return true;
     }
     return false;
   }
 
-  // (x * 0.5) * (1 + erf), x * (0.5 * (1 + erf))
+  // x^exponent, as a power or as products.
+  bool is_power(ValueId id, ValueId x, int exponent) const {
+    if (exponent == 1) return id == x;
+    if (const Node* power = binary(id, BinaryFunction::pow)) {
+      return power->inputs[0] == x &&
+             uniform_constant(graph_.value(power->inputs[1])) == static_cast<double>(exponent);
+    }
+    const Node* product = binary(id, BinaryFunction::mul);
+    for (std::size_t i = 0; product != nullptr && i < 2; ++i) {
+      if (product->inputs[i] == x && is_power(product->inputs[1 - i], x, exponent - 1)) return true;
+    }
+    return false;
+  }
+
+  // (x * (1 + ...)) * 0.5
+  bool match_gelu(const Node& node, const WithNumber& outer) {
+    const Node* product = binary(outer.x, BinaryFunction::mul);
+    if (product == nullptr || !close(outer.number, 0.5)) return false;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto found = gelu_gate(product->inputs[i]);
+      if (found && product->inputs[1 - i] == found->x)
+        return fuse(node, found->x, {.function = found->function});
+    }
+    return false;
+  }
+
+  // (x * 0.5) * (1 + ...), x * (0.5 * (1 + ...))
   bool match_gelu_product(const Node& node, ValueId left, ValueId right) {
-    if (const ValueId x = one_plus_erf(right); x.exists()) {
+    if (const auto found = gelu_gate(right)) {
       const auto half = scaled(left);
-      if (half && half->x == x && close(half->number, 0.5))
-        return fuse(node, x, {.function = UnaryFunction::gelu});
+      if (half && half->x == found->x && close(half->number, 0.5))
+        return fuse(node, found->x, {.function = found->function});
     }
     const auto half = scaled(right);
     if (!half || !close(half->number, 0.5)) return false;
-    const ValueId x = one_plus_erf(half->x);
-    return x.exists() && x == left && fuse(node, x, {.function = UnaryFunction::gelu});
+    const auto found = gelu_gate(half->x);
+    return found && found->x == left && fuse(node, found->x, {.function = found->function});
   }
 
   bool fuse(const Node& node, ValueId x, const UnaryAttributes& attributes) {
@@ -214,7 +282,9 @@ Pass fuse_activation() {
   return {
       .name = "fuse_activation",
       .summary =
-          "recognises activations that are spelled out: hard_sigmoid, hard_swish, silu, mish, gelu",
+          "recognises activations that are spelled out: hard_sigmoid, hard_swish, silu, mish, "
+          "gelu, "
+          "gelu_tanh",
       .run = run,
   };
 }

@@ -17,6 +17,8 @@ const std::string kStart = R"(graph main(%x: f32[N,40]) -> (%y) {
   const %six = f32[]{6}
   const %sixth = f32[]{0.16666667}
   const %root = f32[]{1.4142135}
+  const %factor = f32[]{0.7978846}
+  const %cubic = f32[]{0.044715}
 )";
 
 void expect_fused(const std::string& chain, const std::string& function) {
@@ -67,7 +69,42 @@ TEST(FuseActivation, recognises_silu_mish_and_gelu) {
                "gelu\"");
 }
 
+TEST(FuseActivation, recognises_gelu_by_the_hyperbolic_tangent) {
+  const std::string end = R"(%t = unary{function="tanh"}(%i) %g = binary(%t, %one)
+                             %h = binary{function="mul"}(%x, %half)
+                             %y = binary{function="mul"}(%h, %g))";
+  const std::string by_power = R"(%a = binary{function="pow"}(%x, %three))";
+  const std::string by_products = R"(%s = binary{function="mul"}(%x, %x)
+                                     %a = binary{function="mul"}(%x, %s))";
+  for (const std::string& cube : {by_power, by_products}) {
+    expect_fused(cube + R"(%b = binary{function="mul"}(%a, %cubic) %c = binary(%x, %b)
+                           %i = binary{function="mul"}(%c, %factor))" +
+                     end,
+                 "gelu_tanh\"");
+  }
+  expect_fused(R"(%a = binary{function="mul"}(%x, %factor) %b = binary{function="mul"}(%x, %cubic)
+                  %c = binary{function="mul"}(%b, %x) %d = binary(%c, %one)
+                  %i = binary{function="mul"}(%a, %d))" +
+                   end,
+               "gelu_tanh\"");
+  expect_fused(R"(%a = binary{function="mul"}(%x, %x) %b = binary{function="mul"}(%a, %cubic)
+                  %c = binary(%one, %b) %d = binary{function="mul"}(%x, %c)
+                  %i = binary{function="mul"}(%d, %factor))" +
+                   end,
+               "gelu_tanh\"");
+}
+
 TEST(FuseActivation, leaves_chains_that_mean_something_else) {
+  check_unchanged(fuse_activation(), kStart + R"(
+    %a = binary{function="mul"}(%x, %x)
+    %b = binary{function="mul"}(%a, %cubic)
+    %c = binary(%x, %b)
+    %i = binary{function="mul"}(%c, %factor)
+    %t = unary{function="tanh"}(%i)
+    %g = binary(%t, %one)
+    %h = binary{function="mul"}(%x, %half)
+    %y = binary{function="mul"}(%h, %g)
+  })");
   check_unchanged(fuse_activation(), R"(graph main(%x: f32[N,4], %u: f32[N,4]) -> (%y) {
     %a = unary{function="sigmoid"}(%u)
     %y = binary{function="mul"}(%a, %x)
