@@ -6,7 +6,8 @@
 // the running value on its way. Nothing is computed otherwise than before: the result is the same
 // to the bit.
 //
-// After an exact integer sum (conv_integer, matmul_integer) the one step is its requantisation.
+// After an exact integer sum (conv_integer, matmul_integer) the steps are its requantisation and a
+// table.
 //
 // The functions are those that kernels commonly offer after a product; a chain is at most eight
 // steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
@@ -25,6 +26,7 @@
 #include "ops/matmul.hpp"
 #include "ops/matmul_integer.hpp"
 #include "ops/requantize.hpp"
+#include "ops/table_lookup.hpp"
 #include "ops/unary.hpp"
 
 namespace strop {
@@ -37,7 +39,7 @@ bool is_anchor(const Node& node) {
          node.is(op_matmul());
 }
 
-// Exact integer sums: nothing but their requantisation follows in one kernel.
+// Exact integer sums: nothing but their requantisation and a table follows in one kernel.
 bool is_integer_anchor(const Node& node) {
   return node.is(op_conv_integer()) || node.is(op_matmul_integer());
 }
@@ -129,7 +131,14 @@ class Fuser {
     const NodeId next = graph_.value(sums).uses[0].node;
     const Node& node = graph_.node(next);
     if (!node.is(op_requantize()) || node.inputs[0] != sums) return {anchor};
-    return {anchor, next};
+    const ValueId bytes = node.outputs[0];
+    if (!graph_.has_single_use(bytes)) return {anchor, next};
+    const NodeId last = graph_.value(bytes).uses[0].node;
+    const Node& lookup = graph_.node(last);
+    const bool looks_up = lookup.is(op_table_lookup()) && lookup.inputs[0] == bytes &&
+                          graph_.value(lookup.inputs[1]).is_constant();
+    if (!looks_up) return {anchor, next};
+    return {anchor, next, last};
   }
 
   bool is_step(const Node& node, ValueId running) const {

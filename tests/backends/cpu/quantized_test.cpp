@@ -95,6 +95,35 @@ TEST_P(CpuQuantized, convolutions) {
   convolution({2, 9, 30}, {7, 9, 5}, {2, 7, 30}, "pads=[2, 2]");
 }
 
+TEST_P(CpuQuantized, tables_after_products) {
+  const std::string operands =
+      "%x: u8[1,9,7,7], %const_w: i8[70,9,3,3], %const_m: f32[70], %const_o: f32[], %const_t: "
+      "u8[256]";
+  const std::string body =
+      ") -> (%y) { %a = conv_integer(%x, %const_w) %b = requantize{to=i8}(%a, %const_m, %const_o) "
+      "%y = table_lookup(%b, %const_t) } }";
+  check_tactics("graph main(" + operands +
+                    ") -> (%y) { %y = fused{kind=\"conv\"}(%x, %const_w, %const_m, %const_o, "
+                    "%const_t) body graph body(" +
+                    operands + body,
+                {"conv_cpu_s8@nhwc"},
+                {.inputs = {bytes(DType::u8, {1, 9, 7, 7}, 1)},
+                 .constants = {bytes(DType::i8, {70, 9, 3, 3}, 2), floats(70, 1e-6f, 1e-5f, 3),
+                               Tensor::from<float>({}, {0.5f}), bytes(DType::u8, {256}, 4)}});
+  const std::string matrices =
+      "%x: i8[5,37], %const_w: i8[37,70], %const_m: f32[70], %const_o: f32[], %const_t: i8[256]";
+  check_tactics("graph main(" + matrices +
+                    ") -> (%y) { %y = fused{kind=\"matmul\"}(%x, %const_w, %const_m, %const_o, "
+                    "%const_t) body graph body(" +
+                    matrices +
+                    ") -> (%y) { %a = matmul_integer(%x, %const_w) %b = requantize{low=0, "
+                    "high=255, to=u8}(%a, %const_m, %const_o) %y = table_lookup(%b, %const_t) } }",
+                {"matmul_cpu_s8"},
+                {.inputs = {bytes(DType::i8, {5, 37}, 1)},
+                 .constants = {bytes(DType::i8, {37, 70}, 2), floats(70, 1e-6f, 1e-5f, 3),
+                               Tensor::from<float>({}, {0.5f}), bytes(DType::i8, {256}, 4)}});
+}
+
 TEST_P(CpuQuantized, depthwise_convolutions) {
   convolution({1, 64, 9, 9}, {64, 1, 3, 3}, {1, 64, 9, 9}, "group=64, pads=[1, 1, 1, 1]");
   convolution({2, 75, 9, 8}, {75, 1, 3, 3}, {2, 75, 5, 4},

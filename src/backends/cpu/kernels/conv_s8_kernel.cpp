@@ -135,6 +135,17 @@ class ConvS8Kernel final : public Kernel {
         run(tile);
       }
     }
+    if (!requantize_.has_table()) return;
+    const std::int64_t begin = channel_of(first_panel), end = channel_of(end_panel);
+    for (std::int64_t i = 0; i < count; ++i)
+      requantize_.look_up(y, first + i, window_.out_channels, begin, end - begin);
+  }
+
+  // The first output channel of a panel, or the number of channels after the last one.
+  std::int64_t channel_of(std::int64_t panel) const {
+    const std::int64_t columns = window_.out_channels / groups_;
+    return panel / packed_.panels() * columns +
+           std::min(columns, panel % packed_.panels() * packed_.columns());
   }
 
   ConvWindow window_;

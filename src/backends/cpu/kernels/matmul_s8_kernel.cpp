@@ -106,6 +106,11 @@ class MatmulS8Kernel final : public Kernel {
         tiles_.run[vectors_](tile);
       }
     }
+    if (!requantize_.has_table()) return;
+    const std::int64_t begin = first_panel * packed_.columns();
+    const std::int64_t end = std::min(columns_, end_panel * packed_.columns());
+    for (std::int64_t i = 0; i < count; ++i)
+      requantize_.look_up(y, first + i, columns_, begin, end - begin);
   }
 
   RequantizeParameters requantize_;

@@ -23,6 +23,16 @@ RequantizeParameters::RequantizeParameters(const KernelInit& init, const char* k
     return static_cast<std::size_t>(index);
   };
   require(is_byte(out_type_), kernel, "its result is of another type");
+  DType bytes_type = out_type_;  // before the table
+  if (init.parameters.has("table")) {
+    const KernelInit::Operand& table = init.inputs[input("table")];
+    require(
+        table.constant != nullptr && table.dtype == out_type_ && table.constant_shape == Shape{256},
+        kernel, "its table does not fit");
+    table_ = static_cast<const std::uint8_t*>(table.constant);
+    look_up_ = look_up_bytes();
+    bytes_type = init.parameters.integer("signed") != 0 ? DType::i8 : DType::u8;
+  }
   multiplier_ = input("multiplier");
   offset_ = input("offset");
   residual_ = init.parameters.integer("residual");
@@ -37,7 +47,7 @@ RequantizeParameters::RequantizeParameters(const KernelInit& init, const char* k
   }
   const std::int64_t low = init.parameters.integer("low");
   const std::int64_t high = init.parameters.integer("high");
-  const std::int64_t lowest = out_type_ == DType::i8 ? -128 : 0;
+  const std::int64_t lowest = bytes_type == DType::i8 ? -128 : 0;
   require(lowest <= low && low < high && high <= lowest + 255, kernel, "its bounds do not fit");
   low_ = static_cast<std::int32_t>(low);
   high_ = static_cast<std::int32_t>(high);
@@ -95,6 +105,13 @@ void RequantizeParameters::set_place(std::span<const View> inputs, const View& o
   if (residual_ < 0) return;
   tile.residual = inputs[static_cast<std::size_t>(residual_)].as<const std::uint8_t>() + at;
   tile.residual_stride = stride;
+}
+
+void RequantizeParameters::look_up(const View& output, std::int64_t row, std::int64_t stride,
+                                   std::int64_t channel, std::int64_t count) const {
+  if (table_ == nullptr) return;
+  std::uint8_t* at = output.as<std::uint8_t>() + row * stride + channel;
+  look_up_(at, at, table_, count);
 }
 
 }  // namespace strop::cpu

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels/kernel.hpp"
+#include "backends/cpu/kernels/simd/table_bytes.hpp"
 #include "backends/cpu/kernels/simd/tile_s8.hpp"
 
 namespace strop::cpu {
@@ -15,8 +16,8 @@ namespace strop::cpu {
 class RequantizeParameters {
  public:
   // Parameters: result (sums or bytes); for bytes multiplier, offset, residual (inputs, the last -1
-  // for none), residual_multiplier (a float's bits as a number), residual_zero, low, high. Throws
-  // Error(engine_invalid).
+  // for none), residual_multiplier (a float's bits as a number), residual_zero, low, high, and
+  // perhaps table: an input of 256 bytes that then replace them. Throws Error(engine_invalid).
   RequantizeParameters(const KernelInit& init, const char* kernel);
   // Spreads multiplier and offset over the output channels.
   void set_channels(const KernelInit& init, std::int64_t channels, const char* kernel);
@@ -27,7 +28,15 @@ class RequantizeParameters {
   void set_place(std::span<const View> inputs, const View& output, std::int64_t row,
                  std::int64_t stride, std::int64_t channel, TileS8& tile) const;
 
+  // Replaces the finished bytes of columns [channel, channel + count) of a row by the table's
+  // entries; nothing without a table.
+  bool has_table() const { return table_ != nullptr; }
+  void look_up(const View& output, std::int64_t row, std::int64_t stride, std::int64_t channel,
+               std::int64_t count) const;
+
  private:
+  const std::uint8_t* table_ = nullptr;
+  LookUp look_up_ = nullptr;
   bool to_bytes_ = false;
   DType out_type_ = DType::undefined;
   std::size_t multiplier_ = 0, offset_ = 0;

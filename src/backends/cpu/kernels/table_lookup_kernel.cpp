@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/kernel.hpp"
+#include "backends/cpu/kernels/simd/table_bytes.hpp"
 #include "base/parallel.hpp"
 
 namespace strop::cpu {
@@ -30,9 +31,12 @@ class TableLookupKernel final : public Kernel {
     const auto* table = inputs[1].as<const std::uint8_t>();
     auto* y = outputs[0].as<std::uint8_t>();
     parallel_for(outputs[0].size(), 16384, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = table[x[i]];
+      look_up_(y + begin, x + begin, table, end - begin);
     });
   }
+
+ private:
+  LookUp look_up_ = look_up_bytes();
 };
 
 }  // namespace

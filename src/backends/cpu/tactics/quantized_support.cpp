@@ -5,6 +5,7 @@
 
 #include "backends/cpu/tactics/fused_view.hpp"
 #include "base/float_types.hpp"
+#include "ops/table_lookup.hpp"
 
 namespace strop::cpu {
 namespace {
@@ -44,9 +45,11 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   };
   QuantizedView view;
   view.anchor = body.nodes()[0];
-  if (body.nodes().size() > 2 ||
-      (body.nodes().size() == 2 && !body.nodes()[1]->is(op_requantize())))
-    return refuse("something other than a requantisation is fused to it");
+  const std::size_t count = body.nodes().size();
+  if (count > 3 || (count >= 2 && !body.nodes()[1]->is(op_requantize())) ||
+      (count == 3 && !body.nodes()[2]->is(op_table_lookup()))) {
+    return refuse("something other than a requantisation and a table is fused to it");
+  }
   if (view.anchor->input(4).exists()) return refuse("its bias is added to the sums");
   view.x = body.input_index(view.anchor->inputs[0]);
   view.w = body.input_index(view.anchor->inputs[1]);
@@ -63,9 +66,15 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   if (body.nodes().size() == 1) return view;
 
   view.requantize = body.nodes()[1];
-  if (view.requantize->inputs[0] != view.anchor->outputs[0] ||
-      !body.ends_in(view.requantize->outputs[0])) {
+  const Node& last = *body.nodes().back();
+  if (view.requantize->inputs[0] != view.anchor->outputs[0] || !body.ends_in(last.outputs[0]) ||
+      (count == 3 && last.inputs[0] != view.requantize->outputs[0])) {
     return refuse("its body is not a chain");
+  }
+  if (count == 3) {
+    view.table = body.input_index(last.inputs[1]);
+    if (view.table < 0 || body.constant(last.inputs[1]) == nullptr)
+      return refuse("its table is not constant");
   }
   view.multiplier = body.input_index(view.requantize->inputs[1]);
   view.offset = body.input_index(view.requantize->inputs[2]);
@@ -99,6 +108,9 @@ void set_quantized(const QuantizedView& view, Parameters& parameters) {
   parameters.set("residual_zero", attributes.residual_zero);
   parameters.set("low", attributes.low);
   parameters.set("high", attributes.high);
+  if (view.table < 0) return;
+  parameters.set("table", view.table);
+  parameters.set("signed", std::int64_t{attributes.to == DType::i8});
 }
 
 }  // namespace strop::cpu

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A problem seen as an exact integer product (conv_integer, matmul_integer), perhaps requantised to
-// bytes right after it: a plain node, or a fused one whose body is those two.
+// bytes right after it, and those perhaps looked up in a table: a plain node, or a fused one whose
+// body is those.
 #pragma once
 
 #include <optional>
@@ -16,7 +17,7 @@ struct QuantizedView {
   const Node* anchor = nullptr;
   const Node* requantize = nullptr;  // null: the result is the sums
   // Inputs of the problem's node; -1: absent.
-  std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1;
+  std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1, table = -1;
   std::int64_t x_zero = 0, w_zero = 0;
 };
 
