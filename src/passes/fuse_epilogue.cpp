@@ -6,6 +6,8 @@
 // the running value on its way. Nothing is computed otherwise than before: the result is the same
 // to the bit.
 //
+// Chains of pointwise nodes that follow no product become fused nodes of their own.
+//
 // After an exact integer sum (conv_integer, matmul_integer) the steps are its requantisation and a
 // table.
 //
@@ -99,19 +101,45 @@ class Fuser {
 
   int run() {
     const std::vector<NodeId> order = graph_.order();
+    std::vector<bool> taken(graph_.node_slots(), false);  // by a fused node
     int fused = 0;
     for (const NodeId id : order) {
       const bool integer = is_integer_anchor(graph_.node(id));
       if (!integer && !is_anchor(graph_.node(id))) continue;
       const std::vector<NodeId> nodes = integer ? with_requantize(id) : chain_from(id);
       if (nodes.size() < 2) continue;
+      for (const NodeId node : nodes) taken[node.index] = true;
+      fuse(nodes);
+      ++fused;
+    }
+    return fused + fuse_chains(order, taken);
+  }
+
+ private:
+  // Pointwise nodes that follow no product.
+  int fuse_chains(const std::vector<NodeId>& order, std::vector<bool>& taken) {
+    int fused = 0;
+    for (const NodeId id : order) {
+      if (taken[id.index] || !begins_chain(graph_.node(id))) continue;
+      const std::vector<NodeId> nodes = chain_from(id);
+      if (nodes.size() < 2) continue;
+      for (const NodeId node : nodes) taken[node.index] = true;
       fuse(nodes);
       ++fused;
     }
     return fused;
   }
 
- private:
+  bool begins_chain(const Node& node) const {
+    if (node.outputs.size() != 1 || graph_.value(node.outputs[0]).uses.empty() ||
+        graph_.value(node.outputs[0]).type.dtype != DType::f32) {
+      return false;
+    }
+    return std::ranges::any_of(node.inputs, [&](ValueId input) {
+      return input.exists() && !graph_.value(input).is_constant() && is_step(node, input);
+    });
+  }
+
   std::vector<NodeId> chain_from(NodeId anchor) const {
     std::vector<NodeId> nodes = {anchor};
     ValueId running = graph_.node(anchor).outputs[0];

@@ -30,7 +30,8 @@ Pass fuse_attention_projections();
 Pass fuse_attention_layout();
 // Scales and shifts after a product go into its weights. Likewise.
 Pass fuse_batch_norm();
-// A product and the pointwise nodes after it become one `fused` node. Goes last: it hides nodes.
+// A product and the pointwise nodes after it become one `fused` node, and so do chains of pointwise
+// nodes. Goes last: it hides nodes.
 Pass fuse_epilogue();
 // Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).
 Pass fuse_quantized();

@@ -62,7 +62,7 @@ TEST(FuseEpilogue, takes_clip_with_constant_bounds_and_stops_at_eight_steps) {
   }
   Graph graph = testing::parse_test_graph(chain + "}");
   run_passes(graph, std::vector{fuse_epilogue()}, {});
-  EXPECT_EQ(graph.node_count(), 3u);
+  EXPECT_EQ(graph.node_count(), 2u);  // the last two steps are a chain of their own
   EXPECT_EQ(body_of(graph.node(graph.order()[0])).node_count(), 9u);
 }
 
@@ -86,7 +86,8 @@ TEST(FuseEpilogue, leaves_nodes_that_no_kernel_could_append) {
   const std::string start =
       "graph main(%x: f32[N,2], %wide: f32[3,N,2]) -> (%z) { const %w = f32[2,2]{1, 2, 3, 4}\n"
       "%a = matmul(%x, %w)\n";
-  check_unchanged(fuse_epilogue(), start + "%b = unary(%a) %z = binary(%a, %b) }");  // read twice
+  check_unchanged(fuse_epilogue(),
+                  start + "%b = unary{function=\"sin\"}(%a) %z = binary(%a, %b) }");  // read twice
   check_unchanged(fuse_epilogue(), start + "%z = binary(%a, %wide) }");  // broadcasts to more
   check_unchanged(fuse_epilogue(), start + "%z = binary{function=\"sub\"}(%x, %a) }");
   check_unchanged(fuse_epilogue(), start + "%z = unary{function=\"sin\"}(%a) }");
@@ -112,6 +113,32 @@ TEST(FuseEpilogue, is_undone_by_splitting_the_fused_node) {
   verify(graph);
   EXPECT_EQ(testing::canonical_text(graph),
             testing::canonical_text(testing::parse_test_graph(text)));
+}
+
+TEST(FuseEpilogue, joins_pointwise_nodes_that_follow_no_product) {
+  check_pass(fuse_epilogue(),
+             R"(graph main(%x: f32[N,2], %r: f32[2]) -> (%z) {
+               %a = unary{function="sigmoid"}(%x)
+               %b = binary{function="mul"}(%x, %a)
+               %z = binary{function="add"}(%b, %r)
+             })",
+             R"(graph main(%x: f32[N,2], %r: f32[2]) -> (%z) {
+               %z = fused{kind="sigmoid+mul+add"}(%x, %r)
+                 body graph body(%x: f32[N,2], %r: f32[2]) -> (%z) {
+                   %a = unary{function="sigmoid"}(%x)
+                   %b = binary{function="mul"}(%x, %a)
+                   %z = binary{function="add"}(%b, %r)
+                 }
+             })");
+  // Where the first one makes a larger tensor of a smaller one.
+  check_unchanged(fuse_epilogue(), R"(graph main(%x: f32[1,2], %r: f32[3,1]) -> (%z) {
+    %a = binary{function="add"}(%x, %r)
+    %z = unary{function="sigmoid"}(%a)
+  })");
+  check_unchanged(fuse_epilogue(), R"(graph main(%x: i32[2]) -> (%z) {
+    %a = binary{function="add"}(%x, %x)
+    %z = binary{function="add"}(%a, %x)
+  })");
 }
 
 }  // namespace

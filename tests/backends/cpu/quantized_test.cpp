@@ -199,6 +199,28 @@ std::string name_of(const ::testing::TestParamInfo<cpu::Isa>& info) {
   return names[static_cast<int>(info.param)];
 }
 
+TEST_P(CpuQuantized, ranges_and_products_that_only_running_knows) {
+  for (const float low : {-3.0f, 0.5f, -9.0f}) {
+    check_tactics(
+        "graph main(%x: f32[3,7001]) -> (%y, %s, %z) { %y, %s, %z = dynamic_quantize_linear(%x) }",
+        {"quantize_cpu"},
+        {.inputs = {floats(3 * 7001, low, low + 5, 1).reshaped({3, 7001})}, .tolerance = 0});
+  }
+  check_tactics(
+      "graph main(%x: f32[N]) -> (%y, %s, %z) { %y, %s, %z = dynamic_quantize_linear(%x) }",
+      {"quantize_cpu"}, {.sizes = {{{"N", 0}}, {{"N", 1}}, {{"N", 40}}}, .tolerance = 0});
+  for (const DType dtype : {DType::u8, DType::i8}) {
+    const std::string t(to_string(dtype));
+    check_tactics("graph main(%x: " + t + "[2,5,37], %const_w: i8[37,70], %z: " + t +
+                      "[]) -> (%y) { %y = matmul_integer(%x, %const_w, %z) }",
+                  {"matmul_cpu_s8"},
+                  {.inputs = {bytes(dtype, {2, 5, 37}, 1), bytes(dtype, {}, 9)},
+                   .constants = {bytes(DType::i8, {37, 70}, 2)}});
+  }
+  check_tactics("graph main(%x: i32[2,300]) -> (%y) { %y = cast{to=f32}(%x) }", {"quantize_cpu"},
+                {.tolerance = 0});
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, CpuQuantized,
                          ::testing::Values(cpu::Isa::generic, cpu::Isa::avx2, cpu::Isa::avx512,
                                            cpu::Isa::avx512_vnni),

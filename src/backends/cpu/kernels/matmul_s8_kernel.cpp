@@ -4,7 +4,8 @@
 //
 // Inputs: a [..., M, K] (i8 or u8), b [K, N] (a constant), and for requantised results multiplier,
 // offset (f32 constants of one or N elements) and perhaps a residual like the output. Parameters:
-// inputs (a, b), x_zero, w_zero and those of requantize_parameters.hpp.
+// inputs (a, b), x_zero, w_zero, x_zero_input (perhaps: an input that holds the zero point of a,
+// which is 0 in x_zero then) and those of requantize_parameters.hpp.
 #include <algorithm>
 #include <vector>
 
@@ -39,6 +40,12 @@ class MatmulS8Kernel final : public Kernel {
     require(depth_ >= 1 && columns_ >= 1, kWhat, "its weights are empty");
     requantize_.set_channels(init, columns_, kWhat);
     a_zero_ = unsigned_zero(a_type_, read_zero(init, "x_zero", a_type_, kWhat));
+    if (init.parameters.has("x_zero_input")) {
+      const std::int64_t zero = init.parameters.integer("x_zero_input");
+      require(is_there(zero) && init.inputs[static_cast<std::size_t>(zero)].dtype == a_type_, kWhat,
+              "its zero point does not fit");
+      zero_input_ = zero;
+    }
     weights_ = signed_weights(b, read_zero(init, "w_zero", b.dtype, kWhat), kWhat);
   }
 
@@ -54,10 +61,16 @@ class MatmulS8Kernel final : public Kernel {
     row_count_ = a.size() / depth_;
     vectors_ = best_vectors(tiles_, columns_);
     if (packed_.empty()) {
-      packed_.pack(tiles_, vectors_, 1, columns_, 1, depth_, a_zero_,
+      // With a zero point of 1, sums begin with what is to be multiplied by the real one.
+      packed_.pack(tiles_, vectors_, 1, columns_, 1, depth_, zero_input_ < 0 ? a_zero_ : 1,
                    [&](std::int64_t, std::int64_t n, std::int64_t, std::int64_t k) {
                      return weights_[static_cast<std::size_t>(k * columns_ + n)];
                    });
+    }
+    if (zero_input_ >= 0) {
+      require(inputs[static_cast<std::size_t>(zero_input_)].size() == 1, kWhat,
+              "its zero point does not fit");
+      start_.resize(static_cast<std::size_t>(packed_.panels() * packed_.columns()));
     }
     // Rows are read in fours: the end of the last one is read from a copy.
     return depth_ % 4 == 0 ? 0 : static_cast<std::uint64_t>(row_count_ * depth_ + 3);
@@ -68,6 +81,12 @@ class MatmulS8Kernel final : public Kernel {
     if (depth_ % 4 != 0) {
       std::copy_n(a, row_count_ * depth_, static_cast<std::uint8_t*>(workspace));
       a = static_cast<const std::uint8_t*>(workspace);
+    }
+    if (zero_input_ >= 0) {
+      const auto byte = inputs[static_cast<std::size_t>(zero_input_)].as<const std::uint8_t>()[0];
+      const std::int32_t zero = byte ^ flip_of(a_type_);
+      const std::int32_t* of_one = packed_.start(0);
+      for (std::size_t i = 0; i < start_.size(); ++i) start_[i] = zero * of_one[i];
     }
     const std::int64_t block = tiles_.rows[vectors_] * kBlockTiles;
     const std::int64_t blocks = (row_count_ + block - 1) / block;
@@ -96,7 +115,7 @@ class MatmulS8Kernel final : public Kernel {
     for (std::int64_t p = first_panel; p < end_panel; ++p) {
       const std::int64_t column = p * packed_.columns();
       tile.weights = packed_.panel(p);
-      tile.start = packed_.start(p);
+      tile.start = zero_input_ < 0 ? packed_.start(p) : start_.data() + p * packed_.columns();
       tile.columns = static_cast<int>(std::min(packed_.columns(), columns_ - column));
       for (std::int64_t i = 0; i < count; i += tile_rows) {
         tile.row_count = static_cast<int>(std::min(tile_rows, count - i));
@@ -119,6 +138,8 @@ class MatmulS8Kernel final : public Kernel {
   DType a_type_ = DType::undefined;
   std::int32_t a_zero_ = 0;
   std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
+  std::int64_t zero_input_ = -1;
+  std::vector<std::int32_t> start_;  // of this run's zero point
   std::vector<std::int8_t> weights_;
   PackedS8 packed_;
   int threads_ = 1, vectors_ = 1;

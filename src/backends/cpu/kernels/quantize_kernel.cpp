@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // f32 to bytes of one scale, and bytes or int32 of one scale to f32, as quantize_linear and
 // dequantize_linear compute them. Parameters scale (the bits of a float as a number) and zero.
+// Likewise dynamic_quantize_linear, which has none.
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <vector>
 
 #include "backends/cpu/kernels/kernel.hpp"
 #include "backends/cpu/kernels/pack_s8.hpp"
@@ -91,11 +93,67 @@ class DequantizeKernel final : public ScaledKernel {
   std::int32_t zero_ = 0;
 };
 
+class DynamicQuantizeKernel final : public Kernel {
+ public:
+  explicit DynamicQuantizeKernel(const KernelInit& init) : runs_(channel_runs()) {
+    require(init.inputs.size() == 1 && init.outputs.size() == 3 &&
+                init.inputs[0].dtype == DType::f32 && init.outputs[0].dtype == DType::u8 &&
+                init.outputs[1].dtype == DType::f32 && init.outputs[2].dtype == DType::u8,
+            "kernel dynamic_quantize", "its operands do not fit");
+  }
+
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
+    require(std::ranges::equal(inputs[0].dims, outputs[0].dims) && outputs[1].size() == 1 &&
+                outputs[2].size() == 1,
+            "kernel dynamic_quantize", "its shapes do not fit");
+    parts_.resize(static_cast<std::size_t>((inputs[0].size() + kPart - 1) / kPart));
+    return 0;
+  }
+
+  void run(std::span<const View> inputs, std::span<const View> outputs, void*) override {
+    const auto* x = inputs[0].as<const float>();
+    const std::int64_t size = inputs[0].size();
+    parallel_for(static_cast<std::int64_t>(parts_.size()), 1, [&](auto begin, auto end) {
+      for (std::int64_t part = begin; part < end; ++part) {
+        Range range;
+        runs_.range_f32(x + part * kPart, std::min(kPart, size - part * kPart), range.low,
+                        range.high);
+        parts_[static_cast<std::size_t>(part)] = range;
+      }
+    });
+    Range whole;
+    for (const Range& part : parts_) {
+      whole.low = std::min(whole.low, part.low);
+      whole.high = std::max(whole.high, part.high);
+    }
+    const float scale = whole.low == whole.high ? 1.0f : (whole.high - whole.low) / 255.0f;
+    const float exact = -whole.low / scale;
+    const float bounded = std::isnan(exact) ? 0.0f : std::min(std::max(exact, 0.0f), 255.0f);
+    const auto zero = static_cast<std::int32_t>(std::nearbyint(bounded));
+    outputs[1].as<float>()[0] = scale;
+    outputs[2].as<std::uint8_t>()[0] = static_cast<std::uint8_t>(zero);
+    auto* y = outputs[0].as<std::uint8_t>();
+    parallel_for(size, kTask, [&](std::int64_t begin, std::int64_t end) {
+      runs_.quantize(y + begin, x + begin, scale, zero, 0, 255, end - begin);
+    });
+  }
+
+ private:
+  static constexpr std::int64_t kPart = 16384;
+  struct Range {
+    float low = 0, high = 0;
+  };
+
+  const ChannelRuns& runs_;
+  std::vector<Range> parts_;
+};
+
 }  // namespace
 
 void register_quantize_kernel(KernelTable& table) {
   table.add("quantize", make<QuantizeKernel>);
   table.add("dequantize", make<DequantizeKernel>);
+  table.add("dynamic_quantize", make<DynamicQuantizeKernel>);
 }
 
 }  // namespace strop::cpu

@@ -14,6 +14,7 @@ Acceptance accepts(const Problem& problem) {
   std::string refusal;
   const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
   if (!view) return Acceptance::refuse(refusal);
+  if (view->x_zero_input >= 0) return Acceptance::refuse("its zero point is not constant");
   const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->x)).rank();
   if (rank < 3 || rank > 4) return Acceptance::refuse("it takes 1-D and 2-D convolutions");
   const Tensor* w = problem.constant(static_cast<std::size_t>(view->w));

@@ -7,7 +7,9 @@
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/tactics/layout_support.hpp"
 #include "base/float_types.hpp"
+#include "ops/cast.hpp"
 #include "ops/dequantize_linear.hpp"
+#include "ops/dynamic_quantize_linear.hpp"
 #include "ops/quantize_linear.hpp"
 
 namespace strop::cpu {
@@ -23,12 +25,14 @@ std::int64_t zero_of(const Problem& problem) {
 }
 
 Acceptance accepts(const Problem& problem) {
+  if (problem.is(op_dynamic_quantize_linear())) return Acceptance::accept();
   const DType x = problem.input_type(0).dtype, y = problem.output_type(0).dtype;
   const bool quantizes = problem.is(op_quantize_linear());
   if (quantizes ? x != DType::f32 || !is_byte(y)
                 : y != DType::f32 || (!is_byte(x) && x != DType::i32)) {
     return Acceptance::refuse("it goes between f32 and bytes");
   }
+  if (problem.is(op_cast())) return Acceptance::accept();
   const Tensor* scale = problem.constant(1);
   if (scale == nullptr || scale->size() != 1 || scale->dtype() != DType::f32)
     return Acceptance::refuse("it takes one constant scale");
@@ -44,11 +48,18 @@ Acceptance accepts(const Problem& problem) {
 }
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
+  if (problem.is(op_dynamic_quantize_linear())) return std::vector<OperandLayouts>(1);
   return any_layout(problem, 1);
 }
 
 KernelChoice lower(const Problem& problem, std::string_view) {
+  if (problem.is(op_dynamic_quantize_linear())) return {"dynamic_quantize", ""};
   Parameters parameters;
+  if (problem.is(op_cast())) {
+    parameters.set("scale", static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(1.0f)));
+    parameters.set("zero", std::int64_t{0});
+    return {"dequantize", parameters.text()};
+  }
   parameters.set("scale", static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(
                               problem.constant(1)->values<float>()[0])));
   parameters.set("zero", zero_of(problem));
@@ -58,12 +69,13 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 }  // namespace
 
 const Tactic& tactic_quantize_cpu() {
-  static const Tactic tactic{.name = "quantize_cpu",
-                             .backend = "cpu",
-                             .ops = {op_quantize_linear, op_dequantize_linear},
-                             .accepts = accepts,
-                             .layouts = layouts,
-                             .lower = lower};
+  static const Tactic tactic{
+      .name = "quantize_cpu",
+      .backend = "cpu",
+      .ops = {op_quantize_linear, op_dequantize_linear, op_cast, op_dynamic_quantize_linear},
+      .accepts = accepts,
+      .layouts = layouts,
+      .lower = lower};
   return tactic;
 }
 

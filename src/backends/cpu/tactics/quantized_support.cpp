@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/tactics/quantized_support.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "backends/cpu/tactics/fused_view.hpp"
@@ -56,7 +57,14 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   const Tensor* weights = body.constant(view.anchor->inputs[1]);
   if (view.x < 0 || view.w < 0 || weights == nullptr) return refuse("its weights are not constant");
   if (weights->size() == 0) return refuse("there is nothing to sum over");
-  const auto x_zero = zero_of(body, view.anchor->input(2));
+  auto x_zero = zero_of(body, view.anchor->input(2));
+  if (!x_zero && count == 1 && body.constant(view.anchor->inputs[2]) == nullptr) {
+    const Type& zero = body.type(view.anchor->inputs[2]);
+    if (zero.shape && std::ranges::all_of(*zero.shape, [](const Dim& d) { return d.is(1); })) {
+      view.x_zero_input = body.input_index(view.anchor->inputs[2]);
+      x_zero = 0;
+    }
+  }
   const auto w_zero = zero_of(body, view.anchor->input(3));
   if (!x_zero || !w_zero) return refuse("its zero points are not constant, or differ by channel");
   view.x_zero = *x_zero;
@@ -97,6 +105,7 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
 void set_quantized(const QuantizedView& view, Parameters& parameters) {
   parameters.set("x_zero", view.x_zero);
   parameters.set("w_zero", view.w_zero);
+  if (view.x_zero_input >= 0) parameters.set("x_zero_input", view.x_zero_input);
   parameters.set("result", view.requantize == nullptr ? "sums" : "bytes");
   if (view.requantize == nullptr) return;
   const auto& attributes = view.requantize->as<RequantizeAttributes>();

@@ -19,6 +19,7 @@ struct QuantizedView {
   // Inputs of the problem's node; -1: absent.
   std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1, table = -1;
   std::int64_t x_zero = 0, w_zero = 0;
+  std::int64_t x_zero_input = -1;  // a single zero point that only running tells; of plain sums
 };
 
 // Nothing when the main operator is another one (`refusal` stays empty), or when zero points,

@@ -18,6 +18,8 @@ struct ChannelRuns {
   void (*blend_f32)(float* to, const float* a, float weight_a, const float* b, float weight_b,
                     std::int64_t n);
   float (*sum_f32)(const float* x, std::int64_t n);  // in one order for every n
+  // Widens [low, high] to hold x; NaN takes no part.
+  void (*range_f32)(const float* x, std::int64_t n, float& low, float& high);
   // quantize_linear of one scale: clamp(round(x / scale) + zero) as bytes of either sign.
   void (*quantize)(std::uint8_t* to, const float* x, float scale, std::int32_t zero,
                    std::int32_t low, std::int32_t high, std::int64_t n);

@@ -36,6 +36,28 @@ inline float sum_f32(const float* x, std::int64_t n) {
   return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
 }
 
+// min and max give their second operand where either is NaN.
+inline void range_f32(const float* x, std::int64_t n, float& low, float& high) {
+  Vec lows[2] = {set(low), set(low)}, highs[2] = {set(high), set(high)};
+  std::int64_t i = 0;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    for (int v = 0; v < 2; ++v) {
+      const Vec a = load(x + i + v * kLanes);
+      lows[v] = min(a, lows[v]);
+      highs[v] = max(a, highs[v]);
+    }
+  }
+  float each[kLanes];
+  store(each, min(lows[0], lows[1]));
+  for (const float a : each) low = a < low ? a : low;
+  store(each, max(highs[0], highs[1]));
+  for (const float a : each) high = a > high ? a : high;
+  for (; i < n; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+  }
+}
+
 // 12582912 is 1.5 * 2^23: added, it leaves the nearest even integer in the low bits.
 inline void quantize(std::uint8_t* to, const float* x, float scale, std::int32_t zero,
                      std::int32_t low, std::int32_t high, std::int64_t n) {
@@ -59,5 +81,5 @@ void dequantize(float* to, const T* q, float scale, std::int32_t zero, std::int6
 
 inline constexpr ChannelRuns kChannelRuns = {
     max_f32,   max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32,
-    scale_f32, blend_f32,               sum_f32,                  quantize,
+    scale_f32, blend_f32, sum_f32, range_f32, quantize,
     dequantize<std::int8_t>,            dequantize<std::uint8_t>, dequantize<std::int32_t>};
