@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // y = (x - mean) / sqrt(variance + epsilon) * scale + bias, with the statistics of each row: all
 // elements that share an index of the axes before `axis`. Statistics and all arithmetic are in
-// float, f64 in double; y is rounded once.
+// double and every output is rounded once, so that a kernel that sums in another order gives the
+// same bits.
 #include "ops/layer_norm.hpp"
 
 #include "base/parallel.hpp"
@@ -69,8 +70,8 @@ const C* parameter(const KernelContext& context, std::size_t i, const Shape& row
   return owned.data();
 }
 
-template <class C>
-void normalize(KernelContext& context) {
+void reference(KernelContext& context) {
+  using C = double;
   const auto& attributes = context.attributes<LayerNormAttributes>();
   const Tensor& x = context.input(0);
   Tensor& y = context.output(0);
@@ -82,11 +83,11 @@ void normalize(KernelContext& context) {
   std::vector<C> scale_copy, bias_copy;
   const C* scale = parameter<C>(context, 1, row_shape, scale_copy);
   const C* bias = parameter<C>(context, 2, row_shape, bias_copy);
-  const auto statistic = [&](std::size_t i) {
-    return context.has_output(i) ? context.output(i).mutable_values<C>().data() : nullptr;
+  const auto store_statistic = [&](std::size_t i, std::int64_t r, C value) {
+    if (!context.has_output(i)) return;
+    Tensor& tensor = context.output(i);
+    store_from_double(tensor.dtype(), tensor.mutable_data(), r, value);
   };
-  C* means = statistic(1);
-  C* inverses = statistic(2);
   const bool native = x.dtype() == DTypeOf<C>::value;
   parallel_for(rows, 1 + 8 * kChunk / (1 + size), [&](std::int64_t begin, std::int64_t end) {
     std::vector<C> in(native ? 0 : static_cast<std::size_t>(size));
@@ -99,8 +100,8 @@ void normalize(KernelContext& context) {
       }
       const auto [mean, inverse] =
           statistics_of<C>(row, size, attributes.centred, static_cast<C>(attributes.epsilon));
-      if (means != nullptr) means[r] = mean;
-      if (inverses != nullptr) inverses[r] = inverse;
+      store_statistic(1, r, mean);
+      store_statistic(2, r, inverse);
       for (std::int64_t i = 0; i < size; i += kChunk) {
         const std::int64_t count = std::min(kChunk, size - i);
         C* to = result_chunk<C>(y, r * size + i, out.data());
@@ -111,14 +112,6 @@ void normalize(KernelContext& context) {
       }
     }
   });
-}
-
-void reference(KernelContext& context) {
-  if (context.input(0).dtype() == DType::f64) {
-    normalize<double>(context);
-  } else {
-    normalize<float>(context);
-  }
 }
 
 }  // namespace

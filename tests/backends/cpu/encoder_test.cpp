@@ -58,6 +58,18 @@ TEST(CpuSoftmax, agrees_at_the_corners_of_the_exponential) {
   });
 }
 
+// What a quantised model rounds to bytes must not depend on the kernel.
+TEST(CpuRows, softmax_and_normalisation_give_the_bits_of_the_reference) {
+  for_each_isa([] {
+    check_tactics("graph main(%x: f32[64,133]) -> (%y) { %y = softmax{axis=1}(%x) }",
+                  {"softmax_cpu"}, {.tolerance = 0});
+    check_tactics(
+        "graph main(%x: f32[64,768], %s: f32[768], %b: f32[768]) -> (%y) { %y = "
+        "layer_norm{axis=1}(%x, %s, %b) }",
+        {"layer_norm_cpu"}, {.tolerance = 0});
+  });
+}
+
 TEST(CpuSoftmax, refuses_another_axis) {
   EXPECT_EQ(refusals("graph main(%x: f32[2,3]) -> (%y) { %y = softmax{axis=0}(%x) }"),
             "softmax_cpu: its axis is not the last one");

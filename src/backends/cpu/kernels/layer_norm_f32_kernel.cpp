@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer and root-mean-square normalisation over the last axes of f32 tensors. Statistics are in
-// float, of one row at a time: the mean first and then the squares around it.
+// Layer and root-mean-square normalisation over the last axes of f32 tensors. In double, rounded
+// once, one row at a time: the mean first and then the squares around it.
 //
 // Inputs: x, scale and bias (optional) with one element for each of a row. Parameters: axis,
 // epsilon, centred.
@@ -20,7 +20,7 @@ class LayerNormKernel final : public Kernel {
  public:
   explicit LayerNormKernel(const KernelInit& init)
       : axis_(init.parameters.integer("axis")),
-        epsilon_(static_cast<float>(init.parameters.number("epsilon"))),
+        epsilon_(init.parameters.number("epsilon")),
         centred_(init.parameters.integer("centred") != 0),
         rows_(row_set_f32()) {}
 
@@ -58,7 +58,7 @@ class LayerNormKernel final : public Kernel {
 
  private:
   std::int64_t axis_;
-  float epsilon_;
+  double epsilon_;
   bool centred_;
   const RowSetF32& rows_;
   std::int64_t size_ = 1;

@@ -16,10 +16,11 @@ struct ScoreRow {
 
 struct RowSetF32 {
   // y = (x - mean) / sqrt(variance + epsilon) * scale + bias; scale and bias may be null. Without
-  // `centred` the mean is left out. y may be x. count >= 1.
+  // `centred` the mean is left out. Computed in double and rounded once, as the reference does.
+  // y may be x. count >= 1.
   void (*normalize)(const float* x, const float* scale, const float* bias, float* y,
-                    std::int64_t count, float epsilon, bool centred);
-  // y = softmax(x), or its logarithm. y may be x. count >= 1.
+                    std::int64_t count, double epsilon, bool centred);
+  // y = softmax(x), or its logarithm, likewise. y may be x. count >= 1.
   void (*softmax)(const float* x, float* y, std::int64_t count, bool log);
   // scores = exp(factor * scores + bias - largest), where `bias` moves by bias_step (0 or 1), or is
   // null. Brings `row` up to date and returns exp(its old largest - the new one), by which sums of

@@ -26,35 +26,52 @@ inline void store_some(float* p, Vec a, int n) {
     store_part(p, a, n);
   }
 }
-// x in the first n lanes, zeros after.
-inline Vec set_some(float x, int n) {
-  if (n == kLanes) return set(x);
-  float lanes[kLanes];
-  for (int i = 0; i < kLanes; ++i) lanes[i] = x;
-  return load_part(lanes, n);
-}
 inline int lanes_at(std::int64_t i, std::int64_t count) {
   return static_cast<int>(count - i < kLanes ? count - i : kLanes);
 }
 
+// What is rounded once from double is the same to the bit, however the sums were arranged, but for
+// one result in millions: so a quantised model sees the reference's bytes after these functions.
+// Loops over the lanes have constant bounds, so that compilers make vectors of them.
+inline constexpr std::int64_t kDoubles = 16;
+
+template <class F>
+inline double sum_of_doubles(std::int64_t count, F&& term) {
+  double lanes[kDoubles] = {};
+  std::int64_t i = 0;
+  for (; i + kDoubles <= count; i += kDoubles) {
+    for (std::int64_t k = 0; k < kDoubles; ++k) lanes[k] += term(i + k);
+  }
+  for (; i < count; ++i) lanes[0] += term(i);
+  for (std::int64_t half = kDoubles / 2; half > 0; half /= 2) {
+    for (std::int64_t k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+  }
+  return lanes[0];
+}
+
 inline void normalize_row(const float* x, const float* scale, const float* bias, float* y,
-                          std::int64_t count, float epsilon, bool centred) {
-  const auto size = static_cast<float>(count);
-  const float mean =
-      centred ? sum_of_vectors(count, [&](std::int64_t i, int n) { return load_some(x + i, n); }) /
-                    size
-              : 0.0f;
-  const float squares = sum_of_vectors(count, [&](std::int64_t i, int n) {
-    const Vec d = sub(load_some(x + i, n), set_some(mean, n));
-    return mul(d, d);
+                          std::int64_t count, double epsilon, bool centred) {
+  const auto size = static_cast<double>(count);
+  const double mean =
+      centred
+          ? sum_of_doubles(count, [&](std::int64_t i) { return static_cast<double>(x[i]); }) / size
+          : 0.0;
+  const double squares = sum_of_doubles(count, [&](std::int64_t i) {
+    const double d = static_cast<double>(x[i]) - mean;
+    return d * d;
   });
-  const Vec inverse = set(1.0f / std::sqrt(squares / size + epsilon));
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    const int n = lanes_at(i, count);
-    Vec value = mul(sub(load_some(x + i, n), set(mean)), inverse);
-    if (scale != nullptr) value = mul(value, load_some(scale + i, n));
-    if (bias != nullptr) value = add(value, load_some(bias + i, n));
-    store_some(y + i, value, n);
+  const double inverse = 1.0 / std::sqrt(squares / size + epsilon);
+  const auto normal = [&](std::int64_t i) { return (static_cast<double>(x[i]) - mean) * inverse; };
+  const auto scaled = [&](std::int64_t i) { return normal(i) * static_cast<double>(scale[i]); };
+  const auto shift = [&](std::int64_t i) { return static_cast<double>(bias[i]); };
+  if (scale != nullptr && bias != nullptr) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(scaled(i) + shift(i));
+  } else if (scale != nullptr) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(scaled(i));
+  } else if (bias != nullptr) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(normal(i) + shift(i));
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = static_cast<float>(normal(i));
   }
 }
 
@@ -90,27 +107,56 @@ inline void multiply_row(const float* x, float* y, std::int64_t count, float fac
   }
 }
 
+// e^x for x <= 0, within a unit in the last place of double: x = n ln 2 + r as above, and the series
+// of r. What is below the smallest float anyway is not exact.
+inline double exponential_of_double(double x) {
+  const double bounded = x < -700.0 ? -700.0 : x;
+  const double shifted = bounded * 1.4426950408889634 + 6755399441055744.0;  // 1.5 * 2^52
+  const double n = shifted - 6755399441055744.0;
+  const double r = (bounded - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10;
+  double p = 1.0 / 6227020800;
+  p = p * r + 1.0 / 479001600;
+  p = p * r + 1.0 / 39916800;
+  p = p * r + 1.0 / 3628800;
+  p = p * r + 1.0 / 362880;
+  p = p * r + 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r * r + r + 1.0;
+  // n is in the low bits of `shifted`.
+  const std::uint64_t power = (std::bit_cast<std::uint64_t>(shifted) + 1023u) << 52;
+  const double y = p * std::bit_cast<double>(power);
+  return x == x ? y : x;
+}
+
 inline void softmax_row(const float* x, float* y, std::int64_t count, bool log) {
-  const float largest = largest_of(x, count);
-  if (!log) {
-    const float sum = exponentials_of(x, y, count, largest);
-    for (std::int64_t i = 0; i < count; i += kLanes) {
-      const int n = lanes_at(i, count);
-      store_some(y + i, div(load_some(y + i, n), set(sum)), n);
-    }
+  constexpr std::int64_t kChunk = 1024;
+  const auto largest = static_cast<double>(largest_of(x, count));
+  double values[kChunk];
+  const auto exponentials = [&](std::int64_t first, std::int64_t size) {
+    for (std::int64_t k = 0; k < size; ++k)
+      values[k] = exponential_of_double(static_cast<double>(x[first + k]) - largest);
+  };
+  double sum = 0;
+  for (std::int64_t i = 0; i < count; i += kChunk) {
+    const std::int64_t size = count - i < kChunk ? count - i : kChunk;
+    exponentials(i, size);
+    sum += sum_of_doubles(size, [&](std::int64_t k) { return values[k]; });
+  }
+  if (log) {
+    const double log_sum = std::log(sum);
+    for (std::int64_t i = 0; i < count; ++i)
+      y[i] = static_cast<float>(static_cast<double>(x[i]) - largest - log_sum);
     return;
   }
-  const float sum = sum_of_vectors(count, [&](std::int64_t i, int n) {
-    const Vec value = exponential(sub(load_some(x + i, n), set(largest)));
-    if (n == kLanes) return value;
-    float lanes[kLanes];
-    store(lanes, value);
-    return load_part(lanes, n);
-  });
-  const float log_sum = std::log(sum);
-  for (std::int64_t i = 0; i < count; i += kLanes) {
-    const int n = lanes_at(i, count);
-    store_some(y + i, sub(sub(load_some(x + i, n), set(largest)), set(log_sum)), n);
+  for (std::int64_t i = 0; i < count; i += kChunk) {
+    const std::int64_t size = count - i < kChunk ? count - i : kChunk;
+    if (count > kChunk) exponentials(i, size);
+    for (std::int64_t k = 0; k < size; ++k) y[i + k] = static_cast<float>(values[k] / sum);
   }
 }
 
