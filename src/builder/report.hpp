@@ -21,7 +21,7 @@ struct OutputCheck {
 
 struct SelfCheckReport {
   bool done = false;
-  std::string note;  // why it was left out
+  std::string note;  // why it was left out, or passed although outputs differ
   std::vector<OutputCheck> outputs;
 };
 
