@@ -85,6 +85,9 @@ std::string first_divergence(const Graph& graph, const LowerOptions& lowering,
     const std::string& label = debug.output_names[i];  // "value:<slot>:<name>"
     if (outputs[i].defined()) computed.emplace(label.substr(label.find(':', 6) + 1), outputs[i]);
   }
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    if (got[i].defined()) computed.emplace(graph.value(graph.outputs()[i]).name, got[i]);
+  }
   std::unordered_map<std::uint32_t, Datum> known;
   for (std::size_t i = 0; i < data.size(); ++i) known.emplace(graph.inputs()[i].index, data[i]);
   for (const NodeId id : graph.order()) {
@@ -107,6 +110,7 @@ std::string first_divergence(const Graph& graph, const LowerOptions& lowering,
     }
     std::vector<Datum> expected;
     if (complete) expected = evaluate_node(node, arguments, sample);
+    if (expected.empty()) return "node " + node.name + " could not be judged alone";
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       const Value& value = graph.value(node.outputs[i]);
       const auto at = computed.find(value.name);

@@ -76,7 +76,7 @@ class TableFuser {
     const auto known = roots_.find(id.index);
     if (known != roots_.end()) return known->second;
     std::optional<ValueId> root = depth < kDeepest ? root_of_inputs(id, depth) : std::nullopt;
-    if (!root && is_byte(graph_.value(id).type.dtype)) root = id;
+    if (!root && is_byte(graph_.value(id).type.dtype) && !graph_.value(id).is_constant()) root = id;
     return roots_[id.index] = root;
   }
 
@@ -109,12 +109,12 @@ class TableFuser {
     const auto at = known.find(id.index);
     if (at != known.end()) return at->second;
     const Value& value = graph_.value(id);
-    if (value.is_constant()) return value.constant;
     if (id == root) {
       Tensor all = Tensor::allocate(value.type.dtype, {256});
       for (int i = 0; i < 256; ++i) all.mutable_data()[i] = static_cast<std::byte>(i);
       return all;
     }
+    if (value.is_constant()) return value.constant;
     const Node& node = *graph_.producer(id);
     std::vector<Datum> inputs(node.inputs.size());
     std::vector<const Datum*> arguments(node.inputs.size(), nullptr);

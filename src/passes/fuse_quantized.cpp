@@ -19,6 +19,7 @@
 
 #include "ops/binary.hpp"
 #include "ops/cast.hpp"
+#include "ops/center_crop_pad.hpp"
 #include "ops/clip.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_integer.hpp"
@@ -26,6 +27,7 @@
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
 #include "ops/matmul_integer.hpp"
+#include "ops/max_unpool.hpp"
 #include "ops/pad.hpp"
 #include "ops/pool.hpp"
 #include "ops/quantize_linear.hpp"
@@ -33,6 +35,7 @@
 #include "ops/requantize.hpp"
 #include "ops/table_lookup.hpp"
 #include "ops/transpose.hpp"
+#include "ops/trilu.hpp"
 #include "ops/unary.hpp"
 #include "passes/passes.hpp"
 #include "passes/quantized_table.hpp"
@@ -72,6 +75,8 @@ class Quantizer {
       return rescale(quantize, *from, to);
     }
     Target8 target = behind_activation(x, to);
+    if (const auto from = dequantized(graph_, target.operand); from && is_byte(*from))
+      return clamped(quantize, *from, target);
     const Node* core = graph_.producer(target.operand);
     if (core == nullptr || !is_private(target.operand)) return false;
     if (const Node* sum = before_residual(*core, target)) core = sum;
@@ -205,8 +210,10 @@ class Quantizer {
     const Value& numbers = graph_.value(value ? value->q : id);
     if (!numbers.is_constant()) return std::nullopt;
     const Tensor& values = numbers.constant;
-    if (values.size() != 1 && values.size() != static_cast<std::int64_t>(channels))
-      return std::nullopt;
+    const auto count = static_cast<std::int64_t>(channels);
+    const bool per_channel =
+        values.size() == count && values.rank() >= 1 && values.dim(values.rank() - 1) == count;
+    if (values.size() != 1 && !per_channel) return std::nullopt;
     if (value && !value->is_single() && value->scales.size() != channels) return std::nullopt;
     for (std::size_t i = 0; i < out.size(); ++i) {
       const auto at = values.size() == 1 ? 0 : static_cast<std::int64_t>(i);
@@ -291,6 +298,9 @@ class Quantizer {
       offsets.push_back(offset(target, (*bias)[m]));
     }
     if (!is_usable(multipliers)) return left(core, "a multiplier is no normal number");
+    if (!std::ranges::all_of(offsets,
+                             [](double c) { return std::isfinite(static_cast<float>(c)); }))
+      return left(core, "its bias is not finite");
     Patch patch(graph_, "compute " + label_of(core) + " in integers");
     patch.descend_from(core);
     patch.descend_from(quantize);
@@ -410,8 +420,12 @@ class Quantizer {
     if (core.input(1).exists()) {
       const Value& given = graph_.value(core.inputs[1]);
       if (!given.is_constant()) return false;
+      if (from.rank() == 0) return false;
       for (const std::int64_t axis : given.constant.to_i64())
         axes.push_back(normalize_axis(axis, from.rank()));
+      std::ranges::sort(axes);
+      const auto repeated = std::ranges::unique(axes);
+      axes.erase(repeated.begin(), repeated.end());
     }
     if (axes.empty()) {
       if (reduce.noop_with_empty_axes) return false;
@@ -451,6 +465,17 @@ class Quantizer {
     return look_up(quantize, label_of(quantize), from.q, make_rescaling_table(from, to));
   }
 
+  // Quantising keeps the order: the activation's bounds apply to the bytes.
+  bool clamped(const Node& quantize, const QuantizedValue& from, const Target8& target) {
+    Tensor entries = make_rescaling_table(from, target.to);
+    for (std::int64_t i = 0; i < entries.size(); ++i) {
+      const auto q = static_cast<std::int64_t>(load_as_double(entries.dtype(), entries.data(), i));
+      store_from_double(entries.dtype(), entries.mutable_data(), i,
+                        static_cast<double>(std::clamp(q, target.range.low, target.range.high)));
+    }
+    return look_up(quantize, label_of(quantize), from.q, std::move(entries));
+  }
+
   bool look_up(const Node& quantize, const std::string& label, ValueId x, Tensor entries) {
     Patch patch(graph_, "look up " + label + " in a table");
     patch.descend_from(quantize);
@@ -465,7 +490,7 @@ class Quantizer {
     if (target.operand != quantize.inputs[0] || core.outputs.size() != 1) return false;
     const bool is_max =
         core.is(op_pool()) && core.as<PoolAttributes>().function == PoolFunction::max;
-    if (!is_max && !core.op->traits.moves_only) return false;
+    if (!is_max && (!core.op->traits.moves_only || fills(core))) return false;
     Patch patch(graph_, "move the bytes of " + label_of(core));
     patch.descend_from(core);
     patch.descend_from(quantize);
@@ -479,7 +504,10 @@ class Quantizer {
         continue;
       }
       const auto from = byte_operand(id);
-      if (!from) return false;
+      if (!from || !core.op->inputs[std::min(i, core.op->inputs.size() - 1)].types.contains(
+                       target.to.dtype)) {
+        return false;
+      }
       any = true;
       if (from->dtype == target.to.dtype && from->scale() == target.to.scale() &&
           from->zero() == target.to.zero()) {
@@ -490,12 +518,15 @@ class Quantizer {
                        {from->q, patch.constant(make_rescaling_table(*from, target.to))}));
       }
     }
-    // Zeros that a pad or a fill adds are not those of the bytes.
-    if (!any || !moves_inputs_alone(core)) return false;
+    if (!any) return false;
     return finish(patch, quantize, patch.emit(*core.op, core.attributes, inputs));
   }
 
-  static bool moves_inputs_alone(const Node& core) { return !core.is(op_pad()); }
+  // Zeros that it adds are not those of the bytes.
+  static bool fills(const Node& core) {
+    return core.is(op_pad()) || core.is(op_trilu()) || core.is(op_center_crop_pad()) ||
+           core.is(op_max_unpool());
+  }
 
   static constexpr std::size_t kNoBias = 1000;
   static constexpr std::int64_t kMostAveraged = std::int64_t{1} << 22;

@@ -80,6 +80,10 @@ Tensor tabulate(const QuantizedValue& from, const std::function<Real(const Real&
     const std::int64_t q = from.dtype == DType::i8 ? static_cast<std::int8_t>(bits) : bits;
     const Real x = Real(q - from.zero()) * Real(from.scale());
     const Real y = function(x) / Real(to.scale());
+    if (mp::isnan(y)) {  // a parameter of the function that is no number
+      table.mutable_data()[bits] = static_cast<std::byte>(static_cast<std::uint8_t>(to.zero()));
+      continue;
+    }
     // Half to even, on the exact number.
     Real whole = mp::floor(y);
     const Real rest = y - whole;

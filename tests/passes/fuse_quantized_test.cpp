@@ -173,6 +173,31 @@ TEST(FuseQuantized, mean_over_axes) {
   })");
 }
 
+TEST(FuseQuantized, mean_over_an_axis_that_is_given_twice) {
+  expect_within_one_step(R"(graph main(%q: u8[N,6,4]) -> (%y) {
+    const %s = f32[]{0.031}
+    const %z = u8[]{131}
+    const %ys = f32[]{0.011}
+    const %yz = u8[]{120}
+    const %axes = i64[2]{2, -1}
+    %x = dequantize_linear(%q, %s, %z)
+    %a = reduce{function="mean"}(%x, %axes)
+    %y = quantize_linear{to=u8}(%a, %ys, %yz)
+  })");
+}
+
+TEST(FuseQuantized, relu_between_quantisations_is_a_table) {
+  expect_within_one_step(R"(graph main(%q: i8[N,40]) -> (%y) {
+    const %s = f32[]{0.03}
+    const %z = i8[]{-20}
+    const %ys = f32[]{0.02}
+    const %yz = u8[]{10}
+    %x = dequantize_linear(%q, %s, %z)
+    %a = unary(%x)
+    %y = quantize_linear{to=u8}(%a, %ys, %yz)
+  })");
+}
+
 TEST(FuseQuantized, functions_become_tables) {
   for (const char* function : {"sigmoid", "tanh", "hard_swish", "gelu", "erf", "silu", "mish"}) {
     SCOPED_TRACE(function);
@@ -236,6 +261,25 @@ TEST(FuseQuantized, leaves_floats_alone) {
     %a = pad(%x, %p)
     %y = quantize_linear{to=u8}(%a, %s, %z)
   })");
+  check_unchanged(fuse_quantized(), R"(graph main(%q: u8[2,2]) -> (%y) {
+    const %s = f32[]{0.031}
+    const %z = u8[]{131}
+    %x = dequantize_linear(%q, %s, %z)
+    %a = trilu(%x)
+    %y = quantize_linear{to=u8}(%a, %s, %z)
+  })");
+  // One number per row, not per column.
+  Graph rows = parse_test_graph(R"(graph main(%q: u8[2,3]) -> (%y) {
+    const %s = f32[]{0.25}
+    const %w = i8[3,2]{1, 2, -3, 4, 5, 6}
+    const %b = f32[2,1]{3, -4}
+    %x = dequantize_linear(%q, %s)
+    %d = dequantize_linear(%w, %s)
+    %a = gemm(%x, %d, %b)
+    %y = quantize_linear{to=u8}(%a, %s)
+  })");
+  run_passes(rows, std::vector{fuse_quantized()}, {});
+  EXPECT_NE(testing::canonical_text(rows).find("gemm"), std::string::npos);
   // A result that somebody else reads in floats.
   check_unchanged(fuse_quantized(), R"(graph main(%q: u8[1,2,4]) -> (%y, %a) {
     const %s = f32[]{0.031}
@@ -303,6 +347,23 @@ TEST(FuseByteTables, makes_one_table_of_a_function_of_one_tensor_to_the_bit) {
       evaluate_graph(graph, inputs)[0].tensor()));
 }
 
+TEST(FuseByteTables, a_constant_is_no_tensor_to_look_up) {
+  Graph graph = parse_test_graph(R"(graph main(%q: u8[2,3]) -> (%y) {
+    const %k = u8[2,3]{10, 20, 30, 40, 50, 60}
+    const %s = f32[]{0.05}
+    %x = dequantize_linear(%k, %s)
+    %a = binary{function="mul"}(%x, %x)
+    %y = quantize_linear{to=u8}(%a, %s)
+  })");
+  const auto expected = evaluate_graph(graph, std::vector<Datum>{Tensor::zeros(DType::u8, {2, 3})});
+  run_passes(graph, std::vector{fuse_quantized(), fuse_byte_tables()}, {});
+  const auto result = evaluate_graph(graph, std::vector<Datum>{Tensor::zeros(DType::u8, {2, 3})});
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_NEAR(static_cast<int>(result[0].tensor().data()[i]),
+                static_cast<int>(expected[0].tensor().data()[i]), 1);
+  }
+}
+
 TEST(FuseByteTables, leaves_functions_of_two_tensors_and_broadcasts_alone) {
   std::string two = kSilu;
   two.replace(two.find("sigmoid\"}(%x)"), 13, "sigmoid\"}(%w)");
@@ -321,6 +382,17 @@ TEST(FuseByteTables, leaves_functions_of_two_tensors_and_broadcasts_alone) {
     %c = binary{function="mul"}(%a, %b)
     %y = requantize(%c, %m, %o)
   })");
+}
+
+TEST(QuantizedTable, of_a_function_that_is_no_number_holds_the_zero_point) {
+  QuantizedValue from, to;
+  from.dtype = to.dtype = DType::u8;
+  from.scales = to.scales = {0.5F};
+  from.zeros = {0};
+  to.zeros = {7};
+  const Tensor table =
+      *make_table(from, {.function = UnaryFunction::leaky_relu, .alpha = std::nanf("")}, to);
+  EXPECT_EQ(static_cast<int>(table.data()[0]), 7);
 }
 
 TEST(QuantizedTable, is_the_exact_function_rounded_once) {

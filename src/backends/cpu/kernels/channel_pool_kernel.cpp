@@ -47,7 +47,8 @@ class ChannelPoolKernel final : public Kernel {
     const View& x = inputs[0];
     const View& y = outputs[0];
     require(x.dims.size() == 4 && y.dims.size() == 4 && x.dims[0] == y.dims[0] &&
-                x.dims[3] == y.dims[3] && x.dtype == dtype_,
+                x.dims[3] == y.dims[3] && x.dtype == dtype_ && y.dims[1] <= kMost &&
+                y.dims[2] <= kMost,
             kWhat, "its shapes do not fit");
     return 0;
   }

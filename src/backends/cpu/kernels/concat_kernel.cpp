@@ -30,6 +30,8 @@ class ConcatKernel final : public Kernel {
     const auto& to = outputs[0].dims;
     const auto axis = static_cast<std::size_t>(axis_);
     require(axis < to.size(), kWhat, "its axis is not there");
+    outer_ = 0;  // nothing to do
+    if (outputs[0].size() == 0) return 0;
     outer_ = 1;
     for (std::size_t i = 0; i < axis; ++i) outer_ *= to[i];
     std::int64_t inner = element_bytes_;
@@ -51,7 +53,7 @@ class ConcatKernel final : public Kernel {
   void run(std::span<const View> inputs, std::span<const View> outputs, void*) override {
     auto* to = outputs[0].as<std::byte>();
     std::int64_t offset = 0;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
+    for (std::size_t i = 0; outer_ > 0 && i < inputs.size(); ++i) {
       const auto* from = inputs[i].as<const std::byte>();
       const std::int64_t chunk = chunks_[i];
       if (chunk == 0) continue;

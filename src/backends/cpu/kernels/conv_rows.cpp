@@ -18,8 +18,9 @@ void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kern
   window_ = &window;
   tile_rows_ = tile_rows;
   // Padding wider than the window would make the copy larger than the input.
-  lines_ = window.group == 1 && window.channels <= kFewChannels && window.dilation_w == 1 &&
-           window.kernel_w > 1 && window.pad_left < window.kernel_w &&
+  lines_ = window.group == 1 && window.height > 0 && window.width > 0 &&
+           window.channels <= kFewChannels && window.dilation_w == 1 && window.kernel_w > 1 &&
+           window.pad_left < window.kernel_w &&
            window.padded_width() <= window.width + 2 * window.kernel_w;
   taps_ = lines_ ? window.kernel_h : window.kernel_h * window.kernel_w;
   depth_ = lines_ ? window.kernel_w * window.channels : window.channels / window.group;
@@ -27,6 +28,18 @@ void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kern
   const bool reads_over = !exact && over_read_ > 0 && (depth_ * bytes_) % (over_read_ + 1) != 0;
   copied_ = reads_over || (lines_ && (window.pad_left > 0 || window.padded_width() > window.width));
   require(taps_ <= kPointers / tile_rows_, kernel, "its window has too many elements");
+  copy_bytes_ = 0;
+  if (copied_ && window.out_pixels() > 0) {
+    std::int64_t bytes = bytes_;
+    for (const std::int64_t size :
+         {window.batch, window.height, lines_ ? window.padded_width() : window.width,
+          window.channels}) {
+      const auto product = try_mul(bytes, size);
+      require(product.has_value(), kernel, "its input is too large to be copied");
+      bytes = *product;
+    }
+    copy_bytes_ = bytes + over_read_;
+  }
   const std::int64_t most_tiles = std::max<std::int64_t>(1, kPointers / (taps_ * tile_rows_));
   block_rows_ =
       tile_rows_ * std::min(most_tiles, std::max<std::int64_t>(1, kBlockRows / tile_rows_));
@@ -41,12 +54,7 @@ void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kern
                   std::byte{padding_byte_});
 }
 
-std::uint64_t ConvRows::workspace_bytes() const {
-  if (!copied_) return 0;
-  const std::int64_t width = lines_ ? window_->padded_width() : window_->width;
-  return static_cast<std::uint64_t>(
-      window_->batch * window_->height * width * window_->channels * bytes_ + over_read_);
-}
+std::uint64_t ConvRows::workspace_bytes() const { return static_cast<std::uint64_t>(copy_bytes_); }
 
 const std::byte* ConvRows::source(const void* input, void* workspace) const {
   const auto* from = static_cast<const std::byte*>(input);

@@ -52,6 +52,7 @@ class ConvRows {
   int over_read_;
   const ConvWindow* window_ = nullptr;
   bool lines_ = false, copied_ = false;
+  std::int64_t copy_bytes_ = 0;
   std::int64_t tile_rows_ = 1, taps_ = 1, depth_ = 1, block_rows_ = 1;
   std::vector<std::int64_t> tap_bytes_;  // from a window's first tap, where taps are runs
   std::vector<std::byte> padding_;       // one run, and what may be read beyond it

@@ -39,9 +39,12 @@ class GlobalPoolKernel final : public Kernel {
       std::int64_t& part = i < outer_axes_                  ? outer_
                            : i < outer_axes_ + middle_axes_ ? middle_
                                                             : inner_;
-      part *= inputs[0].dims[static_cast<std::size_t>(i)];
+      const auto product = try_mul(part, inputs[0].dims[static_cast<std::size_t>(i)]);
+      require(product.has_value(), kWhat, "its shapes do not fit");
+      part = *product;
     }
-    require(outputs[0].size() == outer_ * inner_, kWhat, "its shapes do not fit");
+    const auto results = try_mul(outer_, inner_);
+    require(results && outputs[0].size() == *results, kWhat, "its shapes do not fit");
     return 0;
   }
 

@@ -35,7 +35,10 @@ struct View {
   bool present() const { return dtype != DType::undefined; }
   std::int64_t size() const {
     std::int64_t count = 1;
-    for (std::int64_t dim : dims) count *= dim;  // the runtime has checked that this fits
+    for (const std::int64_t dim : dims) {
+      if (dim == 0) return 0;
+    }
+    for (const std::int64_t dim : dims) count *= dim;  // the runtime has checked that this fits
     return count;
   }
   Shape shape() const { return {dims.begin(), dims.end()}; }

@@ -86,7 +86,7 @@ class MatmulS8Kernel final : public Kernel {
       const auto byte = inputs[static_cast<std::size_t>(zero_input_)].as<const std::uint8_t>()[0];
       const std::int32_t zero = byte ^ flip_of(a_type_);
       const std::int32_t* of_one = packed_.start(0);
-      for (std::size_t i = 0; i < start_.size(); ++i) start_[i] = zero * of_one[i];
+      for (std::size_t i = 0; i < start_.size(); ++i) start_[i] = wrapped_product(zero, of_one[i]);
     }
     const std::int64_t block = tiles_.rows[vectors_] * kBlockTiles;
     const std::int64_t blocks = (row_count_ + block - 1) / block;

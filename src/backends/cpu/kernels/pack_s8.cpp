@@ -102,7 +102,7 @@ void PackedS8::pack(const TileSetS8& tiles, int vectors, std::int64_t groups, st
             put(tiles.packing, to, block + place(tiles.packing, lanes, m % lanes, d % 4), w);
           }
         }
-        start_[static_cast<std::size_t>(p * columns_ + m)] = -x_zero * sum;
+        start_[static_cast<std::size_t>(p * columns_ + m)] = wrapped_product(-x_zero, sum);
       }
     }
   });
@@ -125,7 +125,7 @@ void PackedS8::pack_channels(const TileSetS8& tiles, std::int64_t channels, std:
           t / 4 * columns_ * 4 + place(tiles.channel_packing, columns_, c % columns_, t % 4);
       put(tiles.channel_packing, bytes_.data() + c / columns_ * panel_bytes_, at, w);
     }
-    start_[static_cast<std::size_t>(c)] = -x_zero * sum;
+    start_[static_cast<std::size_t>(c)] = wrapped_product(-x_zero, sum);
   }
 }
 

@@ -19,6 +19,10 @@ inline std::uint8_t flip_of(DType dtype) { return dtype == DType::i8 ? 0x80 : 0;
 inline std::int32_t unsigned_zero(DType dtype, std::int64_t zero) {
   return static_cast<std::int32_t>(zero) + (dtype == DType::i8 ? 128 : 0);
 }
+// Sums of int32 are defined modulo 2^32.
+inline std::int32_t wrapped_product(std::int32_t a, std::int32_t b) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+}
 // A zero point of that type. Error(engine_invalid) when it is none.
 std::int64_t read_zero(const KernelInit& init, const char* parameter, DType dtype,
                        const char* kernel);

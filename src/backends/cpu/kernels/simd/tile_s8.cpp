@@ -33,6 +33,10 @@ struct Bytes {
   std::int32_t v[4];
 };
 
+// Modulo 2^32, as vectors add.
+inline std::int32_t wrapped_sum(std::int32_t a, std::int32_t b) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+}
 inline Sum load_sums(const std::int32_t* p) {
   Sum out;
   for (int i = 0; i < kSumLanes; ++i) out.v[i] = p[i];
@@ -45,7 +49,7 @@ inline Bytes spread(std::uint32_t four) {
 }
 inline Sum dot(Sum sum, const Bytes& x, const Factor& w) {
   for (int i = 0; i < kSumLanes; ++i) {
-    for (int k = 0; k < 4; ++k) sum.v[i] += x.v[k] * w.p[i * 4 + k];
+    for (int k = 0; k < 4; ++k) sum.v[i] = wrapped_sum(sum.v[i], x.v[k] * w.p[i * 4 + k]);
   }
   return sum;
 }
@@ -81,7 +85,8 @@ void run_channels(const TileS8& tile) {
   for (std::int64_t t = 0; t < tile.taps; ++t) {
     const std::uint8_t* x = tile.rows[t] + tile.row_offset;
     for (int i = 0; i < kSumLanes && i < tile.columns; ++i)
-      sum.v[i] += (x[i] ^ tile.flip) * weights[(t / 4 * kSumLanes + i) * 4 + t % 4];
+      sum.v[i] =
+          wrapped_sum(sum.v[i], (x[i] ^ tile.flip) * weights[(t / 4 * kSumLanes + i) * 4 + t % 4]);
   }
   finish(tile, 0, 0, tile.columns < kSumLanes ? tile.columns : kSumLanes, sum);
 }
