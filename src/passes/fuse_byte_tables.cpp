@@ -12,11 +12,10 @@
 #include "ops/requantize.hpp"
 #include "ops/table_lookup.hpp"
 #include "passes/passes.hpp"
+#include "passes/quantized_value.hpp"
 
 namespace strop {
 namespace {
-
-bool is_byte(DType dtype) { return dtype == DType::i8 || dtype == DType::u8; }
 
 class TableFuser {
  public:

@@ -11,8 +11,6 @@
 namespace strop {
 namespace {
 
-bool is_byte(DType dtype) { return dtype == DType::i8 || dtype == DType::u8; }
-
 // Scales and zeros from constant operands; false when they are none, or no numbers to compute with.
 bool read_parameters(const Graph& graph, const Node& node, QuantizedValue& out) {
   const Value& scale = graph.value(node.inputs[1]);

@@ -11,6 +11,8 @@
 
 namespace strop {
 
+inline bool is_byte(DType dtype) { return dtype == DType::i8 || dtype == DType::u8; }
+
 // value = (q - zero) * scale. One scale and zero, or one per index of `axis`. Scales are normal,
 // finite, positive.
 struct QuantizedValue {

@@ -51,7 +51,7 @@ void binarizer(ConvertContext& c) {
   if (is_integer(dtype) && (std::isnan(given) || given >= top)) {
     above = binary(c, B::less, x, x);  // nothing is
   } else if (const auto threshold = threshold_of(dtype, given)) {
-    above = binary(c, B::greater, x, number(c, dtype, *threshold));
+    above = binary(c, B::greater, x, scalar(c, dtype, *threshold));
   } else {
     above = binary(c, B::equal, x, x);  // everything is
   }
@@ -65,7 +65,7 @@ ValueId with_columns(ConvertContext& c, ValueId x, std::int64_t columns) {
   if (shape && (*shape)[1].is(columns)) return x;
   const ValueId padded =
       c.emit(op_pad(), PadAttributes{},
-             {x, emitter.integers({0, 0, 0, columns}), number(c, DType::f32, 0), ValueId::none()});
+             {x, emitter.integers({0, 0, 0, columns}), scalar(c, DType::f32, 0), ValueId::none()});
   return c.emit(
       op_slice(), NoAttributes{},
       {padded, emitter.integers({0}), emitter.integers({columns}), emitter.integers({1})});
@@ -116,7 +116,7 @@ void imputer(ConvertContext& c) {
     imputed = vector_constant(c, dtype, floats);
     missing = std::isnan(old_float)
                   ? unary(c, U::is_nan, x)
-                  : binary(c, B::equal, x, number(c, dtype, static_cast<double>(old_float)));
+                  : binary(c, B::equal, x, scalar(c, dtype, static_cast<double>(old_float)));
   } else {
     const auto as_element = [&](const std::vector<std::int64_t>& values) {
       for (const std::int64_t value : values) {
@@ -157,8 +157,8 @@ void normalizer(ConvertContext& c) {
   const DType dtype = c.type(x).dtype;
   const ValueId divisor =
       c.emit(op_reduce(), ReduceAttributes{.function = function}, {x, c.emitter().integers({-1})});
-  const ValueId zero = binary(c, B::equal, divisor, number(c, dtype, 0));
-  const ValueId safe = c.emit(op_select(), NoAttributes{}, {zero, number(c, dtype, 1), divisor});
+  const ValueId zero = binary(c, B::equal, divisor, scalar(c, dtype, 0));
+  const ValueId safe = c.emit(op_select(), NoAttributes{}, {zero, scalar(c, dtype, 1), divisor});
   c.set_output(0, cast_to(c, binary(c, B::div, x, safe), DType::f32));
 }
 

@@ -71,7 +71,7 @@ ValueId label_by_threshold(ConvertContext& c, const Tensor& labels, ValueId scor
                            float threshold) {
   const DType dtype = c.type(scores).dtype;
   const ValueId above =
-      binary(c, BinaryFunction::greater, scores, number(c, dtype, static_cast<double>(threshold)));
+      binary(c, BinaryFunction::greater, scores, scalar(c, dtype, static_cast<double>(threshold)));
   const ValueId column = cast_to(c, above, DType::i64);
   const ValueId at = c.emit(op_squeeze(), NoAttributes{}, {column, c.emitter().integers({1})});
   if (labels.size() == 2) return labels_at(c, labels, at);
@@ -84,12 +84,6 @@ ValueId rows(ConvertContext& c, std::size_t i) {
   if (is_integer(c.type(x).dtype)) x = cast_to(c, x, DType::f32);
   if (c.type(x).rank() != 1) return x;
   return c.emit(op_unsqueeze(), NoAttributes{}, {x, c.emitter().integers({0})});
-}
-
-ValueId number(ConvertContext& c, DType dtype, double value) {
-  Tensor scalar = Tensor::allocate(dtype, {});
-  store_from_double(dtype, scalar.mutable_data(), 0, value);
-  return c.emitter().constant(std::move(scalar));
 }
 
 ValueId vector_constant(ConvertContext& c, DType dtype, const std::vector<float>& values) {
@@ -110,7 +104,7 @@ ValueId two_class_scores(ConvertContext& c, ScoreTransform transform, ValueId sc
   const bool complement =
       transform == ScoreTransform::probit || (probability && transform != ScoreTransform::logistic);
   const ValueId other =
-      complement ? binary(c, BinaryFunction::sub, number(c, c.type(score).dtype, 1), score)
+      complement ? binary(c, BinaryFunction::sub, scalar(c, c.type(score).dtype, 1), score)
                  : unary(c, UnaryFunction::neg, score);
   const ValueId both = c.emit(op_concat(), ConcatAttributes{.axis = 1}, {other, score});
   const bool applies = transform == ScoreTransform::logistic || transform == ScoreTransform::probit;

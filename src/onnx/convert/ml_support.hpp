@@ -35,8 +35,6 @@ ValueId label_by_threshold(ConvertContext& c, const Tensor& labels, ValueId scor
 
 // Input i as rows: a vector is one row. Integers become f32.
 ValueId rows(ConvertContext& c, std::size_t i);
-// Not more than one element of f32, which broadcasts.
-ValueId number(ConvertContext& c, DType dtype, double value);
 // A vector of floats as a constant of this element type.
 ValueId vector_constant(ConvertContext& c, DType dtype, const std::vector<float>& values);
 ValueId unary(ConvertContext& c, UnaryFunction function, ValueId x);

@@ -38,7 +38,7 @@ SvmKernelAttributes kernel_attributes(ConvertContext& c) {
 // x times rows of coefficients, and rho[0] added to all.
 ValueId linear(ConvertContext& c, ValueId x, ValueId coefficients, const std::vector<float>& rho) {
   if (rho.empty()) c.fail(ErrorCode::bad_attribute, "rho has no elements");
-  const ValueId offset = number(c, DType::f32, static_cast<double>(rho.front()));
+  const ValueId offset = scalar(c, DType::f32, static_cast<double>(rho.front()));
   return c.emit(op_gemm(), GemmAttributes{.trans_b = true}, {x, coefficients, offset});
 }
 
@@ -106,9 +106,9 @@ void regressor(ConvertContext& c) {
   }
   ValueId score = linear(c, x, matrix_attribute(c, "coefficients", 1), rho);
   if (one_class) {
-    const ValueId inside = binary(c, BinaryFunction::greater, score, number(c, DType::f32, 0));
+    const ValueId inside = binary(c, BinaryFunction::greater, score, scalar(c, DType::f32, 0));
     score = c.emit(op_select(), NoAttributes{},
-                   {inside, number(c, DType::f32, 1), number(c, DType::f32, -1)});
+                   {inside, scalar(c, DType::f32, 1), scalar(c, DType::f32, -1)});
   }
   c.set_output(0, transformed(c, transform, score, 1));
 }

@@ -2,6 +2,7 @@
 // Exact integer convolution of bytes, requantised or not, by own kernels over tensors whose
 // channels lie innermost.
 #include "backends/cpu/tactics/quantized_support.hpp"
+#include "backends/cpu/tactics/window_support.hpp"
 #include "ops/conv_integer.hpp"
 
 namespace strop::cpu {
@@ -43,16 +44,9 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   const auto& conv = view->anchor->as<ConvAttributes>();
   const auto rank =
       static_cast<std::size_t>(problem.input_type(static_cast<std::size_t>(view->x)).rank());
-  const auto per_axis = [](std::vector<std::int64_t> values, std::size_t count,
-                           std::int64_t otherwise) {
-    values.resize(count, otherwise);
-    return values;
-  };
   Parameters parameters;
   parameters.set("inputs", std::vector<std::int64_t>{view->x, view->w, -1});
-  parameters.set("strides", per_axis(conv.strides, rank - 2, 1));
-  parameters.set("dilations", per_axis(conv.dilations, rank - 2, 1));
-  parameters.set("pads", per_axis(conv.pads, 2 * (rank - 2), 0));
+  set_window(conv, rank - 2, parameters);
   parameters.set("auto_pad", enum_names(conv.auto_pad)[static_cast<std::size_t>(conv.auto_pad)]);
   parameters.set("group", conv.group);
   set_quantized(*view, parameters);

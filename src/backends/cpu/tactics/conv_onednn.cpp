@@ -4,6 +4,7 @@
 #include "backends/cpu/onednn_library.hpp"
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/tactics/anchor_support.hpp"
+#include "backends/cpu/tactics/window_support.hpp"
 #include "ops/conv.hpp"
 
 namespace strop::cpu {
@@ -40,17 +41,10 @@ KernelChoice lower(const Problem& problem, std::string_view config) {
   const auto& conv = view->anchor->as<ConvAttributes>();
   const auto rank =
       static_cast<std::size_t>(problem.input_type(static_cast<std::size_t>(view->input(0))).rank());
-  const auto per_axis = [&](std::vector<std::int64_t> values, std::size_t count,
-                            std::int64_t otherwise) {
-    values.resize(count, otherwise);
-    return values;
-  };
   Parameters parameters;
   parameters.set("inputs",
                  std::vector<std::int64_t>{view->input(0), view->input(1), view->input(2)});
-  parameters.set("strides", per_axis(conv.strides, rank - 2, 1));
-  parameters.set("dilations", per_axis(conv.dilations, rank - 2, 1));
-  parameters.set("pads", per_axis(conv.pads, 2 * (rank - 2), 0));
+  set_window(conv, rank - 2, parameters);
   parameters.set("auto_pad", enum_names(conv.auto_pad)[static_cast<std::size_t>(conv.auto_pad)]);
   parameters.set("group", conv.group);
   parameters.set("layout", config);

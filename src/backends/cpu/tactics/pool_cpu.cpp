@@ -2,6 +2,7 @@
 // 2-D pooling by own loops: the maximum of f32 as it lies (oneDNN has no fast code for that), and
 // maxima of f32 and bytes and means of f32 with channels innermost.
 #include "backends/cpu/parameters.hpp"
+#include "backends/cpu/tactics/window_support.hpp"
 #include "ops/pool.hpp"
 #include "tactic/tactic.hpp"
 
@@ -42,16 +43,9 @@ std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
 
 KernelChoice lower(const Problem& problem, std::string_view) {
   const auto& pool = problem.attributes<PoolAttributes>();
-  const auto per_axis = [](std::vector<std::int64_t> values, std::size_t count,
-                           std::int64_t otherwise) {
-    values.resize(count, otherwise);
-    return values;
-  };
   Parameters parameters;
   parameters.set("kernel", pool.kernel);
-  parameters.set("strides", per_axis(pool.strides, 2, 1));
-  parameters.set("dilations", per_axis(pool.dilations, 2, 1));
-  parameters.set("pads", per_axis(pool.pads, 4, 0));
+  set_window(pool, 2, parameters);
   if (problem.layouts.output(0) == Layout::plain) return {"max_pool", parameters.text()};
   parameters.set("function", pool.function == PoolFunction::max ? "max" : "average");
   parameters.set("count_include_pad", std::int64_t{pool.count_include_pad});

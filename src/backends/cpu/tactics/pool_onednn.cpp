@@ -2,6 +2,7 @@
 // Max and average pooling as a oneDNN primitive.
 #include "backends/cpu/onednn_library.hpp"
 #include "backends/cpu/parameters.hpp"
+#include "backends/cpu/tactics/window_support.hpp"
 #include "ops/pool.hpp"
 #include "ops/window.hpp"
 #include "tactic/tactic.hpp"
@@ -52,19 +53,12 @@ Acceptance accepts(const Problem& problem) {
 KernelChoice lower(const Problem& problem, std::string_view) {
   const auto& pool = problem.attributes<PoolAttributes>();
   const std::size_t axes = pool.kernel.size();
-  const auto per_axis = [](std::vector<std::int64_t> values, std::size_t count,
-                           std::int64_t otherwise) {
-    values.resize(count, otherwise);
-    return values;
-  };
   Parameters parameters;
   parameters.set("function", pool.function == PoolFunction::max ? "max"
                              : pool.count_include_pad           ? "average_include_pad"
                                                                 : "average_exclude_pad");
   parameters.set("kernel", pool.kernel);
-  parameters.set("strides", per_axis(pool.strides, axes, 1));
-  parameters.set("dilations", per_axis(pool.dilations, axes, 1));
-  parameters.set("pads", per_axis(pool.pads, 2 * axes, 0));
+  set_window(pool, axes, parameters);
   parameters.set("auto_pad", enum_names(pool.auto_pad)[static_cast<std::size_t>(pool.auto_pad)]);
   return {"pool_onednn", parameters.text()};
 }

@@ -102,21 +102,29 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   return view;
 }
 
-void set_quantized(const QuantizedView& view, Parameters& parameters) {
-  parameters.set("x_zero", view.x_zero);
-  parameters.set("w_zero", view.w_zero);
-  if (view.x_zero_input >= 0) parameters.set("x_zero_input", view.x_zero_input);
-  parameters.set("result", view.requantize == nullptr ? "sums" : "bytes");
-  if (view.requantize == nullptr) return;
-  const auto& attributes = view.requantize->as<RequantizeAttributes>();
-  parameters.set("multiplier", view.multiplier);
-  parameters.set("offset", view.offset);
-  parameters.set("residual", view.residual);
+void set_requantize(const RequantizeAttributes& attributes, std::int64_t multiplier,
+                    std::int64_t offset, std::int64_t residual, Parameters& parameters) {
+  parameters.set("result", "bytes");
+  parameters.set("multiplier", multiplier);
+  parameters.set("offset", offset);
+  parameters.set("residual", residual);
   parameters.set("residual_multiplier", static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(
                                             static_cast<float>(attributes.residual_multiplier))));
   parameters.set("residual_zero", attributes.residual_zero);
   parameters.set("low", attributes.low);
   parameters.set("high", attributes.high);
+}
+
+void set_quantized(const QuantizedView& view, Parameters& parameters) {
+  parameters.set("x_zero", view.x_zero);
+  parameters.set("w_zero", view.w_zero);
+  if (view.x_zero_input >= 0) parameters.set("x_zero_input", view.x_zero_input);
+  if (view.requantize == nullptr) {
+    parameters.set("result", "sums");
+    return;
+  }
+  const auto& attributes = view.requantize->as<RequantizeAttributes>();
+  set_requantize(attributes, view.multiplier, view.offset, view.residual, parameters);
   if (view.table < 0) return;
   parameters.set("table", view.table);
   parameters.set("signed", std::int64_t{attributes.to == DType::i8});

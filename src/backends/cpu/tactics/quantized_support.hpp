@@ -28,8 +28,12 @@ struct QuantizedView {
 std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
                                                std::int64_t channel_axis, std::string& refusal);
 
-// result, multiplier, offset, residual and so on, as kernels/requantize_parameters.hpp reads them,
-// and x_zero, w_zero.
+// How bytes are made, as kernels/requantize_parameters.hpp reads it. Inputs of the problem's node;
+// a residual of -1: none.
+void set_requantize(const RequantizeAttributes& attributes, std::int64_t multiplier,
+                    std::int64_t offset, std::int64_t residual, Parameters& parameters);
+
+// The same for a product, whose result may be its sums, and its x_zero, w_zero and table.
 void set_quantized(const QuantizedView& view, Parameters& parameters);
 
 }  // namespace strop::cpu

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // requantize without a product before it: sums of two quantised tensors, means.
-#include <bit>
-
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/tactics/layout_support.hpp"
+#include "backends/cpu/tactics/quantized_support.hpp"
 #include "ops/requantize.hpp"
 
 namespace strop::cpu {
@@ -51,15 +50,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   const auto& attributes = problem.attributes<RequantizeAttributes>();
   Parameters parameters;
   parameters.set("x_zero", attributes.x_zero);
-  parameters.set("result", "bytes");
-  parameters.set("multiplier", std::int64_t{1});
-  parameters.set("offset", std::int64_t{2});
-  parameters.set("residual", std::int64_t{problem.has_input(3) ? 3 : -1});
-  parameters.set("residual_multiplier", static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(
-                                            static_cast<float>(attributes.residual_multiplier))));
-  parameters.set("residual_zero", attributes.residual_zero);
-  parameters.set("low", attributes.low);
-  parameters.set("high", attributes.high);
+  set_requantize(attributes, 1, 2, problem.has_input(3) ? 3 : -1, parameters);
   return {"requantize", parameters.text()};
 }
 
