@@ -3,11 +3,16 @@
 // away. Whoever works on it, the caller first of all, claims the next range with one atomic
 // addition. Progress never depends on a worker: where none could be started (or after fork, where
 // none exists) the caller does everything.
+//
+// A worker that has finished, and a caller that waits for the last worker, look out for a moment
+// before they sleep: the loops of a model follow each other within microseconds, and waking a
+// thread takes longer than many of them.
 #include "base/parallel.hpp"
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -24,7 +29,31 @@ constexpr int kMaxThreads = 1024;
 // Ranges a thread gets on average: enough to even out threads of different speed.
 constexpr std::int64_t kRangesPerThread = 4;
 
+// How long a thread looks out before it sleeps.
+constexpr std::chrono::microseconds kLookOut{100};
+
 thread_local bool inside_loop = false;
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Until `happens()` or the time is over.
+template <class F>
+void look_out(F&& happens) {
+  constexpr int kLooksPerClock = 64;
+  const auto end = std::chrono::steady_clock::now() + kLookOut;
+  do {
+    for (int i = 0; i < kLooksPerClock; ++i) {
+      if (happens()) return;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+}
 
 struct Loop {
   Loop(RangeBody of, std::int64_t indices, std::int64_t of_range)
@@ -39,8 +68,8 @@ struct Loop {
   const std::int64_t ranges;
   std::atomic<std::int64_t> next{0};  // range
   // Under the pool's mutex:
-  int wanted = 0;   // workers that may still join
-  int workers = 0;  // that work on it now
+  int wanted = 0;               // workers that may still join
+  std::atomic<int> workers{0};  // that work on it now; without the mutex only a hint
   bool listed = false;
   Loop* following = nullptr;
   std::exception_ptr failure;
@@ -58,9 +87,10 @@ class Pool {
   int thread_count() const { return target_.load(std::memory_order_relaxed); }
 
   void set_thread_count(int count) {
+    const int target = count > 0 ? std::min(count, kMaxThreads) : default_count();
+    if (target == thread_count()) return;
     const std::lock_guard lock(mutex_);
-    target_.store(count > 0 ? std::min(count, kMaxThreads) : default_count(),
-                  std::memory_order_relaxed);
+    target_.store(target, std::memory_order_relaxed);
     work_.notify_all();  // those above the number leave
   }
 
@@ -73,16 +103,22 @@ class Pool {
       loop.listed = true;
       *tail_ = &loop;
       tail_ = &loop.following;
+      listed_.fetch_add(1, std::memory_order_relaxed);
     }
     for (int i = 0; i < wanted; ++i) work_.notify_one();
     work_on(loop);
     std::unique_lock lock(mutex_);
     unlist(loop);
-    loop.finished.wait(lock, [&] { return loop.workers == 0; });
+    if (loop.workers.load(std::memory_order_relaxed) > 0 && threads <= cpus_) {
+      lock.unlock();
+      look_out([&] { return loop.workers.load(std::memory_order_relaxed) == 0; });
+      lock.lock();
+    }
+    loop.finished.wait(lock, [&] { return loop.workers.load(std::memory_order_relaxed) == 0; });
   }
 
  private:
-  Pool() : target_(default_count()) {
+  Pool() : target_(default_count()), cpus_(os::available_cpus()) {
     os::pin_module(reinterpret_cast<const void*>(&Pool::instance));
   }
 
@@ -122,6 +158,12 @@ class Pool {
   void serve(int index) {
     std::unique_lock lock(mutex_);
     for (;;) {
+      // More threads than CPUs: who looks out would keep another from working.
+      if (head_ == nullptr && thread_count() <= cpus_) {
+        lock.unlock();
+        look_out([&] { return listed_.load(std::memory_order_relaxed) > 0; });
+        lock.lock();
+      }
       work_.wait(lock, [&] { return head_ != nullptr || index >= thread_count() - 1; });
       if (index >= thread_count() - 1) {
         alive_[static_cast<std::size_t>(index)] = false;
@@ -130,20 +172,21 @@ class Pool {
         return;
       }
       Loop& loop = *head_;
-      ++loop.workers;
+      loop.workers.fetch_add(1, std::memory_order_relaxed);
       if (--loop.wanted == 0) unlist(loop);
       lock.unlock();
       work_on(loop);
       lock.lock();
       unlist(loop);
-      // Under the mutex: the caller destroys the loop once it has seen zero.
-      if (--loop.workers == 0) loop.finished.notify_one();
+      // Under the mutex, which the caller takes once more before it destroys the loop.
+      if (loop.workers.fetch_sub(1, std::memory_order_relaxed) == 1) loop.finished.notify_one();
     }
   }
 
   void unlist(Loop& loop) {
     if (!loop.listed) return;
     loop.listed = false;
+    listed_.fetch_sub(1, std::memory_order_relaxed);
     Loop** link = &head_;
     while (*link != &loop) link = &(*link)->following;
     *link = loop.following;
@@ -154,7 +197,9 @@ class Pool {
   std::condition_variable work_;
   Loop* head_ = nullptr;  // loops that may take more workers, oldest first
   Loop** tail_ = &head_;
+  std::atomic<int> listed_{0};  // loops in the list; without the mutex only a hint
   std::atomic<int> target_;
+  const int cpus_;
   std::array<bool, kMaxThreads> alive_{};  // worker of that index
 };
 

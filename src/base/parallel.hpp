@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loops over index ranges on a pool of threads. The pool belongs to the shared library that holds
-// this code, starts with the first loop that can use it, sleeps between loops, and lives as long as
-// the process.
+// this code, starts with the first loop that can use it, sleeps a tenth of a millisecond after the
+// last loop, and lives as long as the process.
 #pragma once
 
 #include <cstdint>
