@@ -8,12 +8,19 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/os/process_memory.hpp"
 
 namespace strop {
 namespace {
 
-constexpr std::align_val_t kAlign{static_cast<std::size_t>(kBlockAlignment)};
 alignas(64) std::byte empty_block[64];
+
+// Large blocks in huge pages: a kernel reads and writes many streams a page apart.
+std::align_val_t alignment_of(std::int64_t bytes) {
+  const bool large = static_cast<std::uint64_t>(bytes) >= os::kHugePageBytes;
+  return std::align_val_t{large ? std::size_t{os::kHugePageBytes}
+                                : static_cast<std::size_t>(kBlockAlignment)};
+}
 
 void* allocate(std::int64_t bytes, const MemoryBudget& budget) {
   if (budget.limit > 0 && bytes > budget.limit - budget.used) {
@@ -23,13 +30,14 @@ void* allocate(std::int64_t bytes, const MemoryBudget& budget) {
                     " bytes of its memory limit are in use",
                 "raise the context's memory_bytes, or give smaller inputs");
   }
-  void* data = ::operator new(static_cast<std::size_t>(bytes), kAlign, std::nothrow);
+  void* data = ::operator new(static_cast<std::size_t>(bytes), alignment_of(bytes), std::nothrow);
   if (data == nullptr) {
     throw Error(ErrorCode::out_of_memory,
                 "no memory for a block of " + std::to_string(bytes) + " bytes",
                 "the context holds " + std::to_string(budget.used) + " bytes already",
                 "give smaller inputs, or run fewer contexts at a time");
   }
+  os::advise_huge_pages(data, static_cast<std::uint64_t>(bytes));
   return data;
 }
 
@@ -55,7 +63,7 @@ MemoryBlock& MemoryBlock::operator=(MemoryBlock&& other) noexcept {
 void* MemoryBlock::data() const { return data_ != nullptr ? data_ : empty_memory(); }
 
 void MemoryBlock::release() noexcept {
-  if (data_ != nullptr) ::operator delete(data_, kAlign);
+  if (data_ != nullptr) ::operator delete(data_, alignment_of(capacity_));
   budget_->used -= capacity_;
   data_ = nullptr;
   capacity_ = 0;

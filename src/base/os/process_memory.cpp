@@ -9,6 +9,9 @@
 #else
 #include <fstream>
 #include <string>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 #endif
 
 namespace strop::os {
@@ -42,5 +45,14 @@ std::uint64_t status_line(const std::string& name) {
 std::uint64_t resident_bytes() { return status_line("VmRSS:"); }
 std::uint64_t peak_resident_bytes() { return status_line("VmHWM:"); }
 #endif
+
+void advise_huge_pages([[maybe_unused]] void* begin, [[maybe_unused]] std::uint64_t bytes) {
+#if defined(__linux__)
+  const auto first = reinterpret_cast<std::uintptr_t>(begin);
+  const std::uintptr_t from = (first + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  const std::uintptr_t to = (first + bytes) / kHugePageBytes * kHugePageBytes;
+  if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
+#endif
+}
 
 }  // namespace strop::os

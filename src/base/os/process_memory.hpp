@@ -10,4 +10,10 @@ namespace strop::os {
 std::uint64_t resident_bytes();
 std::uint64_t peak_resident_bytes();
 
+inline constexpr std::uint64_t kHugePageBytes = std::uint64_t{2} << 20;
+
+// Asks for huge pages where whole ones lie within this memory, which nobody has touched yet. The
+// system may not give them; memory is the same either way.
+void advise_huge_pages(void* begin, std::uint64_t bytes);
+
 }  // namespace strop::os

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/isa.hpp"
 #include "backends/cpu/onednn_library.hpp"
 #include "backends/cpu/tactic_check.hpp"
 
@@ -128,6 +129,50 @@ TEST_F(CpuConv, own_kernel_agrees_for_few_and_many_channels_and_panels_cut_short
   own("%x: f32[1,96,7,7], %const_w: f32[65,96,3,3], %b: f32[65]", "pads=[1, 1, 1, 1]");
   own("%x: f32[1,1100,3,3], %const_w: f32[17,1100,1,1], %b: f32[17]", "strides=[1, 1]");
   own("%x: f32[3,20,5,5], %const_w: f32[130,10,3,3], %b: f32[130]", "group=2, dilations=[1, 2]");
+}
+
+TEST_F(CpuConv, winograd_agrees_at_borders_in_blocks_and_with_epilogues) {
+  const std::vector<std::string> both = {"conv_winograd/f4@nhwc", "conv_winograd/f2@nhwc"};
+  const auto winograd = [&](const std::string& head, const std::string& attributes,
+                            const std::vector<SymbolValues>& sizes = {}) {
+    check_tactics(
+        "graph main(" + head + ") -> (%y) { %y = conv{" + attributes + "}(%x, %const_w, %b) }",
+        both, {.sizes = sizes, .tolerance = 2e-5});
+  };
+  // More tiles than a block has, and threads that share one block.
+  winograd("%x: f32[N,64,H,W], %const_w: f32[64,64,3,3], %b: f32[64]", "pads=[1, 1, 1, 1]",
+           {{{"N", 1}, {"H", 45}, {"W", 46}},
+            {{"N", 0}, {"H", 9}, {"W", 12}},
+            {{"N", 1}, {"H", 2}, {"W", 2}},
+            {{"N", 3}, {"H", 20}, {"W", 5}}});
+  for (const cpu::Isa isa : {cpu::Isa::generic, cpu::Isa::avx2, cpu::Isa::avx512_vnni}) {
+    cpu::limit_isa(isa);
+    // Tiles that reach over one or more edges, several panels, sums in slices.
+    winograd("%x: f32[2,16,9,11], %const_w: f32[70,16,3,3], %b: f32[70]", "pads=[1, 1, 1, 1]");
+    winograd("%x: f32[1,19,3,3], %const_w: f32[16,19,3,3], %b: f32[16]", "pads=[0, 0, 0, 0]");
+    winograd("%x: f32[1,1100,5,4], %const_w: f32[17,1100,3,3], %b: f32[17]", "pads=[2, 0, 1, 2]");
+    winograd("%x: f32[1,24,7,8], %const_w: f32[40,24,3,3], %b: f32[40]", "auto_pad=\"same_upper\"");
+    const std::string operands =
+        "%x: f32[1,32,10,9], %const_w: f32[33,32,3,3], %b: f32[33], %r: f32[1,33,10,9]";
+    check_tactics(
+        "graph main(" + operands +
+            ") -> (%y) { %y = fused{kind=\"conv\"}(%x, %const_w, %b, %r) body graph body(" +
+            operands +
+            ") -> (%y) { %a = conv{pads=[1, 1, 1, 1]}(%x, %const_w, %b) %c = binary(%a, %r) "
+            "%d = unary(%c) %y = unary{function=\"silu\", alpha=1.5}(%d) } }",
+        both, {.tolerance = 2e-5});
+  }
+}
+
+TEST_F(CpuConv, winograd_refuses_other_windows_and_few_channels) {
+  EXPECT_NE(refusals("graph main(%x: f32[1,16,9,9], %const_w: f32[16,16,3,3]) -> (%y) { %y = "
+                     "conv{strides=[2, 1]}(%x, %const_w) }")
+                .find("conv_winograd: its window is not 3 x 3 with stride 1"),
+            std::string::npos);
+  EXPECT_NE(refusals("graph main(%x: f32[1,3,9,9], %const_w: f32[16,3,3,3]) -> (%y) { %y = "
+                     "conv(%x, %const_w) }")
+                .find("conv_winograd: it has too few channels"),
+            std::string::npos);
 }
 
 TEST_F(CpuConv, refuses_what_onednn_lacks_with_the_reason) {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/tactics/conv_support.hpp"
+
+#include "backends/cpu/pointwise_functions.hpp"
+#include "backends/cpu/tactics/window_support.hpp"
+#include "ops/conv.hpp"
+
+namespace strop::cpu {
+namespace {
+
+AnchorView accepted_view(const Problem& problem) {
+  std::string refusal;
+  auto view = view_as(problem, op_conv(), refusal);
+  STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
+  return std::move(*view);
+}
+
+}  // namespace
+
+std::optional<AnchorView> view_as_conv_f32(const Problem& problem, std::string& refusal) {
+  const auto refuse = [&](std::string why) {
+    refusal = std::move(why);
+    return std::nullopt;
+  };
+  auto view = view_as(problem, op_conv(), refusal);
+  if (!view) return std::nullopt;
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
+      return refuse("input " + std::to_string(i) + " is " +
+                    std::string(to_string(problem.input_type(i).dtype)) +
+                    ", this tactic is for f32");
+    }
+  }
+  const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->input(0))).rank();
+  if (rank < 3 || rank > 4) return refuse("it takes 1-D and 2-D convolutions");
+  const Tensor* w = problem.constant(static_cast<std::size_t>(view->input(1)));
+  if (w == nullptr) return refuse("its weights are not constant");
+  if (w->size() == 0) return refuse("there is nothing to sum over");
+  if (!runs_take(problem, view->epilogue, refusal)) return std::nullopt;
+  return view;
+}
+
+std::vector<OperandLayouts> conv_layouts(const Problem& problem, std::string_view) {
+  const AnchorView view = accepted_view(problem);
+  OperandLayouts out;
+  out.outputs = {Layout::channels_last};
+  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
+  out.inputs[static_cast<std::size_t>(view.input(0))] = Layout::channels_last;
+  for (const EpilogueStep& step : view.epilogue) {
+    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
+  }
+  return {out};
+}
+
+Parameters conv_parameters(const Problem& problem) {
+  const AnchorView view = accepted_view(problem);
+  const auto& conv = view.anchor->as<ConvAttributes>();
+  const auto rank =
+      static_cast<std::size_t>(problem.input_type(static_cast<std::size_t>(view.input(0))).rank());
+  Parameters parameters;
+  parameters.set("inputs", std::vector<std::int64_t>{view.input(0), view.input(1), view.input(2)});
+  set_window(conv, rank - 2, parameters);
+  parameters.set("auto_pad", enum_names(conv.auto_pad)[static_cast<std::size_t>(conv.auto_pad)]);
+  parameters.set("group", conv.group);
+  parameters.set("epilogue", to_text(view.epilogue));
+  return parameters;
+}
+
+}  // namespace strop::cpu

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tactics of own convolution kernels over f32 tensors have in common: activations and
+// operands of the epilogue channels last, constant weights.
+#pragma once
+
+#include "backends/cpu/parameters.hpp"
+#include "backends/cpu/tactics/anchor_support.hpp"
+
+namespace strop::cpu {
+
+// A 1-D or 2-D convolution of f32 with constant weights and an epilogue that kernels have. Nothing
+// when the problem is another one (`refusal` as of view_as).
+std::optional<AnchorView> view_as_conv_f32(const Problem& problem, std::string& refusal);
+
+std::vector<OperandLayouts> conv_layouts(const Problem& problem, std::string_view config);
+
+// What the kernels read: inputs, the window, the epilogue.
+Parameters conv_parameters(const Problem& problem);
+
+}  // namespace strop::cpu
