@@ -77,8 +77,8 @@ class ConvF32Kernel final : public Kernel {
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     const std::int64_t columns = window_.out_channels / groups_;
-    vectors_ = depthwise_ ? tiles_.channel_vectors : best_vectors(columns);
-    tile_rows_ = depthwise_ ? tiles_.channel_rows : tiles_.rows[vectors_];
+    vectors_ = depthwise_ ? best_channel_vectors(columns) : best_vectors(columns);
+    tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
     rows_.prepare(window_, static_cast<int>(tile_rows_), kWhat);
     taps_ = rows_.taps();
     depth_ = rows_.depth();
@@ -105,6 +105,19 @@ class ConvF32Kernel final : public Kernel {
         best = v;
         best_cost = cost;
       }
+    }
+    return best;
+  }
+
+  // The widest ones that waste least of the last panel.
+  int best_channel_vectors(std::int64_t columns) const {
+    const auto waste = [&](int v) {
+      const std::int64_t wide = std::int64_t{v} * tiles_.lanes;
+      return (columns + wide - 1) / wide * wide - columns;
+    };
+    int best = tiles_.most_channel_vectors;
+    for (int v = best - 1; v >= 1; --v) {
+      if (waste(v) < waste(best)) best = v;
     }
     return best;
   }
@@ -137,8 +150,24 @@ class ConvF32Kernel final : public Kernel {
     const std::byte* pointers[ConvRows::kPointers];
     const std::int64_t count = rows_.set_pointers(source, block, pointers);
     const std::int64_t first = block * rows_.block_rows();
+    if (depthwise_) {
+      run_channels(inputs, y, pointers, first, count, first_panel, end_panel);
+    } else {
+      run_panels(inputs, y, pointers, first, count, first_panel, end_panel);
+    }
+    if (epilogue_.is_done()) return;
+    const std::int64_t begin = channel_of(first_panel);
+    const std::int64_t end = channel_of(end_panel);
+    epilogue_.apply_rows(inputs, first, count, begin, end - begin,
+                         y.as<float>() + first * window_.out_channels + begin,
+                         window_.out_channels);
+  }
+
+  // The panels one after the other, each over all pixels of the block.
+  void run_panels(std::span<const View> inputs, const View& y, const std::byte* const* pointers,
+                  std::int64_t first, std::int64_t count, std::int64_t first_panel,
+                  std::int64_t end_panel) const {
     const std::int64_t columns = window_.out_channels / groups_;
-    const EpilogueRuns::InRegisters& last = epilogue_.in_registers();
     for (std::int64_t p = first_panel; p < end_panel; ++p) {
       const std::int64_t group = p / panels_per_group_;
       const std::int64_t column = p % panels_per_group_ * panel_;
@@ -153,20 +182,39 @@ class ConvF32Kernel final : public Kernel {
           tile.depth = std::min(slice_depth_, depth_ - d);
           tile.weights = weights + (t * depth_ + d) * panel_;
           tile.accumulate = t > 0 || d > 0;
-          const bool ends = t + tile.taps == taps_ && d + tile.depth == depth_;
-          const std::int64_t offset =
-              depthwise_ ? channel : group * (window_.channels / window_.group) + d;
-          run_tiles(inputs, y, tile, pointers, first, count, channel, t, offset,
-                    ends ? &last : nullptr);
+          tile.row_offset = group * (window_.channels / window_.group) + d;
+          if (t + tile.taps == taps_ && d + tile.depth == depth_) set_end(inputs, channel, tile);
+          for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
+            tile.rows =
+                reinterpret_cast<const float* const*>(pointers + (i * taps_ + t) * tile_rows_);
+            set_place(inputs, y, first, count, i, channel, tile);
+            tiles_.run[vectors_](tile);
+          }
         }
       }
     }
-    if (epilogue_.is_done()) return;
-    const std::int64_t begin = channel_of(first_panel);
-    const std::int64_t end = channel_of(end_panel);
-    for (std::int64_t i = 0; i < count; ++i) {
-      epilogue_.apply(inputs, first + i, begin, end - begin,
-                      y.as<float>() + (first + i) * window_.out_channels + begin);
+  }
+
+  // A depthwise convolution: a few pixels after the other, each with all channels, which lie side
+  // by side; there are few weights.
+  void run_channels(std::span<const View> inputs, const View& y, const std::byte* const* pointers,
+                    std::int64_t first, std::int64_t count, std::int64_t first_panel,
+                    std::int64_t end_panel) const {
+    TileF32 tile;
+    tile.out_stride = window_.out_channels;
+    tile.taps = taps_;
+    tile.depth = 1;
+    for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
+      tile.rows = reinterpret_cast<const float* const*>(pointers + i * taps_ * tile_rows_);
+      for (std::int64_t p = first_panel; p < end_panel; ++p) {
+        const std::int64_t channel = p * panel_;
+        tile.columns = static_cast<int>(std::min(panel_, window_.out_channels - channel));
+        tile.row_offset = channel;
+        tile.weights = packed_.data() + p * taps_ * panel_;
+        set_end(inputs, channel, tile);
+        set_place(inputs, y, first, count, i, channel, tile);
+        tiles_.run_channels[vectors_](tile);
+      }
     }
   }
 
@@ -176,29 +224,25 @@ class ConvF32Kernel final : public Kernel {
     return panel / panels_per_group_ * columns + panel % panels_per_group_ * panel_;
   }
 
-  void run_tiles(std::span<const View> inputs, const View& y, TileF32 tile,
-                 const std::byte* const* pointers, std::int64_t first, std::int64_t count,
-                 std::int64_t channel, std::int64_t tap, std::int64_t offset,
-                 const EpilogueRuns::InRegisters* last) const {
-    tile.row_offset = offset;
-    if (last != nullptr) {
-      if (has_bias_) tile.bias = inputs[window_.bias].as<const float>() + channel;
-      tile.low = last->low;
-      tile.high = last->high;
-      tile.residual_stride = window_.out_channels;
-    }
-    const auto run = depthwise_ ? tiles_.run_channels : tiles_.run[vectors_];
-    for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
-      const std::int64_t pixel = first + i * tile_rows_;
-      tile.rows = reinterpret_cast<const float* const*>(pointers + (i * taps_ + tap) * tile_rows_);
-      tile.row_count = static_cast<int>(std::min<std::int64_t>(tile_rows_, count - i * tile_rows_));
-      tile.out = y.as<float>() + pixel * window_.out_channels + channel;
-      if (last != nullptr && last->residual >= 0) {
-        tile.residual = inputs[static_cast<std::size_t>(last->residual)].as<const float>() +
-                        pixel * window_.out_channels + channel;
-      }
-      run(tile);
-    }
+  // What is done to finished sums.
+  void set_end(std::span<const View> inputs, std::int64_t channel, TileF32& tile) const {
+    const EpilogueRuns::InRegisters& last = epilogue_.in_registers();
+    if (has_bias_) tile.bias = inputs[window_.bias].as<const float>() + channel;
+    tile.low = last.low;
+    tile.high = last.high;
+    tile.residual_stride = last.residual >= 0 ? window_.out_channels : 0;
+  }
+
+  // The block's tile `index`; a tile that has an end also has its residual.
+  void set_place(std::span<const View> inputs, const View& y, std::int64_t first,
+                 std::int64_t count, std::int64_t index, std::int64_t channel,
+                 TileF32& tile) const {
+    const std::int64_t at = (first + index * tile_rows_) * window_.out_channels + channel;
+    tile.row_count = static_cast<int>(std::min(tile_rows_, count - index * tile_rows_));
+    tile.out = y.as<float>() + at;
+    if (tile.residual_stride == 0) return;
+    const auto residual = static_cast<std::size_t>(epilogue_.in_registers().residual);
+    tile.residual = inputs[residual].as<const float>() + at;
   }
 
   ConvWindow window_;

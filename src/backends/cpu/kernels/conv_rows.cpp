@@ -23,6 +23,9 @@ void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kern
            window.pad_left < window.kernel_w &&
            window.padded_width() <= window.width + 2 * window.kernel_w;
   taps_ = lines_ ? window.kernel_h : window.kernel_h * window.kernel_w;
+  dense_ = taps_ == 1 && !lines_ && window.stride_h == 1 && window.stride_w == 1 &&
+           window.pad_top == 0 && window.pad_left == 0 && window.out_height == window.height &&
+           window.out_width == window.width;
   depth_ = lines_ ? window.kernel_w * window.channels : window.channels / window.group;
   // What lies beyond the input's end may not be read: a copy has room there.
   const bool reads_over = !exact && over_read_ > 0 && (depth_ * bytes_) % (over_read_ + 1) != 0;
@@ -81,17 +84,14 @@ const std::byte* ConvRows::source(const void* input, void* workspace) const {
   return to;
 }
 
-void ConvRows::set_pixel(const std::byte* source, std::int64_t pixel, const std::byte** to) const {
+void ConvRows::set_pixel(const std::byte* source, const Pixel& pixel, const std::byte** to) const {
   const ConvWindow& w = *window_;
-  const std::int64_t ow = pixel % w.out_width;
-  const std::int64_t oh = pixel / w.out_width % w.out_height;
-  const std::int64_t n = pixel / (w.out_width * w.out_height);
   const bool padded = lines_ && copied_;
   const std::int64_t pixel_bytes = w.channels * bytes_;
   const std::int64_t line_bytes = (padded ? w.padded_width() : w.width) * pixel_bytes;
-  const std::byte* image = source + n * w.height * line_bytes;
-  const std::int64_t h0 = oh * w.stride_h - w.pad_top;
-  const std::int64_t w0 = ow * w.stride_w - (padded ? 0 : w.pad_left);
+  const std::byte* image = source + pixel.image * w.height * line_bytes;
+  const std::int64_t h0 = pixel.line * w.stride_h - w.pad_top;
+  const std::int64_t w0 = pixel.column * w.stride_w - (padded ? 0 : w.pad_left);
   if (!lines_ && h0 >= 0 && w0 >= 0 && h0 + (w.kernel_h - 1) * w.dilation_h < w.height &&
       w0 + (w.kernel_w - 1) * w.dilation_w < w.width) {  // no padding in sight
     const std::byte* origin = image + h0 * line_bytes + w0 * pixel_bytes;
@@ -121,12 +121,30 @@ void ConvRows::set_pixel(const std::byte* source, std::int64_t pixel, const std:
 
 std::int64_t ConvRows::set_pointers(const std::byte* source, std::int64_t block,
                                     const std::byte** pointers) const {
+  const ConvWindow& w = *window_;
   const std::int64_t first = block * block_rows_;
-  const std::int64_t count = std::min(block_rows_, window_->out_pixels() - first);
+  const std::int64_t count = std::min(block_rows_, w.out_pixels() - first);
   const std::int64_t tiles = (count + tile_rows_ - 1) / tile_rows_;
-  for (std::int64_t i = 0; i < tiles * tile_rows_; ++i) {
-    set_pixel(source, first + std::min(i, count - 1),
-              pointers + (i / tile_rows_ * taps_) * tile_rows_ + i % tile_rows_);
+  if (dense_) {  // output pixels are input pixels
+    const std::int64_t pixel_bytes = w.channels * bytes_;
+    for (std::int64_t i = 0; i < tiles * tile_rows_; ++i)
+      pointers[i] = source + (first + std::min(i, count - 1)) * pixel_bytes;
+    return count;
+  }
+  Pixel pixel{first / (w.out_width * w.out_height), first / w.out_width % w.out_height,
+              first % w.out_width};
+  std::int64_t i = 0;
+  for (std::int64_t tile = 0; tile < tiles; ++tile) {
+    const std::byte** to = pointers + tile * taps_ * tile_rows_;
+    for (std::int64_t row = 0; row < tile_rows_; ++row, ++i) {
+      set_pixel(source, pixel, to + row);
+      if (i + 1 >= count) continue;  // rows beyond the last pixel repeat it
+      if (++pixel.column < w.out_width) continue;
+      pixel.column = 0;
+      if (++pixel.line < w.out_height) continue;
+      pixel.line = 0;
+      ++pixel.image;
+    }
   }
   return count;
 }

@@ -44,14 +44,16 @@ class ConvRows {
                             const std::byte** pointers) const;
 
  private:
-  bool is_copied() const { return copied_; }
-  void set_pixel(const std::byte* source, std::int64_t pixel, const std::byte** to) const;
+  struct Pixel {
+    std::int64_t image, line, column;
+  };
+  void set_pixel(const std::byte* source, const Pixel& pixel, const std::byte** to) const;
 
   int bytes_;
   std::uint8_t padding_byte_;
   int over_read_;
   const ConvWindow* window_ = nullptr;
-  bool lines_ = false, copied_ = false;
+  bool lines_ = false, copied_ = false, dense_ = false;
   std::int64_t copy_bytes_ = 0;
   std::int64_t tile_rows_ = 1, taps_ = 1, depth_ = 1, block_rows_ = 1;
   std::vector<std::int64_t> tap_bytes_;  // from a window's first tap, where taps are runs

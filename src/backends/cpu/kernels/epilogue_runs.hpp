@@ -35,6 +35,9 @@ class EpilogueRuns {
   // which lie at `values`.
   void apply(std::span<const View> inputs, std::int64_t row, std::int64_t begin, std::int64_t count,
              float* values) const;
+  // As apply for rows [row, row + rows), which lie `stride` floats apart.
+  void apply_rows(std::span<const View> inputs, std::int64_t row, std::int64_t rows,
+                  std::int64_t begin, std::int64_t count, float* values, std::int64_t stride) const;
 
  private:
   struct Step {

@@ -42,20 +42,19 @@ inline Vec tanh_of(Vec x) {
   p = fma(p, s, set(-3.333333091e-1f));
   const Vec small = fma(x, mul(s, p), x);
   const Vec one = set(1.0f);
-  const Vec large = sub(one, div(set(2.0f), add(exponential(add(t, t)), one)));
+  const Vec large = sub(one, mul(set(2.0f), reciprocal(add(exponential(add(t, t)), one))));
   return select_less(set(0.625f), t, select_less(x, zero(), negative(large), large), small);
 }
 
-inline Vec sigmoid_of(Vec x) {
-  const Vec one = set(1.0f);
-  return div(one, add(one, exponential(negative(x))));
-}
+inline Vec sigmoid_of_negative(Vec x) { return reciprocal(add(set(1.0f), exponential(x))); }
 
 inline Vec do_exp(Vec x, Vec) { return exponential(x); }
 inline Vec do_erf(Vec x, Vec) { return erf_of(x); }
 inline Vec do_tanh(Vec x, Vec) { return tanh_of(x); }
-inline Vec do_sigmoid(Vec x, Vec) { return sigmoid_of(x); }
-inline Vec do_silu(Vec x, Vec alpha) { return mul(x, sigmoid_of(mul(alpha, x))); }
+inline Vec do_sigmoid(Vec x, Vec) { return sigmoid_of_negative(negative(x)); }
+inline Vec do_silu(Vec x, Vec alpha) {
+  return mul(x, sigmoid_of_negative(mul(negative(alpha), x)));
+}
 inline Vec do_gelu(Vec x, Vec) {
   const Vec e = erf_of(mul(x, set(0.70710678118654752f)));
   return mul(mul(set(0.5f), x), add(set(1.0f), e));

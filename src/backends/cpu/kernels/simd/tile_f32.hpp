@@ -41,9 +41,9 @@ struct TileSetF32 {
   void (*run[kMostTileVectors + 1])(const TileF32&) = {};
   // Each column times the same column of the rows, from row_offset on: a depthwise convolution.
   // `depth` is 1.
-  int channel_rows = 0;
-  int channel_vectors = 0;
-  void (*run_channels)(const TileF32&) = nullptr;
+  int most_channel_vectors = 0;
+  int channel_rows[kMostTileVectors + 1] = {};
+  void (*run_channels[kMostTileVectors + 1])(const TileF32&) = {};
 };
 
 // Of this processor (isa.hpp).

@@ -19,6 +19,12 @@ inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
 inline Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
 inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
 inline Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+inline Vec reciprocal(Vec a) {
+  const Vec r = _mm512_maskz_rcp14_ps(0xffff, a);
+  const Vec rest = _mm512_fnmadd_ps(a, r, _mm512_set1_ps(1.0f));
+  return _mm512_mask_fmadd_ps(r, _mm512_test_epi32_mask(_mm512_castps_si512(r), _mm512_castps_si512(r)),
+                              rest, r);
+}
 inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
 inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
 inline Vec max_nan(Vec a, Vec b) {

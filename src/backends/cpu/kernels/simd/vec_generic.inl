@@ -5,6 +5,7 @@
 //   kLanes, kVectors (registers)        load(p), load_part(p, n): the first n, zeros after
 //   store(p, v), store_part(p, v, n)    set(x), zero()
 //   add sub mul div min max             max_nan(a, b): NaN where either is
+//   reciprocal(a): of 1 and more, within a unit in the last place; of infinity zero
 //   fma(a, b, c) = a * b + c            sum(v): over the lanes, in a fixed order
 //   power(a, n) = a * 2^n, for whole n in [-252, 254]
 //   select_less(a, b, x, y): x where a < b, else y
@@ -54,6 +55,7 @@ inline Vec mul(Vec a, Vec b) {
 inline Vec div(Vec a, Vec b) {
   return each([&](int i) { return a.v[i] / b.v[i]; });
 }
+inline Vec reciprocal(Vec a) { return div(set(1.0f), a); }
 // As the x86 instructions: the second operand where either is NaN.
 inline Vec min(Vec a, Vec b) {
   return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
