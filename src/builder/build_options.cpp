@@ -20,11 +20,12 @@ std::vector<std::string> split_list(std::string_view text, char separator) {
 void add_wanted_shape(std::string_view text, WantedShapes& shapes) {
   const auto fail = [&](std::string why) {
     throw Error(ErrorCode::bad_option, "--shapes " + std::string(text), std::move(why),
-                "write NAME=1x3x224x224 or NAME=MIN:OPT:MAX");
+                "write NAME=1x3x224x224 or NAME=MIN:OPT:MAX, NAME= for a scalar");
   };
   const std::size_t equals = text.rfind('=');
   if (equals == std::string_view::npos || equals == 0) fail("it names no input");
-  const std::vector<std::string> points = split_list(text.substr(equals + 1), ':');
+  std::vector<std::string> points = split_list(text.substr(equals + 1), ':');
+  if (points.empty() && equals + 1 == text.size()) points.emplace_back();  // a scalar
   if (points.size() != 1 && points.size() != 3)
     fail("it has " + std::to_string(points.size()) + " shapes");
   std::vector<Shape> read;

@@ -16,6 +16,9 @@ constexpr int kRounds = 5;
 constexpr int kRunsPerRound = 3;
 constexpr std::int64_t kHopeless = 4;  // times slower than the fastest in its first run
 
+constexpr std::int64_t kHopelessAtFirst = 10;
+constexpr std::int64_t kShort = 10'000'000;  // ns; what takes less may well be timed again
+
 // What times depend on beside the problem: the processor and the versions that backends report.
 std::string device_text(int threads) {
   std::string out = os::cpu_features().brand + "; threads " + std::to_string(threads);
@@ -131,7 +134,6 @@ std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
     }
     executions.emplace_back(std::move(plan), config_.threads);
     executions.back().bind(inputs);
-    executions.back().run();  // prepares, packs weights, warms up
     times.push_back({candidate.name(), std::numeric_limits<std::int64_t>::max()});
   }
   const auto time_once = [&](std::size_t i) {
@@ -139,7 +141,16 @@ std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
     executions[i].run();
     return std::max<std::int64_t>(1, os::monotonic_ns() - before);
   };
-  for (std::size_t i = 0; i < executions.size(); ++i) times[i].nanoseconds = time_once(i);
+  // The first run also prepares and packs weights; who is far behind in it has said enough.
+  std::int64_t quickest = std::numeric_limits<std::int64_t>::max();
+  for (std::size_t i = 0; i < executions.size(); ++i) {
+    times[i].nanoseconds = time_once(i);
+    quickest = std::min(quickest, times[i].nanoseconds);
+  }
+  for (std::size_t i = 0; i < executions.size(); ++i) {
+    if (times[i].nanoseconds / kHopelessAtFirst <= std::max(quickest, kShort))
+      times[i].nanoseconds = time_once(i);
+  }
   const std::int64_t best =
       std::ranges::min_element(times, {}, &TimedCandidate::nanoseconds)->nanoseconds;
   for (int round = 0; round < kRounds; ++round) {

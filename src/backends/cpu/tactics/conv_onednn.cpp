@@ -34,6 +34,20 @@ Acceptance accepts(const Problem& problem) {
 
 std::vector<std::string> configs(const Problem&) { return {"blocked", "plain"}; }
 
+// oneDNN has nothing but its reference kernel, a thousand times slower, for these in plain layout.
+Acceptance accepts_config(const Problem& problem, std::string_view config) {
+  if (config != "plain") return Acceptance::accept();
+  std::string refusal;
+  const auto view = view_as(problem, op_conv(), refusal);
+  bool after_function = false;
+  for (const EpilogueStep& step : view->epilogue) {
+    if (step.kind == EpilogueStep::binary && after_function)
+      return Acceptance::refuse("oneDNN sums behind a function in blocked layouts alone");
+    after_function = after_function || step.kind != EpilogueStep::binary;
+  }
+  return Acceptance::accept();
+}
+
 KernelChoice lower(const Problem& problem, std::string_view config) {
   std::string refusal;
   const auto view = view_as(problem, op_conv(), refusal);
@@ -60,6 +74,7 @@ const Tactic& tactic_conv_onednn() {
                              .ops = {op_conv},
                              .accepts = accepts,
                              .configs = configs,
+                             .accepts_config = accepts_config,
                              .lower = lower};
   return tactic;
 }
