@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much arithmetic a model is: multiplications and additions of its convolutions, matrix products and recurrent layers.
 
-operations.py FILE MODEL BATCH prints the number. Sizes come from ONNX Runtime's profile of one run of the file as it is written, so
+operations.py FILE MODEL BATCH prints the number; with --nodes, JSON: {node: {"operations": N, "read": BYTES, "written": BYTES, "constants":
+BYTES}} of all nodes, constants being what of a node's inputs no other node computes. Sizes come from ONNX Runtime's profile of one run of the file as it is written, so
 that sizes computed by the graph, branches and loops are known. What an engine saves by a fast algorithm (Winograd) is not
 subtracted: the number is a yardstick, the same for all engines.
 """
@@ -35,7 +36,13 @@ def shapes(tensors):
     return [next(iter(tensor.values())) for tensor in tensors]
 
 
-def count(path, inputs):
+def size_of(tensors):
+    sizes = {"float": 4, "int8": 1, "uint8": 1, "int32": 4, "int64": 8, "bool": 1, "float16": 2, "bfloat16": 2, "double": 8}
+    return [sizes.get(kind, 4) * math.prod(shape) for tensor in tensors for kind, shape in tensor.items()]
+
+
+def of_nodes(path, inputs):
+    import onnx
     import onnxruntime
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
@@ -46,12 +53,29 @@ def count(path, inputs):
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         session.run(None, inputs)
         events = json.loads(pathlib.Path(session.end_profiling()).read_text())
-    total = 0
+    graph = onnx.load(str(path), load_external_data=False).graph
+    constant = {t.name for t in graph.initializer} | {o for n in graph.node if n.op_type == "Constant" for o in n.output}
+    inputs_of = {n.name: [i for i in n.input if i] for n in graph.node}
+    found = {}
     for event in events:
         values = event.get("args", {})
-        if event["name"].endswith("_kernel_time") and values.get("output_type_shape"):
-            total += of_node(values["op_name"], shapes(values["input_type_shape"]), shapes(values["output_type_shape"]))
-    return total
+        if not event["name"].endswith("_kernel_time") or not values.get("output_type_shape"):
+            continue
+        name = event["name"].removesuffix("_kernel_time")
+        given, made = values["input_type_shape"], values["output_type_shape"]
+        names = inputs_of.get(name, [])
+        read = size_of(given)
+        node = found.setdefault(name, {"operations": 0, "read": 0, "written": 0, "constants": 0})
+        node["operations"] += of_node(values["op_name"], shapes(given), shapes(made))
+        node["read"] += sum(read)
+        node["written"] += sum(size_of(made))
+        if len(names) == len(read):
+            node["constants"] += sum(size for name, size in zip(names, read) if name in constant)
+    return found
+
+
+def count(path, inputs):
+    return sum(node["operations"] for node in of_nodes(path, inputs).values())
 
 
 def main():
@@ -59,7 +83,8 @@ def main():
     [model] = catalogue.find([sys.argv[2]])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the library's own words
-    print(count(sys.argv[1], model.sample(int(sys.argv[3]), 0)), file=answers)
+    inputs = model.sample(int(sys.argv[3]), 0)
+    print(json.dumps(of_nodes(sys.argv[1], inputs)) if "--nodes" in sys.argv else count(sys.argv[1], inputs), file=answers)
 
 
 if __name__ == "__main__":
