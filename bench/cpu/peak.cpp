@@ -39,10 +39,12 @@ constexpr std::int64_t kSteps = 400'000;
 #if defined(__x86_64__)
 // Twelve independent sums in registers 0 to 11 of the kind `r` (zmm, ymm), each of them `op` of
 // itself with registers 14 and 15, which like the sums are zero: times do not depend on values.
-#define STROP_REPEAT(X, op, r)                                                                    \
-  X(op, r, 0)                                                                                     \
-  X(op, r, 1) X(op, r, 2) X(op, r, 3) X(op, r, 4) X(op, r, 5) X(op, r, 6) X(op, r, 7) X(op, r, 8) \
-      X(op, r, 9) X(op, r, 10) X(op, r, 11)
+#define STROP_REPEAT(X, op, r) \
+  X(op, r, 0)                  \
+  X(op, r, 1)                  \
+  X(op, r, 2)                  \
+  X(op, r, 3)                  \
+  X(op, r, 4) X(op, r, 5) X(op, r, 6) X(op, r, 7) X(op, r, 8) X(op, r, 9) X(op, r, 10) X(op, r, 11)
 #define STROP_ADD(op, r, n) op " %%" r "14, %%" r "15, %%" r #n "\n\t"
 #define STROP_CLEAR(op, r, n) "vxorps %%xmm" #n ", %%xmm" #n ", %%xmm" #n "\n\t"
 #define STROP_SUMS(name, op, r)                                                               \

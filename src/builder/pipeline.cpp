@@ -36,6 +36,7 @@ std::span<const Pass> default_passes() {
       fuse_attention_projections(),
       fuse_batch_norm(),
       fuse_attention_layout(),  // after all that looks at attention
+      fuse_channel_shuffle(),
       fuse_epilogue(),
   };
   return passes;

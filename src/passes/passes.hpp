@@ -28,6 +28,8 @@ Pass fuse_attention();
 Pass fuse_attention_projections();
 // Attention and the moves of its heads become one `fused` node. Hides attention.
 Pass fuse_attention_layout();
+// Reshapes and transposes that shuffle channels become one `fused` node. Hides them.
+Pass fuse_channel_shuffle();
 // Scales and shifts after a product go into its weights. Likewise.
 Pass fuse_batch_norm();
 // A product and the pointwise nodes after it become one `fused` node, and so do chains of pointwise

@@ -54,6 +54,21 @@ TEST(CpuCut, splits_and_slices_in_any_layout) {
   slice(1, 2, 0);
 }
 
+TEST(CpuShuffle, agrees_in_any_layout_and_for_elements_of_any_size) {
+  for (const char* dtype : {"f32", "u8", "f16", "i64"}) {
+    for (const char* groups : {"2, 3", "3, 2", "6, 1"}) {
+      const std::string x = "%x: " + std::string(dtype) + "[N,6,4,5]";
+      check_tactics("graph main(" + x +
+                        ") -> (%y) { %y = fused{kind=\"channel_shuffle\"}(%x) body graph body(" +
+                        x + ") -> (%y) { const %s = i64[5]{0, " + groups +
+                        ", 4, 5} const %t = i64[4]{0, 6, 4, 5} %a = reshape(%x, %s) "
+                        "%b = transpose{perm=[0, 2, 1, 3, 4]}(%a) %y = reshape(%b, %t) } }",
+                    {"shuffle_cpu", "shuffle_cpu@nhwc"},
+                    {.sizes = {{{"N", 2}}, {{"N", 0}}, {{"N", 5}}}});
+    }
+  }
+}
+
 TEST(CpuResize, agrees_for_nearest_and_linear) {
   for (const char* mode : {"nearest", "linear"}) {
     for (const char* coordinates :
