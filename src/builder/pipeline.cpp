@@ -34,6 +34,7 @@ std::span<const Pass> default_passes() {
       fuse_layer_norm(),
       fuse_attention(),
       fuse_attention_projections(),
+      fuse_pad(),
       fuse_batch_norm(),
       fuse_attention_layout(),  // after all that looks at attention
       fuse_channel_shuffle(),

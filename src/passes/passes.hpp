@@ -28,6 +28,8 @@ Pass fuse_attention();
 Pass fuse_attention_projections();
 // Attention and the moves of its heads become one `fused` node. Hides attention.
 Pass fuse_attention_layout();
+// Zeros that are added around an image become the padding of a convolution.
+Pass fuse_pad();
 // Reshapes and transposes that shuffle channels become one `fused` node. Hides them.
 Pass fuse_channel_shuffle();
 // Scales and shifts after a product go into its weights. Likewise.
