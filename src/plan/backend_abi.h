@@ -96,7 +96,9 @@ typedef struct StropBackendTable {
   uint32_t struct_size;
   const char* name;        /* "cpu" */
   const char* version;     /* Strop's version; must equal the runtime's */
-  const char* description; /* for people: libraries found and their versions, CPU features used */
+  /* For people: libraries found and their versions, CPU features used. May open libraries that no
+   * step has asked for yet. */
+  const char* (*description)(void);
 
   /* Each returns 0 or an error code, and fills *error then. */
   int32_t (*create)(const StropAbiStep* step, void** instance, StropAbiError* error);

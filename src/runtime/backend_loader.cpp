@@ -60,7 +60,8 @@ void check_table(const StropBackendTable* table, const std::string& where) {
              ", this is Strop " STROP_VERSION);
   }
   if (table->name == nullptr || table->create == nullptr || table->prepare == nullptr ||
-      table->run == nullptr || table->destroy == nullptr || table->free_error == nullptr) {
+      table->run == nullptr || table->destroy == nullptr || table->free_error == nullptr ||
+      table->description == nullptr) {
     mismatch("functions are missing in its table");
   }
 }
@@ -125,7 +126,7 @@ std::vector<BackendStatus> probe_backends() {
     try {
       const StropBackendTable& table = find_backend(name);
       status.version = table.version;
-      status.description = table.description != nullptr ? table.description : "";
+      status.description = table.description();
       Registry& all = registry();
       const std::scoped_lock lock(all.mutex);
       status.path = all.backends.find(name)->second.path;

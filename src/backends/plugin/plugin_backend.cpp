@@ -76,7 +76,7 @@ const StropBackendTable* plugin_backend() {
     t.struct_size = sizeof(StropBackendTable);
     t.name = "plugin";
     t.version = STROP_VERSION;
-    t.description = "kernels of plugins";
+    t.description = [] { return "kernels of plugins"; };
     t.create = create;
     t.prepare = prepare;
     t.run = run;

@@ -223,7 +223,7 @@ const StropBackendTable* reference_backend() {
     t.struct_size = sizeof(StropBackendTable);
     t.name = "reference";
     t.version = STROP_VERSION;
-    t.description = "reference kernels of all operators";
+    t.description = [] { return "reference kernels of all operators"; };
     t.create = create;
     t.prepare = prepare;
     t.run = run;

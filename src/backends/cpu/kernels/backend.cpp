@@ -183,7 +183,7 @@ const StropBackendTable* backend_table() {
     out.struct_size = sizeof(StropBackendTable);
     out.name = "cpu";
     out.version = STROP_VERSION;
-    out.description = description();
+    out.description = description;
     out.create = create;
     out.prepare = prepare;
     out.run = run;
