@@ -14,10 +14,11 @@ namespace {
 
 constexpr int kRounds = 5;
 constexpr int kRunsPerRound = 3;
-constexpr std::int64_t kHopeless = 4;  // times slower than the fastest in its first run
-
-constexpr std::int64_t kHopelessAtFirst = 10;
-constexpr std::int64_t kShort = 10'000'000;  // ns; what takes less may well be timed again
+// What is slower than the fastest by this factor, and by more than a disturbance takes, is not run
+// again.
+constexpr std::int64_t kHopeless = 4;
+constexpr std::int64_t kDisturbanceNs = 20'000'000;
+constexpr int kWarmUps = 2;  // beside the first run
 
 // What times depend on beside the problem: the processor and the versions that backends report.
 std::string device_text(int threads) {
@@ -141,21 +142,20 @@ std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
     executions[i].run();
     return std::max<std::int64_t>(1, os::monotonic_ns() - before);
   };
-  // The first run also prepares and packs weights; who is far behind in it has said enough.
-  std::int64_t quickest = std::numeric_limits<std::int64_t>::max();
-  for (std::size_t i = 0; i < executions.size(); ++i) {
-    times[i].nanoseconds = time_once(i);
-    quickest = std::min(quickest, times[i].nanoseconds);
+  std::int64_t best = std::numeric_limits<std::int64_t>::max();
+  const auto is_hopeless = [&](std::size_t i, std::int64_t disturbance) {
+    return times[i].nanoseconds / kHopeless > best && times[i].nanoseconds - best > disturbance;
+  };
+  for (int run = 0; run <= kWarmUps; ++run) {
+    for (std::size_t i = 0; i < executions.size(); ++i) {
+      if (run > 0 && is_hopeless(i, kDisturbanceNs)) continue;
+      times[i].nanoseconds = std::min(times[i].nanoseconds, time_once(i));
+    }
+    best = std::ranges::min_element(times, {}, &TimedCandidate::nanoseconds)->nanoseconds;
   }
-  for (std::size_t i = 0; i < executions.size(); ++i) {
-    if (times[i].nanoseconds / kHopelessAtFirst <= std::max(quickest, kShort))
-      times[i].nanoseconds = time_once(i);
-  }
-  const std::int64_t best =
-      std::ranges::min_element(times, {}, &TimedCandidate::nanoseconds)->nanoseconds;
   for (int round = 0; round < kRounds; ++round) {
     for (std::size_t i = 0; i < executions.size(); ++i) {
-      if (times[i].nanoseconds > kHopeless * best) continue;  // one run has said enough
+      if (is_hopeless(i, 0)) continue;
       std::vector<std::int64_t> runs;
       for (int run = 0; run < kRunsPerRound; ++run) runs.push_back(time_once(i));
       times[i].nanoseconds = std::min(times[i].nanoseconds, median(std::move(runs)));

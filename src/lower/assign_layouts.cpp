@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -27,22 +29,48 @@ class Assignment {
   }
 
   std::vector<std::size_t> best() {
-    std::vector<std::size_t> best;
-    double best_cost = std::numeric_limits<double>::infinity();
-    for (int start = 0; start < 3; ++start) {
-      chosen_ = start_from(start);
-      improve();
-      const double cost = total();
-      if (cost < best_cost) {
-        best_cost = cost;
-        best = chosen_;
+    Result all = best_of_starts();
+    const bool opens = [&] {
+      for (std::size_t i = 0; i < all.chosen.size(); ++i) {
+        if (problem_.options[i][all.chosen[i]].opens_library) return true;
       }
-    }
-    return best;
+      return false;
+    }();
+    if (!opens || !can_do_without_libraries()) return std::move(all.chosen);
+    with_libraries_ = false;
+    Result without = best_of_starts();
+    return std::move(all.cost < without.cost * (1 - kLibraryGain) ? all.chosen : without.chosen);
   }
 
  private:
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+
+  struct Result {
+    std::vector<std::size_t> chosen;
+    double cost = std::numeric_limits<double>::infinity();
+  };
+
+  Result best_of_starts() {
+    Result best;
+    for (int start = 0; start < 3; ++start) {
+      chosen_ = start_from(start);
+      improve();
+      const double cost = total();
+      if (cost < best.cost) best = {chosen_, cost};
+    }
+    return best;
+  }
+
+  bool can_do_without_libraries() const {
+    return std::ranges::all_of(problem_.options, [](const auto& options) {
+      return std::ranges::any_of(options,
+                                 [](const NodeOption& option) { return !option.opens_library; });
+    });
+  }
+
+  bool is_allowed(const NodeOption& option) const {
+    return with_libraries_ || !option.opens_library;
+  }
 
   void note_cost(ValueId id) {
     if (id.exists() && reorder_[id.index] == 0) reorder_[id.index] = problem_.reorder_cost(id);
@@ -54,7 +82,7 @@ class Assignment {
       // Among options of the wanted layout the cheapest; without one, the cheapest of all.
       const auto key = [&](const NodeOption& option) {
         const bool fits = start == 0 || option.layouts.is_plain() == (start == 1);
-        return std::pair(!fits, option.cost);
+        return std::tuple(!is_allowed(option), !fits, option.cost);
       };
       out.push_back(
           static_cast<std::size_t>(std::ranges::min_element(options, {}, key) - options.begin()));
@@ -118,6 +146,7 @@ class Assignment {
     std::size_t best = before;
     double best_cost = node_and_values(node);
     for (std::size_t i = 0; i < options.size(); ++i) {
+      if (!is_allowed(options[i])) continue;
       chosen_[node] = i;
       const double cost = node_and_values(node);
       if (cost < best_cost) {
@@ -143,6 +172,7 @@ class Assignment {
   std::vector<std::size_t> index_of_node_;
   std::vector<double> reorder_;
   std::vector<std::size_t> chosen_;
+  bool with_libraries_ = true;
 };
 
 }  // namespace

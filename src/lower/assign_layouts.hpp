@@ -6,6 +6,9 @@
 // neighbours, until nothing changes, from three starts (every node's own fastest way; everything
 // plain; everything channels_last where it can be); the cheapest result wins. Networks are chains
 // with few branches, where this finds the optimum or close to it. Deterministic.
+//
+// Ways that open a library make an engine slow to load, by more than many runs take. So the whole
+// graph does without them unless it would be slower by more than kLibraryGain.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +20,13 @@
 
 namespace strop {
 
+inline constexpr double kLibraryGain = 0.05;
+
 // One way to run a node.
 struct NodeOption {
   double cost = 0;  // nanoseconds
   OperandLayouts layouts;
+  bool opens_library = false;
 };
 
 struct LayoutProblem {

@@ -118,7 +118,10 @@ class Lowering {
       entry.origins = node.origins;
       ways.push_back(ways_of(graph_, node, options_, known_, entry));
       std::vector<NodeOption>& options = problem.options.emplace_back();
-      for (const Way& way : ways.back()) options.push_back({way.cost, value_layouts(node, way)});
+      for (const Way& way : ways.back()) {
+        options.push_back({way.cost, value_layouts(node, way),
+                           way.of_tactic.tactic != nullptr && way.of_tactic.tactic->opens_library});
+      }
       for (const ValueId output : node.outputs) learn_symbols(graph_.value(output));
     }
     const std::vector<std::size_t> chosen = assign_layouts(problem);

@@ -94,8 +94,8 @@ typedef struct StropAbiPlugin {
 typedef struct StropBackendTable {
   uint32_t abi_version;
   uint32_t struct_size;
-  const char* name;        /* "cpu" */
-  const char* version;     /* Strop's version; must equal the runtime's */
+  const char* name;    /* "cpu" */
+  const char* version; /* Strop's version; must equal the runtime's */
   /* For people: libraries found and their versions, CPU features used. May open libraries that no
    * step has asked for yet. */
   const char* (*description)(void);

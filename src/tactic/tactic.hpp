@@ -65,6 +65,9 @@ struct KernelChoice {
 struct Tactic {
   std::string_view name;     // <op>_<library or how>[_<dtype>]: "conv_onednn"
   std::string_view backend;  // "cpu"
+  // Its steps run on a library of others, which is opened and makes code of its own, and weights in
+  // its own order, whenever an engine is loaded.
+  bool opens_library = false;
   // The operators it is for, each alone or as the first one in the body of a fused node; it is
   // asked about no other.
   std::vector<const OpDef& (*)()> ops;

@@ -231,7 +231,7 @@ class OnednnConvKernel final : public Kernel {
 }  // namespace
 
 void register_onednn_conv_kernel(KernelTable& table) {
-  table.add("conv_onednn", make<OnednnConvKernel>);
+  table.add("conv_onednn", make_onednn<OnednnConvKernel>);
 }
 
 }  // namespace strop::cpu

@@ -190,7 +190,7 @@ class OnednnMatmulKernel final : public Kernel {
 }  // namespace
 
 void register_onednn_matmul_kernel(KernelTable& table) {
-  table.add("matmul_onednn", make<OnednnMatmulKernel>);
+  table.add("matmul_onednn", make_onednn<OnednnMatmulKernel>);
 }
 
 }  // namespace strop::cpu

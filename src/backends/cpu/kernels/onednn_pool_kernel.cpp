@@ -100,7 +100,7 @@ class OnednnPoolKernel final : public Kernel {
 }  // namespace
 
 void register_onednn_pool_kernel(KernelTable& table) {
-  table.add("pool_onednn", make<OnednnPoolKernel>);
+  table.add("pool_onednn", make_onednn<OnednnPoolKernel>);
 }
 
 }  // namespace strop::cpu

@@ -8,12 +8,14 @@ extern "C" void omp_set_num_threads(int threads);
 
 namespace strop::cpu {
 
+void require_onednn() {
+  if (onednn_available()) return;
+  throw Error(
+      ErrorCode::missing_library, "this engine has steps of oneDNN", onednn_description(),
+      "put libdnnl.so.3 beside libstrop_cpu.so, or build the engine with --tactics=-onednn");
+}
+
 const dnnl::engine& onednn_engine() {
-  if (!onednn_available()) {
-    throw Error(
-        ErrorCode::missing_library, "this engine has steps of oneDNN", onednn_description(),
-        "put libdnnl.so.3 beside libstrop_cpu.so, or build the engine with --tactics=-onednn");
-  }
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   return engine;
 }

@@ -74,6 +74,16 @@ PostOps onednn_post_ops(const Epilogue& epilogue, std::span<const View> inputs, 
 // Sets OpenMP's thread count for what this thread runs next.
 void use_onednn_threads(int threads);
 
+// Opens the library if nothing has done so yet. Error(missing_library).
+void require_onednn();
+
+// For tables of kernels, instead of make: even the members of a kernel call the library.
+template <class K>
+std::unique_ptr<Kernel> make_onednn(const KernelInit& init) {
+  require_onednn();
+  return std::make_unique<K>(init);
+}
+
 // dnnl::error as Error(no_implementation) with the words of the library.
 template <class F>
 auto with_onednn_errors(const char* what, F&& body) -> decltype(body()) {

@@ -71,6 +71,7 @@ KernelChoice lower(const Problem& problem, std::string_view config) {
 const Tactic& tactic_conv_onednn() {
   static const Tactic tactic{.name = "conv_onednn",
                              .backend = "cpu",
+                             .opens_library = true,
                              .ops = {op_conv},
                              .accepts = accepts,
                              .configs = configs,

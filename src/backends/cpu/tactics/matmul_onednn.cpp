@@ -47,6 +47,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 const Tactic& tactic_matmul_onednn() {
   static const Tactic tactic{.name = "matmul_onednn",
                              .backend = "cpu",
+                             .opens_library = true,
                              .ops = {op_matmul, op_gemm},
                              .accepts = accepts,
                              .configs = nullptr,

@@ -68,6 +68,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 const Tactic& tactic_pool_onednn() {
   static const Tactic tactic{.name = "pool_onednn",
                              .backend = "cpu",
+                             .opens_library = true,
                              .ops = {op_pool},
                              .accepts = accepts,
                              .configs = nullptr,
