@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/os/clock.hpp"
+#include "builder/pack_constants.hpp"
 #include "builder/plugin_use.hpp"
 #include "builder/self_check.hpp"
 #include "builder/targets.hpp"
@@ -145,6 +146,7 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
     result.stopped = to_text(engine.plan);
     return result;
   }
+  stages.run("pack", 0.65, [&] { pack_constants(engine.plan); });
   report.weight_bytes = constant_bytes(engine.plan);
 
   stages.run("self-check", 0.7, [&] {

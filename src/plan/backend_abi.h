@@ -82,6 +82,14 @@ typedef struct StropAbiRun {
   int64_t* iterations; /* of loops in this run so far: a step that loops adds its own */
 } StropAbiRun;
 
+/* A constant of a step in the form that its kernel reads on this processor. */
+#define STROP_ABI_NOTHING_PACKED 0xffffffffu
+typedef struct StropAbiPacked {
+  uint32_t input;         /* whose constant it replaces, or STROP_ABI_NOTHING_PACKED */
+  const char* parameters; /* to be added to those of the step, after a ';' */
+  StropAbiValue form;
+} StropAbiPacked;
+
 /* A plugin that was loaded. All of it lives as long as the process. */
 typedef struct StropAbiPlugin {
   const char* name;
@@ -108,6 +116,10 @@ typedef struct StropBackendTable {
                  const StropAbiRun* run, StropAbiError* error);
   void (*destroy)(void* instance);
   void (*free_error)(StropAbiError* error);
+  /* For the builder, at most once and before prepare: a constant as the engine should hold it, so
+   * that loading packs nothing. A step with it does the same on every processor. What *packed
+   * points to is the instance's. Null: the backend packs nothing. */
+  int32_t (*pack)(void* instance, StropAbiPacked* packed, StropAbiError* error);
 
   /* Boxed values; null except in libstrop_ops. Strings are bytes with a length, not terminated. */
   void* (*box_clone)(const void* boxed);

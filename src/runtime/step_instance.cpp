@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/step_instance.hpp"
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -84,6 +85,22 @@ StepInstance& StepInstance::operator=(StepInstance&& other) noexcept {
   std::swap(table_, other.table_);
   std::swap(instance_, other.instance_);
   return *this;
+}
+
+std::optional<PackedConstant> StepInstance::pack() {
+  if (table_ == nullptr || table_->pack == nullptr) return std::nullopt;
+  StropAbiPacked packed{};
+  StropAbiError error{};
+  check(*table_, table_->pack(instance_, &packed, &error), error);
+  if (packed.input == STROP_ABI_NOTHING_PACKED) return std::nullopt;
+  const StropAbiValue& form = packed.form;
+  PackedConstant out{
+      packed.input, packed.parameters,
+      Tensor::allocate(static_cast<DType>(form.dtype), Shape(form.dims, form.dims + form.rank))};
+  STROP_CHECK(static_cast<std::uint64_t>(out.form.bytes()) == form.bytes,
+              "a packed constant has as many bytes as its shape says");
+  if (form.bytes > 0) std::memcpy(out.form.mutable_data(), form.data, form.bytes);
+  return out;
 }
 
 std::int64_t StepInstance::prepare(std::span<const StropAbiValue> inputs,

@@ -4,12 +4,21 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "plan/backend_abi.h"
 #include "plan/plan.hpp"
 
 namespace strop {
+
+// A constant in the form that a step's kernel reads on this processor, to be kept in the engine.
+struct PackedConstant {
+  std::size_t input = 0;   // of the step
+  std::string parameters;  // to be added to the step's, after a ';'
+  Tensor form;
+};
 
 class StepInstance {
  public:
@@ -21,6 +30,8 @@ class StepInstance {
   StepInstance(StepInstance&& other) noexcept;
   StepInstance& operator=(StepInstance&& other) noexcept;
 
+  // At most once, and before prepare.
+  std::optional<PackedConstant> pack();
   // Bytes of workspace that run needs.
   std::int64_t prepare(std::span<const StropAbiValue> inputs,
                        std::span<const StropAbiValue> outputs, int threads);

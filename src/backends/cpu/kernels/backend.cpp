@@ -20,6 +20,7 @@ struct Instance {
   std::unique_ptr<Kernel> kernel;
   std::vector<View> inputs;  // reused by every run, so that running allocates nothing
   std::vector<View> outputs;
+  std::optional<PackedConstant> packed;  // what pack has handed out
 };
 
 char* copy_text(const std::string& text) {
@@ -158,6 +159,24 @@ int32_t run(void* handle, const StropAbiValue* inputs, StropAbiValue* outputs,
   });
 }
 
+int32_t pack(void* handle, StropAbiPacked* out, StropAbiError* error) {
+  return guarded(error, [&] {
+    auto& instance = *static_cast<Instance*>(handle);
+    *out = {};
+    out->input = STROP_ABI_NOTHING_PACKED;
+    instance.packed = instance.kernel->pack_constant();
+    if (!instance.packed) return;
+    const PackedConstant& packed = *instance.packed;
+    out->input = static_cast<std::uint32_t>(packed.input);
+    out->parameters = packed.parameters.c_str();
+    out->form.dtype = static_cast<std::uint32_t>(packed.form.dtype());
+    out->form.rank = static_cast<std::uint32_t>(packed.form.rank());
+    out->form.dims = packed.form.shape().data();
+    out->form.data = const_cast<std::byte*>(packed.form.data());
+    out->form.bytes = static_cast<std::uint64_t>(packed.form.bytes());
+  });
+}
+
 void destroy(void* handle) { delete static_cast<Instance*>(handle); }
 
 void free_error(StropAbiError* error) {
@@ -189,6 +208,7 @@ const StropBackendTable* backend_table() {
     out.run = run;
     out.destroy = destroy;
     out.free_error = free_error;
+    out.pack = pack;
     return out;
   }();
   return &table;

@@ -12,11 +12,11 @@
 // [M] (optional), operands of the epilogue. Output: [N, OH, OW, M] or [N, OW, M].
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "backends/cpu/kernels/conv_rows.hpp"
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/epilogue_runs.hpp"
+#include "backends/cpu/kernels/pack_f32.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "base/parallel.hpp"
 
@@ -33,9 +33,21 @@ class ConvF32Kernel final : public Kernel {
         tiles_(tile_set_f32()),
         epilogue_(parse_epilogue(init.parameters.string("epilogue")), init.inputs.size()) {
     const KernelInit::Operand& w = init.inputs[window_.w];
-    require(w.constant != nullptr && w.dtype == DType::f32, kWhat, "its weights are no constant");
-    window_.set_weights(w.constant_shape, kWhat);
-    weights_ = static_cast<const float*>(w.constant);
+    weights_shape_ = weights_shape(init, w, kWhat);
+    window_.set_weights(weights_shape_, kWhat);
+    is_packed_ = is_packed(init);
+    choose_panels();
+    const std::int64_t channels = window_.channels / window_.group;
+    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
+    packed_.read(
+        init, w, groups_, window_.out_channels / groups_, plane * channels,
+        PlainWeights<float>::of_window(static_cast<const float*>(w.constant), channels, plane),
+        kWhat);
+  }
+
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_) return std::nullopt;
+    return PackedConstant{window_.w, packed_parameters({}, weights_shape_), packed_.packed(panel_)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
@@ -52,7 +64,7 @@ class ConvF32Kernel final : public Kernel {
               kWhat, "its bias does not fit");
     }
     choose_runs();
-    if (packed_.empty()) pack();
+    packed_.prepare(panel_);
     return rows_.workspace_bytes();
   }
 
@@ -72,18 +84,21 @@ class ConvF32Kernel final : public Kernel {
   }
 
  private:
-  void choose_runs() {
+  void choose_panels() {
     depthwise_ = window_.group > 1 && window_.group == window_.channels &&
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     const std::int64_t columns = window_.out_channels / groups_;
     vectors_ = depthwise_ ? best_channel_vectors(columns) : best_vectors(columns);
     tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
+    panel_ = std::int64_t{vectors_} * tiles_.lanes;
+    panels_per_group_ = (columns + panel_ - 1) / panel_;
+  }
+
+  void choose_runs() {
     rows_.prepare(window_, static_cast<int>(tile_rows_), kWhat);
     taps_ = rows_.taps();
     depth_ = rows_.depth();
-    panel_ = std::int64_t{vectors_} * tiles_.lanes;
-    panels_per_group_ = (columns + panel_ - 1) / panel_;
     // Slices of the sum.
     const std::int64_t most = std::max<std::int64_t>(1, kSliceBytes / (panel_ * 4));
     slice_depth_ = std::min(depth_, most);
@@ -122,29 +137,6 @@ class ConvF32Kernel final : public Kernel {
     return best;
   }
 
-  // [group][panel][tap][depth][panel columns], zeros beyond the last channel.
-  void pack() {
-    const std::int64_t columns = window_.out_channels / groups_;
-    const std::int64_t sum = taps_ * depth_;
-    packed_.assign(static_cast<std::size_t>(groups_ * panels_per_group_ * sum * panel_), 0.0f);
-    const std::int64_t channels = window_.channels / window_.group;
-    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
-    parallel_for(groups_ * panels_per_group_, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t p = begin; p < end; ++p) {
-        float* to = packed_.data() + p * sum * panel_;
-        const std::int64_t group = p / panels_per_group_;
-        const std::int64_t first = p % panels_per_group_ * panel_;
-        for (std::int64_t m = 0; m < std::min(panel_, columns - first); ++m) {
-          const float* from = weights_ + (group * columns + first + m) * channels * plane;
-          for (std::int64_t c = 0; c < channels; ++c) {
-            for (std::int64_t k = 0; k < plane; ++k)
-              to[(k * channels + c) * panel_ + m] = from[c * plane + k];
-          }
-        }
-      }
-    });
-  }
-
   void run_block(std::span<const View> inputs, const View& y, const std::byte* source,
                  std::int64_t block, std::int64_t first_panel, std::int64_t end_panel) const {
     const std::byte* pointers[ConvRows::kPointers];
@@ -172,7 +164,7 @@ class ConvF32Kernel final : public Kernel {
       const std::int64_t group = p / panels_per_group_;
       const std::int64_t column = p % panels_per_group_ * panel_;
       const std::int64_t channel = group * columns + column;
-      const float* weights = packed_.data() + p * taps_ * depth_ * panel_;
+      const float* weights = packed_.panel(p);
       TileF32 tile;
       tile.columns = static_cast<int>(std::min(panel_, columns - column));
       tile.out_stride = window_.out_channels;
@@ -210,7 +202,7 @@ class ConvF32Kernel final : public Kernel {
         const std::int64_t channel = p * panel_;
         tile.columns = static_cast<int>(std::min(panel_, window_.out_channels - channel));
         tile.row_offset = channel;
-        tile.weights = packed_.data() + p * taps_ * panel_;
+        tile.weights = packed_.panel(p);
         set_end(inputs, channel, tile);
         set_place(inputs, y, first, count, i, channel, tile);
         tiles_.run_channels[vectors_](tile);
@@ -249,8 +241,9 @@ class ConvF32Kernel final : public Kernel {
   const TileSetF32& tiles_;
   EpilogueRuns epilogue_;
   ConvRows rows_{sizeof(float), 0, 0};
-  const float* weights_ = nullptr;
-  std::vector<float> packed_;
+  Shape weights_shape_;
+  bool is_packed_ = false;
+  PackedF32 packed_;
   int threads_ = 1;
   bool has_bias_ = false, depthwise_ = false;
   std::int64_t groups_ = 1;

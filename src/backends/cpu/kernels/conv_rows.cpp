@@ -14,12 +14,16 @@ constexpr std::int64_t kFewChannels = 16;  // up to which lines are read as one 
 
 }  // namespace
 
+bool ConvRows::may_read_lines(const ConvWindow& window) {
+  return window.group == 1 && window.channels <= kFewChannels && window.dilation_w == 1 &&
+         window.kernel_w > 1;
+}
+
 void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kernel, bool exact) {
   window_ = &window;
   tile_rows_ = tile_rows;
   // Padding wider than the window would make the copy larger than the input.
-  lines_ = window.group == 1 && window.height > 0 && window.width > 0 &&
-           window.channels <= kFewChannels && window.dilation_w == 1 && window.kernel_w > 1 &&
+  lines_ = may_read_lines(window) && window.height > 0 && window.width > 0 &&
            window.pad_left < window.kernel_w &&
            window.padded_width() <= window.width + 2 * window.kernel_w;
   taps_ = lines_ ? window.kernel_h : window.kernel_h * window.kernel_w;

@@ -24,6 +24,9 @@ class ConvRows {
   ConvRows(int bytes, std::uint8_t padding_byte, int over_read)
       : bytes_(bytes), padding_byte_(padding_byte), over_read_(over_read) {}
 
+  // Whether lines are read as one run, for all but inputs of odd sizes or paddings.
+  static bool may_read_lines(const ConvWindow& window);
+
   // For a prepared window and tiles of `tile_rows` output pixels. `exact`: tiles read no run beyond
   // its end. Error(engine_invalid) when the window has too many taps.
   void prepare(const ConvWindow& window, int tile_rows, const char* kernel, bool exact = false);

@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <vector>
 
 #include "backends/cpu/kernels/conv_rows.hpp"
 #include "backends/cpu/kernels/conv_window.hpp"
@@ -41,11 +40,31 @@ class ConvS8Kernel final : public Kernel {
         x_zero_(read_zero(init, "x_zero", x_type_, kWhat)),
         rows_(1, static_cast<std::uint8_t>(x_zero_), 3) {
     const KernelInit::Operand& w = init.inputs[window_.w];
-    require(w.constant != nullptr && is_byte(w.dtype) && is_byte(x_type_), kWhat,
-            "its operands are no bytes, or its weights no constant");
-    window_.set_weights(w.constant_shape, kWhat);
+    require(is_byte(w.dtype) && is_byte(x_type_), kWhat, "its operands are no bytes");
+    weights_shape_ = weights_shape(init, w, kWhat);
+    window_.set_weights(weights_shape_, kWhat);
     requantize_.set_channels(init, window_.out_channels, kWhat);
-    weights_ = signed_weights(w, read_zero(init, "w_zero", w.dtype, kWhat), kWhat);
+    is_packed_ = is_packed(init);
+    depthwise_ = window_.group > 1 && window_.group == window_.channels &&
+                 window_.group == window_.out_channels;
+    groups_ = depthwise_ ? 1 : window_.group;
+    vectors_ = best_vectors(tiles_, window_.out_channels / groups_);
+    const std::int64_t channels = window_.channels / window_.group;
+    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
+    packed_.read(init, w, groups_, window_.out_channels / groups_, plane * channels,
+                 unsigned_zero(x_type_, x_zero_),
+                 PlainWeights<std::int8_t>::of_window(nullptr, channels, plane), kWhat);
+  }
+
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_) return std::nullopt;
+    // How most inputs are read, whatever their sizes.
+    const bool lines = ConvRows::may_read_lines(window_);
+    const FormS8 form =
+        form_of(lines ? window_.kernel_h : window_.kernel_h * window_.kernel_w,
+                lines ? window_.kernel_w * window_.channels : window_.channels / window_.group);
+    return PackedConstant{window_.w, packed_parameters(PackedS8::numbers(form), weights_shape_),
+                          packed_.packed(form)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
@@ -54,14 +73,9 @@ class ConvS8Kernel final : public Kernel {
     window_.prepare(inputs, outputs, kWhat);
     require(inputs[window_.x].dtype == x_type_, kWhat, "its input is of another type");
     requantize_.prepare(inputs, outputs[0], kWhat);
-    depthwise_ = window_.group > 1 && window_.group == window_.channels &&
-                 window_.group == window_.out_channels;
-    groups_ = depthwise_ ? 1 : window_.group;
-    vectors_ = best_vectors(tiles_, window_.out_channels / groups_);
     tile_rows_ = depthwise_ ? tiles_.channel_rows : tiles_.rows[vectors_];
     rows_.prepare(window_, tile_rows_, kWhat, depthwise_);
-    if (!packed_.empty() && packed_depth_ == rows_.depth()) return rows_.workspace_bytes();
-    pack();
+    packed_.prepare(form_of(rows_.taps(), rows_.depth()));
     return rows_.workspace_bytes();
   }
 
@@ -81,28 +95,9 @@ class ConvS8Kernel final : public Kernel {
   }
 
  private:
-  // Element (m, tap, depth) of the weights in the order in which rows are read.
-  void pack() {
-    const std::int64_t columns = window_.out_channels / window_.group;
-    const std::int64_t channels = window_.channels / window_.group;
-    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
-    const std::int64_t per_tap = plane / rows_.taps();  // of the window's elements, in one run
-    packed_depth_ = rows_.depth();
-    if (depthwise_) {
-      packed_.pack_channels(tiles_, columns * window_.group, plane, unsigned_zero(x_type_, x_zero_),
-                            [&](std::int64_t c, std::int64_t t) {
-                              return weights_[static_cast<std::size_t>(c * plane + t)];
-                            });
-      return;
-    }
-    packed_.pack(tiles_, vectors_, window_.group, columns, rows_.taps(), rows_.depth(),
-                 unsigned_zero(x_type_, x_zero_),
-                 [&](std::int64_t group, std::int64_t m, std::int64_t tap, std::int64_t d) {
-                   const std::int64_t k = tap * per_tap + d / channels;
-                   const std::int64_t c = d % channels;
-                   return weights_[static_cast<std::size_t>(
-                       ((group * columns + m) * channels + c) * plane + k)];
-                 });
+  FormS8 form_of(std::int64_t taps, std::int64_t depth) const {
+    return depthwise_ ? FormS8::of_channels(tiles_, window_.kernel_h * window_.kernel_w)
+                      : FormS8::of_tiles(tiles_, vectors_, taps, depth);
   }
 
   void run_block(std::span<const View> inputs, const View& y, const std::byte* source,
@@ -154,9 +149,9 @@ class ConvS8Kernel final : public Kernel {
   DType x_type_;
   std::int64_t x_zero_;
   ConvRows rows_;
-  std::vector<std::int8_t> weights_;
+  Shape weights_shape_;
+  bool is_packed_ = false;
   PackedS8 packed_;
-  std::int64_t packed_depth_ = 0;
   bool depthwise_ = false;
   std::int64_t groups_ = 1;
   int threads_ = 1, vectors_ = 1, tile_rows_ = 1;

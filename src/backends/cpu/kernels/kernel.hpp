@@ -22,6 +22,7 @@
 #include "base/dtype.hpp"
 #include "base/error.hpp"
 #include "base/shape.hpp"
+#include "base/tensor.hpp"
 
 namespace strop::cpu {
 
@@ -65,9 +66,20 @@ struct KernelInit {
   std::vector<Operand> outputs;
 };
 
+// A constant of a step in the form that its kernel reads on this processor.
+struct PackedConstant {
+  std::size_t input = 0;   // of the step
+  std::string parameters;  // to be added to the step's
+  Tensor form;
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
+  // For the builder, before prepare: a form to be kept in the engine instead of the plain constant.
+  // A kernel made from it gives the same results, on every processor; on this one it uses the form
+  // where it lies. Nothing: the kernel packs nothing, or the engine holds the form already.
+  virtual std::optional<PackedConstant> pack_constant() const { return std::nullopt; }
   // Returns the bytes of workspace that run needs. Views have no data but for constants.
   virtual std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
                                 int threads) = 0;

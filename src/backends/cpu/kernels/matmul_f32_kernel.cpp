@@ -12,9 +12,9 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/epilogue_runs.hpp"
+#include "backends/cpu/kernels/pack_f32.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "base/parallel.hpp"
-#include "base/tensor.hpp"
 
 namespace strop::cpu {
 namespace {
@@ -38,13 +38,25 @@ class MatmulF32Kernel final : public Kernel {
             kWhat, "its list of inputs does not fit");
     a_ = static_cast<std::size_t>(inputs[0]);
     bias_ = inputs[2];
-    const KernelInit::Operand& b = init.inputs[static_cast<std::size_t>(inputs[1])];
-    require(b.constant != nullptr && b.dtype == DType::f32 && b.constant_shape.size() == 2, kWhat,
-            "its second operand is no constant matrix");
-    depth_ = b.constant_shape[trans_b_ ? 1 : 0];
-    columns_ = b.constant_shape[trans_b_ ? 0 : 1];
+    b_ = static_cast<std::size_t>(inputs[1]);
+    const KernelInit::Operand& b = init.inputs[b_];
+    weights_shape_ = weights_shape(init, b, kWhat);
+    require(weights_shape_.size() == 2, kWhat, "its second operand is no constant matrix");
+    depth_ = weights_shape_[trans_b_ ? 1 : 0];
+    columns_ = weights_shape_[trans_b_ ? 0 : 1];
     require(depth_ >= 1 && columns_ >= 1, kWhat, "its weights are empty");
-    weights_ = static_cast<const float*>(b.constant);
+    is_packed_ = is_packed(init);
+    choose_panels();
+    const auto* weights = static_cast<const float*>(b.constant);
+    packed_.read(init, b, 1, columns_, depth_,
+                 trans_b_ ? PlainWeights<float>::of_columns(weights, depth_)
+                          : PlainWeights<float>::of_matrix(weights, depth_, columns_),
+                 kWhat);
+  }
+
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_) return std::nullopt;
+    return PackedConstant{b_, packed_parameters({}, weights_shape_), packed_.packed(panel_)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
@@ -60,7 +72,7 @@ class MatmulF32Kernel final : public Kernel {
     }
     epilogue_.prepare(inputs, y.dims);
     row_count_ = a.size() / depth_;
-    if (!packed_.defined()) pack();
+    packed_.prepare(panel_);
     return 0;
   }
 
@@ -83,8 +95,7 @@ class MatmulF32Kernel final : public Kernel {
  private:
   std::int64_t panel_count() const { return (columns_ + panel_ - 1) / panel_; }
 
-  // [panel][depth][panel columns], zeros beyond the last column.
-  void pack() {
+  void choose_panels() {
     double best = 0;
     for (int v = 1; v <= tiles_.most_vectors; ++v) {
       const std::int64_t wide = std::int64_t{v} * tiles_.lanes;
@@ -100,30 +111,13 @@ class MatmulF32Kernel final : public Kernel {
     slice_ = std::max<std::int64_t>(16, kSliceBytes / (panel_ * 4));
     // Slices of like size.
     slice_ = (depth_ + (depth_ + slice_ - 1) / slice_ - 1) / ((depth_ + slice_ - 1) / slice_);
-    packed_ = Tensor::allocate(DType::f32, {panel_count(), depth_, panel_});
-    auto* packed = reinterpret_cast<float*>(packed_.mutable_data());
-    parallel_for(panel_count(), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t p = begin; p < end; ++p) {
-        float* to = packed + p * depth_ * panel_;
-        const std::int64_t first = p * panel_;
-        const std::int64_t count = std::min(panel_, columns_ - first);
-        for (std::int64_t k = 0; k < depth_; ++k, to += panel_) {
-          if (trans_b_) {
-            for (std::int64_t n = 0; n < count; ++n) to[n] = weights_[(first + n) * depth_ + k];
-          } else {
-            std::copy_n(weights_ + k * columns_ + first, count, to);
-          }
-          std::fill(to + count, to + panel_, 0.0f);
-        }
-      }
-    });
   }
 
   void run_panel(std::span<const View> inputs, const View& y, std::int64_t first, std::int64_t last,
                  std::int64_t panel) const {
     const std::int64_t column = panel * panel_;
     const std::int64_t count = std::min(panel_, columns_ - column);
-    const float* weights = reinterpret_cast<const float*>(packed_.data()) + panel * depth_ * panel_;
+    const float* weights = packed_.panel(panel);
     const float* a = inputs[a_].as<const float>();
     const std::int64_t tile_rows = tiles_.rows[vectors_];
     const EpilogueRuns::InRegisters& after = epilogue_.in_registers();
@@ -167,8 +161,10 @@ class MatmulF32Kernel final : public Kernel {
   std::size_t a_ = 0;
   std::int64_t bias_ = -1;
   std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
-  const float* weights_ = nullptr;
-  Tensor packed_;
+  std::size_t b_ = 0;
+  Shape weights_shape_;
+  bool is_packed_ = false;
+  PackedF32 packed_;
   int vectors_ = 1;
   std::int64_t panel_ = 1, slice_ = 1;
 };

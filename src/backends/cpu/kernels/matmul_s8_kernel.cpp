@@ -30,13 +30,14 @@ class MatmulS8Kernel final : public Kernel {
     require(inputs.size() == 2 && is_there(inputs[0]) && is_there(inputs[1]), kWhat,
             "its list of inputs does not fit");
     a_ = static_cast<std::size_t>(inputs[0]);
-    const KernelInit::Operand& b = init.inputs[static_cast<std::size_t>(inputs[1])];
+    b_ = static_cast<std::size_t>(inputs[1]);
+    const KernelInit::Operand& b = init.inputs[b_];
     a_type_ = init.inputs[a_].dtype;
-    require(b.constant != nullptr && is_byte(b.dtype) && is_byte(a_type_) &&
-                b.constant_shape.size() == 2,
-            kWhat, "its operands are no bytes, or its second one no constant matrix");
-    depth_ = b.constant_shape[0];
-    columns_ = b.constant_shape[1];
+    weights_shape_ = weights_shape(init, b, kWhat);
+    require(is_byte(b.dtype) && is_byte(a_type_) && weights_shape_.size() == 2, kWhat,
+            "its operands are no bytes, or its second one no constant matrix");
+    depth_ = weights_shape_[0];
+    columns_ = weights_shape_[1];
     require(depth_ >= 1 && columns_ >= 1, kWhat, "its weights are empty");
     requantize_.set_channels(init, columns_, kWhat);
     a_zero_ = unsigned_zero(a_type_, read_zero(init, "x_zero", a_type_, kWhat));
@@ -46,7 +47,18 @@ class MatmulS8Kernel final : public Kernel {
               "its zero point does not fit");
       zero_input_ = zero;
     }
-    weights_ = signed_weights(b, read_zero(init, "w_zero", b.dtype, kWhat), kWhat);
+    is_packed_ = is_packed(init);
+    vectors_ = best_vectors(tiles_, columns_);
+    // With a zero point of 1, sums begin with what is to be multiplied by the real one.
+    packed_.read(init, b, 1, columns_, depth_, zero_input_ < 0 ? a_zero_ : 1,
+                 PlainWeights<std::int8_t>::of_matrix(nullptr, depth_, columns_), kWhat);
+  }
+
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_) return std::nullopt;
+    const FormS8 form = FormS8::of_tiles(tiles_, vectors_, 1, depth_);
+    return PackedConstant{b_, packed_parameters(PackedS8::numbers(form), weights_shape_),
+                          packed_.packed(form)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
@@ -59,14 +71,7 @@ class MatmulS8Kernel final : public Kernel {
             kWhat, "its shapes do not fit");
     requantize_.prepare(inputs, outputs[0], kWhat);
     row_count_ = a.size() / depth_;
-    vectors_ = best_vectors(tiles_, columns_);
-    if (packed_.empty()) {
-      // With a zero point of 1, sums begin with what is to be multiplied by the real one.
-      packed_.pack(tiles_, vectors_, 1, columns_, 1, depth_, zero_input_ < 0 ? a_zero_ : 1,
-                   [&](std::int64_t, std::int64_t n, std::int64_t, std::int64_t k) {
-                     return weights_[static_cast<std::size_t>(k * columns_ + n)];
-                   });
-    }
+    packed_.prepare(FormS8::of_tiles(tiles_, vectors_, 1, depth_));
     if (zero_input_ >= 0) {
       require(inputs[static_cast<std::size_t>(zero_input_)].size() == 1, kWhat,
               "its zero point does not fit");
@@ -140,7 +145,9 @@ class MatmulS8Kernel final : public Kernel {
   std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
   std::int64_t zero_input_ = -1;
   std::vector<std::int32_t> start_;  // of this run's zero point
-  std::vector<std::int8_t> weights_;
+  std::size_t b_ = 0;
+  Shape weights_shape_;
+  bool is_packed_ = false;
   PackedS8 packed_;
   int threads_ = 1, vectors_ = 1;
 };

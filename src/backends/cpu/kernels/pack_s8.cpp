@@ -16,21 +16,6 @@ std::int64_t read_zero(const KernelInit& init, const char* parameter, DType dtyp
   return zero;
 }
 
-std::vector<std::int8_t> signed_weights(const KernelInit::Operand& weights, std::int64_t zero,
-                                        const char* kernel) {
-  std::int64_t count = 1;
-  for (const std::int64_t size : weights.constant_shape) count *= size;
-  std::vector<std::int8_t> out(static_cast<std::size_t>(count));
-  const auto* from = static_cast<const std::uint8_t*>(weights.constant);
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const int value = weights.dtype == DType::i8 ? static_cast<std::int8_t>(from[i]) : from[i];
-    const std::int64_t less = value - zero;
-    require(less >= -128 && less <= 127, kernel, "a weight less its zero point is no signed byte");
-    out[i] = static_cast<std::int8_t>(less);
-  }
-  return out;
-}
-
 int best_vectors(const TileSetS8& tiles, std::int64_t columns) {
   int best = 1;
   double best_cost = 0;
@@ -48,6 +33,8 @@ int best_vectors(const TileSetS8& tiles, std::int64_t columns) {
 }
 
 namespace {
+
+constexpr std::int64_t kMostLanes = 64;
 
 std::int64_t weight_bytes(SumPacking packing) {
   return packing == SumPacking::bytes || packing == SumPacking::lanes ? 1 : 2;
@@ -67,66 +54,157 @@ std::int64_t place(SumPacking packing, std::int64_t lanes, std::int64_t column, 
   return 0;
 }
 
-void put(SumPacking packing, std::byte* to, std::int64_t at, std::int8_t weight) {
+// Where things lie in a form, for groups of that many columns.
+struct Places {
+  Places(const FormS8& of, std::int64_t groups, std::int64_t columns)
+      : form(of),
+        panels((columns + of.panel_columns() - 1) / of.panel_columns()),
+        panel_bytes(of.taps * of.quads() * of.panel_columns() * 4 * weight_bytes(of.packing)),
+        start((groups * panels * panel_bytes + 63) / 64 * 64),
+        bytes(start + groups * panels * of.panel_columns() * 4) {}
+
+  // Of element `k` of four of quad `quad` (of all taps) of column `m` of a panel.
+  std::int64_t weight(std::int64_t quad, std::int64_t m, std::int64_t k) const {
+    const std::int64_t block = (quad * form.vectors + m / form.lanes) * form.lanes * 4;
+    return (block + place(form.packing, form.lanes, m % form.lanes, k)) *
+           weight_bytes(form.packing);
+  }
+
+  FormS8 form;
+  std::int64_t panels, panel_bytes;  // of a group; of a panel
+  std::int64_t start, bytes;         // in the tensor
+};
+
+void put(SumPacking packing, std::byte* to, std::int8_t weight) {
   if (weight_bytes(packing) == 1) {
-    to[at] = static_cast<std::byte>(weight);
+    *to = static_cast<std::byte>(weight);
   } else {
     const auto wide = static_cast<std::int16_t>(weight);
-    std::memcpy(to + at * 2, &wide, 2);
+    std::memcpy(to, &wide, 2);
   }
+}
+
+// Both sizes of a weight begin with its low byte.
+std::int8_t get(const std::byte* from) { return static_cast<std::int8_t>(*from); }
+
+FormS8 read_form(const std::vector<std::int64_t>& numbers, std::int64_t depth, const char* kernel) {
+  const auto packing = static_cast<SumPacking>(numbers[0]);
+  const FormS8 form{packing, numbers[1], numbers[2], numbers[3], numbers[4]};
+  const std::int64_t most_lanes = packing == SumPacking::lanes ? 64 : 1;
+  require(numbers[0] >= 0 && numbers[0] <= static_cast<std::int64_t>(SumPacking::lanes) &&
+              form.lanes >= most_lanes && form.lanes <= kMostLanes && form.vectors >= 1 &&
+              form.vectors <= kMostTileVectors && form.taps >= 1 && form.depth >= 1 &&
+              form.taps <= depth && form.depth <= depth / form.taps &&
+              form.taps * form.depth == depth,
+          kernel, "its packed weights do not fit");
+  return form;
 }
 
 }  // namespace
 
-void PackedS8::pack(const TileSetS8& tiles, int vectors, std::int64_t groups, std::int64_t columns,
-                    std::int64_t taps, std::int64_t depth, std::int32_t x_zero,
-                    const Weight& weight) {
-  columns_ = std::int64_t{vectors} * tiles.lanes;
-  panels_ = (columns + columns_ - 1) / columns_;
-  quads_ = (depth + 3) / 4;
-  panel_bytes_ = taps * quads_ * columns_ * 4 * weight_bytes(tiles.packing);
-  bytes_.assign(static_cast<std::size_t>(groups * panels_ * panel_bytes_), std::byte{0});
-  start_.assign(static_cast<std::size_t>(groups * panels_ * columns_), 0);
-  const std::int64_t lanes = tiles.lanes;
-  parallel_for(groups * panels_, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t p = begin; p < end; ++p) {
-      std::byte* to = bytes_.data() + p * panel_bytes_;
-      const std::int64_t first = p % panels_ * columns_;
-      for (std::int64_t m = 0; m < std::min(columns_, columns - first); ++m) {
-        std::int32_t sum = 0;
-        for (std::int64_t t = 0; t < taps; ++t) {
-          for (std::int64_t d = 0; d < depth; ++d) {
-            const std::int8_t w = weight(p / panels_, first + m, t, d);
-            sum += w;
-            const std::int64_t block = ((t * quads_ + d / 4) * vectors + m / lanes) * lanes * 4;
-            put(tiles.packing, to, block + place(tiles.packing, lanes, m % lanes, d % 4), w);
-          }
-        }
-        start_[static_cast<std::size_t>(p * columns_ + m)] = wrapped_product(-x_zero, sum);
+void PackedS8::read(const KernelInit& init, const KernelInit::Operand& weights, std::int64_t groups,
+                    std::int64_t columns, std::int64_t depth, std::int32_t x_zero,
+                    const PlainWeights<std::int8_t>& plain, const char* kernel) {
+  require(weights.constant != nullptr && is_byte(weights.dtype), kernel,
+          "its weights are no constant of bytes");
+  groups_ = groups;
+  columns_ = columns;
+  depth_ = depth;
+  x_zero_ = x_zero;
+  plain_ = plain;
+  if (is_packed(init)) {
+    stored_form_ = read_form(packed_numbers(init, weights, 5, kernel), depth, kernel);
+    const Places places(stored_form_, groups, columns);
+    require(weights.constant_shape == Shape{places.bytes}, kernel, "its packed weights do not fit");
+    stored_ = static_cast<const std::byte*>(weights.constant);
+    return;
+  }
+  const std::int64_t zero = read_zero(init, "w_zero", weights.dtype, kernel);
+  signed_.resize(static_cast<std::size_t>(groups * columns * depth));
+  const auto* from = static_cast<const std::uint8_t*>(weights.constant);
+  for (std::size_t i = 0; i < signed_.size(); ++i) {
+    const int value = weights.dtype == DType::i8 ? static_cast<std::int8_t>(from[i]) : from[i];
+    const std::int64_t less = value - zero;
+    require(less >= -128 && less <= 127, kernel, "a weight less its zero point is no signed byte");
+    signed_[i] = static_cast<std::int8_t>(less);
+  }
+  plain_.data = signed_.data();
+}
+
+void PackedS8::prepare(const FormS8& form) {
+  if (data_ != nullptr && form_ == form) return;
+  if (stored_ != nullptr && stored_form_ == form) return use(form, stored_);
+  if (stored_ != nullptr && signed_.empty()) unpack();
+  own_ = packed(form);
+  use(form, own_.data());
+}
+
+void PackedS8::use(const FormS8& form, const std::byte* data) {
+  const Places places(form, groups_, columns_);
+  form_ = form;
+  panels_ = places.panels;
+  panel_bytes_ = places.panel_bytes;
+  data_ = data;
+  start_ = reinterpret_cast<const std::int32_t*>(data + places.start);
+}
+
+// The engine's weights as plain ones, each column for itself.
+void PackedS8::unpack() {
+  const Places places(stored_form_, groups_, columns_);
+  signed_.resize(static_cast<std::size_t>(groups_ * columns_ * depth_));
+  plain_ = PlainWeights<std::int8_t>::of_columns(signed_.data(), depth_);
+  const std::int64_t panel_columns = stored_form_.panel_columns();
+  parallel_for(groups_ * columns_, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t column = begin; column < end; ++column) {
+      const std::int64_t of_group = column % columns_;
+      const std::byte* panel =
+          stored_ +
+          (column / columns_ * places.panels + of_group / panel_columns) * places.panel_bytes;
+      for (std::int64_t k = 0; k < depth_; ++k) {
+        const std::int64_t d = k % stored_form_.depth;
+        const std::int64_t quad = k / stored_form_.depth * stored_form_.quads() + d / 4;
+        signed_[static_cast<std::size_t>(column * depth_ + k)] =
+            get(panel + places.weight(quad, of_group % panel_columns, d % 4));
       }
     }
   });
 }
 
-void PackedS8::pack_channels(const TileSetS8& tiles, std::int64_t channels, std::int64_t taps,
-                             std::int32_t x_zero, const ChannelWeight& weight) {
-  columns_ = tiles.channel_columns;
-  panels_ = (channels + columns_ - 1) / columns_;
-  quads_ = (taps + 3) / 4;
-  panel_bytes_ = quads_ * columns_ * 4 * weight_bytes(tiles.channel_packing);
-  bytes_.assign(static_cast<std::size_t>(panels_ * panel_bytes_), std::byte{0});
-  start_.assign(static_cast<std::size_t>(panels_ * columns_), 0);
-  for (std::int64_t c = 0; c < channels; ++c) {
-    std::int32_t sum = 0;
-    for (std::int64_t t = 0; t < taps; ++t) {
-      const std::int8_t w = weight(c, t);
-      sum += w;
-      const std::int64_t at =
-          t / 4 * columns_ * 4 + place(tiles.channel_packing, columns_, c % columns_, t % 4);
-      put(tiles.channel_packing, bytes_.data() + c / columns_ * panel_bytes_, at, w);
+Tensor PackedS8::packed(const FormS8& form) const {
+  const Places places(form, groups_, columns_);
+  const std::int64_t panel_columns = form.panel_columns();
+  Tensor out = Tensor::zeros(DType::u8, {places.bytes});
+  std::byte* const weights = out.mutable_data();
+  auto* const start = reinterpret_cast<std::int32_t*>(weights + places.start);
+  parallel_for(groups_ * places.panels, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      std::byte* const to = weights + p * places.panel_bytes;
+      const std::int64_t first = p % places.panels * panel_columns;
+      const std::int64_t of_all = p / places.panels * columns_ + first;
+      for (std::int64_t m = 0; m < std::min(panel_columns, columns_ - first); ++m) {
+        const std::int8_t* column = plain_.data + (of_all + m) * plain_.column_stride;
+        std::int32_t sum = 0;
+        std::int64_t quad = 0, k = 0, d = 0;  // of the tap that is under way
+        for (std::int64_t o = 0; o < plain_.outer; ++o) {
+          for (std::int64_t i = 0; i < plain_.inner; ++i) {
+            const std::int8_t w = column[o * plain_.outer_stride + i * plain_.inner_stride];
+            sum += w;
+            put(form.packing, to + places.weight(quad, m, k), w);
+            k = (k + 1) % 4;
+            const bool tap_ends = ++d == form.depth;
+            if (k == 0 || tap_ends) ++quad;
+            if (tap_ends) k = d = 0;
+          }
+        }
+        start[p * panel_columns + m] = wrapped_product(-x_zero_, sum);
+      }
     }
-    start_[static_cast<std::size_t>(c)] = wrapped_product(-x_zero, sum);
-  }
+  });
+  return out;
+}
+
+std::vector<std::int64_t> PackedS8::numbers(const FormS8& form) {
+  return {static_cast<std::int64_t>(form.packing), form.lanes, form.vectors, form.taps, form.depth};
 }
 
 }  // namespace strop::cpu

@@ -5,10 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
-#include "backends/cpu/kernels/kernel.hpp"
+#include "backends/cpu/kernels/packed_weights.hpp"
 #include "backends/cpu/kernels/simd/tile_s8.hpp"
 
 namespace strop::cpu {
@@ -26,38 +25,70 @@ inline std::int32_t wrapped_product(std::int32_t a, std::int32_t b) {
 // A zero point of that type. Error(engine_invalid) when it is none.
 std::int64_t read_zero(const KernelInit& init, const char* parameter, DType dtype,
                        const char* kernel);
-// Constant weights less their zero point. Error(engine_invalid) when one is no signed byte then.
-std::vector<std::int8_t> signed_weights(const KernelInit::Operand& weights, std::int64_t zero,
-                                        const char* kernel);
 
 // Vectors of a panel, so that little of the last panel is wasted and a tile has work for its loads.
 int best_vectors(const TileSetS8& tiles, std::int64_t columns);
 
+// How weights are packed: panels of `vectors` vectors of `lanes` columns, each sum over taps *
+// depth elements, cut into fours within a tap. A depthwise convolution has one vector, one tap, and
+// the window's elements as its depth.
+struct FormS8 {
+  SumPacking packing = SumPacking::bytes;
+  std::int64_t lanes = 1, vectors = 1;
+  std::int64_t taps = 1, depth = 1;
+
+  static FormS8 of_tiles(const TileSetS8& tiles, int vectors, std::int64_t taps,
+                         std::int64_t depth) {
+    return {tiles.packing, tiles.lanes, vectors, taps, depth};
+  }
+  static FormS8 of_channels(const TileSetS8& tiles, std::int64_t plane) {
+    return {tiles.channel_packing, tiles.channel_columns, 1, 1, plane};
+  }
+  std::int64_t panel_columns() const { return lanes * vectors; }
+  std::int64_t quads() const { return (depth + 3) / 4; }
+  bool operator==(const FormS8&) const = default;
+};
+
+// Weights less their zero point in a form, and for each column what its sum begins with: minus the
+// zero point of the rows times the sum of the weights. An engine may hold both as a tensor of
+// bytes, panels first; `packed` tells packing, lanes, vectors, taps and depth.
 class PackedS8 {
  public:
-  using Weight = std::function<std::int8_t(std::int64_t group, std::int64_t column,
-                                           std::int64_t tap, std::int64_t depth)>;
-  // Panels of `vectors` vectors over `columns` columns of each group; sums run over taps * depth.
-  // x_zero: of the unsigned rows.
-  void pack(const TileSetS8& tiles, int vectors, std::int64_t groups, std::int64_t columns,
-            std::int64_t taps, std::int64_t depth, std::int32_t x_zero, const Weight& weight);
+  // For `columns` columns in each of `groups` groups, summed over `depth` elements. Of `plain`,
+  // which says where the elements of plain weights lie, the data is set here. x_zero: of the rows
+  // as unsigned bytes. Error(engine_invalid) when the constant does not fit, or a weight less its
+  // zero point (parameter w_zero) is no signed byte.
+  void read(const KernelInit& init, const KernelInit::Operand& weights, std::int64_t groups,
+            std::int64_t columns, std::int64_t depth, std::int32_t x_zero,
+            const PlainWeights<std::int8_t>& plain, const char* kernel);
 
-  // The same for tiles of a depthwise convolution.
-  using ChannelWeight = std::function<std::int8_t(std::int64_t channel, std::int64_t tap)>;
-  void pack_channels(const TileSetS8& tiles, std::int64_t channels, std::int64_t taps,
-                     std::int32_t x_zero, const ChannelWeight& weight);
+  // Makes the weights ready in that form: those of the engine, or packed now.
+  void prepare(const FormS8& form);
+  // The weights in that form, for the engine; and what `packed` says of it.
+  Tensor packed(const FormS8& form) const;
+  static std::vector<std::int64_t> numbers(const FormS8& form);
 
-  bool empty() const { return start_.empty(); }
-  std::int64_t panels() const { return panels_; }    // of a group
-  std::int64_t columns() const { return columns_; }  // of a panel
-  std::int64_t quads() const { return quads_; }      // of a tap; or of taps
-  const void* panel(std::int64_t index) const { return bytes_.data() + index * panel_bytes_; }
-  const std::int32_t* start(std::int64_t index) const { return start_.data() + index * columns_; }
+  std::int64_t panels() const { return panels_; }                 // of a group
+  std::int64_t columns() const { return form_.panel_columns(); }  // of a panel
+  std::int64_t quads() const { return form_.quads(); }            // of a tap
+  const void* panel(std::int64_t index) const { return data_ + index * panel_bytes_; }
+  const std::int32_t* start(std::int64_t index) const { return start_ + index * columns(); }
 
  private:
-  std::int64_t panels_ = 0, columns_ = 0, quads_ = 0, panel_bytes_ = 0;
-  std::vector<std::byte> bytes_;
-  std::vector<std::int32_t> start_;
+  void use(const FormS8& form, const std::byte* data);
+  void unpack();
+
+  std::int64_t groups_ = 1, columns_ = 0, depth_ = 0;
+  std::int32_t x_zero_ = 0;
+  std::vector<std::int8_t> signed_;  // plain weights less their zero point
+  PlainWeights<std::int8_t> plain_;
+  FormS8 stored_form_;
+  const std::byte* stored_ = nullptr;  // packed, in the engine
+  Tensor own_;
+  FormS8 form_;
+  std::int64_t panels_ = 0, panel_bytes_ = 0;
+  const std::byte* data_ = nullptr;
+  const std::int32_t* start_ = nullptr;
 };
 
 }  // namespace strop::cpu
