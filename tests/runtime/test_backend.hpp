@@ -118,7 +118,7 @@ inline void register_test_backend() {
     t.struct_size = sizeof t;
     t.name = "test";
     t.version = STROP_VERSION;
-    t.description = "kernels for tests";
+    t.description = [] { return "kernels for tests"; };
     t.create = test_backend::create;
     t.prepare = test_backend::prepare;
     t.run = test_backend::run;

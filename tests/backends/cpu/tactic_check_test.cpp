@@ -6,11 +6,14 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <random>
 #include <span>
 
+#include "backends/cpu/isa.hpp"
 #include "backends/cpu/kernels/backend.hpp"
 #include "base/tolerance.hpp"
+#include "builder/pack_constants.hpp"
 #include "builder/plan_execution.hpp"
 #include "ir/evaluate.hpp"
 #include "ir/text.hpp"
@@ -104,11 +107,20 @@ Shape seen_shape(const Graph& graph, const Shape& shape, Layout layout) {
   return *to_concrete(whole.size() < 3 ? whole : physical_shape(whole, layout));
 }
 
+// A step as an engine holds it: which constants give way to packed ones, by the step's inputs.
+struct HostileStep {
+  std::string kernel;
+  std::string parameters;
+  OperandLayouts layouts;
+  std::map<std::size_t, Tensor> packed = {};
+};
+
 // One attempt to use a kernel with these parameters on the node's shapes. Whatever it does, it
 // stays within its memory and fails with an Error.
-void run_hostile(const Graph& graph, const OperandLayouts& layouts, const KernelChoice& kernel,
-                 const std::string& parameters, const SymbolValues& sizes,
-                 std::uint32_t keep_outputs, const std::map<std::uint32_t, Type>& changed = {}) {
+void run_hostile(const Graph& graph, const HostileStep& kernel, const std::string& parameters,
+                 const SymbolValues& sizes, std::uint32_t keep_outputs,
+                 const std::map<std::uint32_t, Type>& changed = {}) {
+  const OperandLayouts& layouts = kernel.layouts;
   const Node& node = only_node(graph);
   const auto type_of = [&](ValueId id) {
     const auto at = changed.find(id.index);
@@ -127,10 +139,15 @@ void run_hostile(const Graph& graph, const OperandLayouts& layouts, const Kernel
       continue;
     }
     const Value& value = graph.value(id);
-    const Type type = type_of(id);
-    shapes.push_back(
-        seen_shape(graph, evaluate(*type.shape, sizes), layouts.input(constant.size() - 1)));
-    const Tensor contents = value.is_constant()
+    const auto form = kernel.packed.find(constant.size() - 1);
+    const bool packed = form != kernel.packed.end();
+    const Type type = packed ? Type::tensor(form->second.dtype(), to_symbolic(form->second.shape()))
+                             : type_of(id);
+    shapes.push_back(packed ? form->second.shape()
+                            : seen_shape(graph, evaluate(*type.shape, sizes),
+                                         layouts.input(constant.size() - 1)));
+    const Tensor contents = packed ? form->second
+                            : value.is_constant()
                                 ? value.constant.reshaped(shapes.back())  // its order is all one
                                 : random_tensor(type.dtype, shapes.back(), 5);
     memory.emplace_back(static_cast<std::uint64_t>(contents.bytes()));
@@ -189,9 +206,33 @@ void run_hostile(const Graph& graph, const OperandLayouts& layouts, const Kernel
   for (Guarded& tensor : memory) EXPECT_TRUE(tensor.intact()) << parameters;
 }
 
-void check_hostile(const Graph& graph, const Candidate& candidate, const SymbolValues& sizes) {
+HostileStep plain_step(const Graph& graph, const Candidate& candidate) {
   const KernelChoice kernel = candidate.tactic->lower(
       Problem{&only_node(graph), &graph, false, candidate.layouts}, candidate.config);
+  return {kernel.kernel, kernel.parameters, candidate.layouts};
+}
+
+// The step of the plan with what pack_constants made of it; nothing when it packs nothing.
+std::optional<HostileStep> packed_step(const Candidate& candidate, const Plan& plain) {
+  Plan plan = plain;
+  pack_constants(plan);
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    const Step& step = plan.steps[i];
+    if (step.parameters == plain.steps[i].parameters) continue;
+    HostileStep out{step.kernel, step.parameters, candidate.layouts};
+    for (std::size_t k = 0; k < step.inputs.size(); ++k) {
+      if (step.inputs[k] == kNoSlot) continue;
+      const Tensor& after = plan.slots[step.inputs[k]].constant;
+      if (!after.defined()) continue;
+      const Tensor& before = plain.slots[plain.steps[i].inputs[k]].constant;
+      if (after.data() != before.data()) out.packed.emplace(k, after);
+    }
+    return out;
+  }
+  return std::nullopt;
+}
+
+void check_hostile(const Graph& graph, const HostileStep& kernel, const SymbolValues& sizes) {
   static constexpr std::string_view kPieces[] = {"",
                                                  "-",
                                                  "0",
@@ -213,8 +254,8 @@ void check_hostile(const Graph& graph, const Candidate& candidate, const SymbolV
                                                  "x"};
   std::minstd_rand random(7);
   const auto pick = [&](std::size_t count) { return random() % std::max<std::size_t>(1, count); };
-  run_hostile(graph, candidate.layouts, kernel, kernel.parameters, sizes, 0);
-  run_hostile(graph, candidate.layouts, kernel, "", sizes, 9);
+  run_hostile(graph, kernel, kernel.parameters, sizes, 0);
+  run_hostile(graph, kernel, "", sizes, 9);
   for (int round = 0; round < 120; ++round) {
     std::string text = kernel.parameters;
     for (std::size_t edit = 0; edit <= pick(3); ++edit) {
@@ -231,14 +272,13 @@ void check_hostile(const Graph& graph, const Candidate& candidate, const SymbolV
       }
       text.replace(at, length, kPieces[pick(std::size(kPieces))]);
     }
-    run_hostile(graph, candidate.layouts, kernel, text, sizes, 9);
+    run_hostile(graph, kernel, text, sizes, 9);
   }
 }
 
 // Sizes and types that do not belong to the parameters, as in an engine whose slots were changed.
 void check_other_shapes(const Graph& graph, const Candidate& candidate, const SymbolValues& sizes) {
-  const KernelChoice kernel = candidate.tactic->lower(
-      Problem{&only_node(graph), &graph, false, candidate.layouts}, candidate.config);
+  const HostileStep kernel = plain_step(graph, candidate);
   std::minstd_rand random(11);
   for (int round = 0; round < 60; ++round) {
     const Node& node = only_node(graph);
@@ -265,9 +305,28 @@ void check_other_shapes(const Graph& graph, const Candidate& candidate, const Sy
     }
     // A constant's contents follow its type.
     if (graph.value(id).is_constant()) continue;
-    run_hostile(graph, candidate.layouts, kernel, kernel.parameters, sizes, 9,
+    run_hostile(graph, kernel, kernel.parameters, sizes, 9,
                 {{id.index, Type::tensor(dtype, to_symbolic(shape))}});
   }
+}
+
+// The plan with its constants as each instruction set wants them, for the one of now to run.
+std::vector<std::pair<std::string, PlanExecution>> packed_plans(const Plan& plain) {
+  const cpu::Isa here = cpu::isa();
+  std::vector<std::pair<std::string, PlanExecution>> out;
+  for (int set = 0; set <= static_cast<int>(cpu::Isa::avx512_vnni); ++set) {
+    const auto other = static_cast<cpu::Isa>(set);
+    cpu::limit_isa(other);
+    if (cpu::isa() == other) {
+      Plan plan = plain;
+      pack_constants(plan);
+      cpu::limit_isa(here);
+      out.emplace_back("packed for instruction set " + std::to_string(set),
+                       PlanExecution(std::move(plan), 1));
+    }
+    cpu::limit_isa(here);
+  }
+  return out;
 }
 
 void check_candidate(const Graph& graph, std::size_t which, const Candidate& candidate,
@@ -282,6 +341,9 @@ void check_candidate(const Graph& graph, std::size_t which, const Candidate& can
   ASSERT_EQ(std::ranges::count_if(report.nodes, is_step), 1);
   ASSERT_EQ(std::ranges::find_if(report.nodes, is_step)->tactic, candidate.name());
   PlanExecution one(plan, 1), two(plan, 2);
+  auto packed = packed_plans(plan);
+  if (const auto step = packed_step(candidate, plan))
+    check_hostile(graph, *step, all_sizes.front());
   for (std::size_t run = 0; run < all_sizes.size() + 1; ++run) {
     const SymbolValues& sizes = all_sizes[run % all_sizes.size()];  // the first ones once more
     std::vector<Tensor> inputs = check.inputs;
@@ -299,6 +361,15 @@ void check_candidate(const Graph& graph, std::size_t which, const Candidate& can
     two.bind(inputs);
     two.run();
     const std::vector<Tensor> threaded = two.outputs();
+    for (auto& [name, execution] : packed) {
+      execution.bind(inputs);
+      execution.run();
+      const std::vector<Tensor> outputs = execution.outputs();
+      for (std::size_t i = 0; i < got.size(); ++i) {
+        EXPECT_TRUE(got[i].identical(outputs[i]))
+            << name << ", run " << run << ": " << compare(outputs[i], got[i], 0).text;
+      }
+    }
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const Tensor& wanted = expected[i].tensor();
       const double tolerance =
@@ -332,7 +403,7 @@ void check_tactics(const std::string& text, const std::vector<std::string>& cand
   for (std::size_t i = 0; i < names.size(); ++i) {
     SCOPED_TRACE(names[i]);
     check_candidate(graph, i, list.candidates[i], check, sizes);
-    check_hostile(graph, list.candidates[i], sizes.front());
+    check_hostile(graph, plain_step(graph, list.candidates[i]), sizes.front());
     check_other_shapes(graph, list.candidates[i], sizes.front());
   }
 }
