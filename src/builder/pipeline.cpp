@@ -141,7 +141,7 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   report.notes.insert(report.notes.end(), tuner.notes().begin(), tuner.notes().end());
   report.timed_problems = tuner.timed();
   report.cached_problems = tuner.cached();
-  tuner.save_cache();
+  if (const auto note = tuner.save_cache()) report.notes.push_back(*note);
   if (config.stop_after == "lower" || config.stop_after == "tune") {
     result.stopped = to_text(engine.plan);
     return result;

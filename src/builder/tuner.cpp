@@ -69,8 +69,9 @@ std::optional<std::string> Tuner::load_cache() {
   return config_.timing_cache.empty() ? std::nullopt : cache_.load(config_.timing_cache);
 }
 
-void Tuner::save_cache() const {
-  if (!config_.timing_cache.empty() && cache_.changed()) cache_.save(config_.timing_cache);
+std::optional<std::string> Tuner::save_cache() const {
+  if (config_.timing_cache.empty() || !cache_.changed()) return std::nullopt;
+  return cache_.save(config_.timing_cache);
 }
 
 std::vector<double> Tuner::times(const Problem& problem, std::span<const Candidate> candidates,

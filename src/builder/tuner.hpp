@@ -29,9 +29,9 @@ class Tuner {
   std::size_t timed() const { return timed_; }
   const std::vector<std::string>& notes() const { return notes_; }
   std::size_t cached() const { return cache_.hits(); }
-  // Reads and writes config.timing_cache, if any. load returns a note when the file was set aside.
+  // Read and write config.timing_cache, if any. A note when that was in vain.
   std::optional<std::string> load_cache();
-  void save_cache() const;
+  std::optional<std::string> save_cache() const;
 
  private:
   std::vector<TimedCandidate> measure(const Problem& problem,

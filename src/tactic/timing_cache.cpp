@@ -5,14 +5,31 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "base/os/atomic_file.hpp"
+#include "base/os/file_lock.hpp"
 #include "base/os/mapped_file.hpp"
 
 namespace strop {
 namespace {
 
-constexpr int kFormat = 1;
+constexpr int kFormat = 2;
 constexpr std::int64_t kMaxFileBytes = std::int64_t{64} << 20;
+
+// Names of models may be any bytes.
+std::string text_of(const nlohmann::json& json, int indent) {
+  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string check_of(const nlohmann::json& devices) {
+  return hash_bytes(text_of(devices, -1)).hex();
+}
+
+bool is_missing_or_empty(const std::filesystem::path& path) {
+  std::error_code none;
+  const auto size = std::filesystem::file_size(path, none);
+  return (none == std::errc::no_such_file_or_directory) || (!none && size == 0);
+}
 
 }  // namespace
 
@@ -21,7 +38,7 @@ const std::vector<TimedCandidate>* TimingCache::find(
   const auto device = devices_.find(device_);
   if (device == devices_.end()) return nullptr;
   const auto entry = device->second.find(problem);
-  if (entry == device->second.end() || entry->second.size() != candidates.size()) return nullptr;
+  if (entry == device->second.end()) return nullptr;
   for (const std::string& name : candidates) {
     if (std::ranges::find(entry->second, name, &TimedCandidate::name) == entry->second.end())
       return nullptr;
@@ -44,12 +61,17 @@ std::optional<std::string> TimingCache::merge(std::span<const std::byte> file,
     if (root.is_discarded() || !root.is_object()) return aside + "it is not JSON";
     if (root.value("format", 0) != kFormat) return aside + "it has another format";
     std::map<std::string, Problems> read;
-    for (const auto& [device, problems] : root.at("devices").items()) {
+    const nlohmann::json& devices = root.at("devices");
+    if (root.at("check").get<std::string>() != check_of(devices))
+      return aside + "it was changed or damaged";
+    for (const auto& [device, problems] : devices.items()) {
       for (const auto& [problem, times] : problems.items()) {
         std::vector<TimedCandidate> list;
         for (const auto& entry : times) {
-          list.push_back({entry.at(0).get<std::string>(), entry.at(1).get<std::int64_t>()});
-          if (list.back().nanoseconds <= 0) return aside + "it holds a time that is not positive";
+          const nlohmann::json& time = entry.at(1);
+          const std::int64_t ns = time.is_number_integer() ? time.get<std::int64_t>() : 0;
+          if (ns <= 0) return aside + "it holds a time that is not positive";
+          list.push_back({entry.at(0).get<std::string>(), ns});
         }
         if (list.empty()) return aside + "it holds an entry without candidates";
         read[device][problem] = std::move(list);
@@ -73,26 +95,42 @@ std::string TimingCache::to_text() const {
       target[problem] = std::move(list);
     }
   }
-  if (!root.contains("devices")) root["devices"] = nlohmann::json::object();
-  return root.dump(1) + "\n";
+  nlohmann::json& all = root["devices"];
+  if (all.is_null()) all = nlohmann::json::object();
+  root["check"] = check_of(all);
+  return text_of(root, 1) + "\n";
 }
 
 std::optional<std::string> TimingCache::load(const std::filesystem::path& path) {
-  std::error_code missing;
-  if (!std::filesystem::exists(path, missing)) return std::nullopt;
+  if (is_missing_or_empty(path)) return std::nullopt;
   try {
     const os::FileView file = os::read_file(path.string(), os::FileAccess::copy, kMaxFileBytes);
-    return merge(file.bytes(), path.string());
+    if (auto note = merge(file.bytes(), path.string())) return note;
   } catch (const Error& error) {
     return "timing cache " + path.string() + " is set aside: " + error.diagnostics().front().what;
   }
+  if (devices_.empty() || devices_.contains(device_)) return std::nullopt;
+  return "timing cache " + path.string() +
+         " knows other machines or versions alone: it is added to, nothing of it is used";
 }
 
-void TimingCache::save(const std::filesystem::path& path) const {
+std::optional<std::string> TimingCache::save(const std::filesystem::path& path) const {
+  const os::FileLock lock(path.string());
   TimingCache merged = *this;
-  merged.load(path);  // what stands there keeps out of the way of what was just measured: merge()
-                      // keeps ours
-  os::write_file(path.string(), merged.to_text());
+  // What stands there keeps out of the way of what was just measured: merge() keeps ours.
+  const auto note = merged.load(path);
+  try {
+    if (note && merged.devices_ == devices_ && !is_missing_or_empty(path)) {
+      std::error_code lost;
+      std::filesystem::copy_file(path, path.string() + ".set-aside",
+                                 std::filesystem::copy_options::overwrite_existing, lost);
+    }
+    os::write_file(path.string(), merged.to_text());
+  } catch (const Error& error) {
+    const Diagnostic& first = error.diagnostics().front();
+    return "timing cache " + path.string() + " is not written: " + first.what + ", " + first.why;
+  }
+  return std::nullopt;
 }
 
 }  // namespace strop

@@ -2,6 +2,9 @@
 // What was measured: for a device and a set of library versions, each Problem's candidates with
 // their times. With the same cache a build makes the same choices. A file that is corrupt, of
 // another format or of another machine is set aside with a note: never trusted, never fatal.
+//
+// The file is JSON: `format`, `check` (the hash of the compact text of `devices`), and `devices`:
+// device -> problem -> list of [candidate, nanoseconds].
 #pragma once
 
 #include <cstddef>
@@ -18,6 +21,8 @@ namespace strop {
 struct TimedCandidate {
   std::string name;              // Candidate::name()
   std::int64_t nanoseconds = 0;  // minimum of the medians
+
+  bool operator==(const TimedCandidate&) const = default;
 };
 
 class TimingCache {
@@ -26,7 +31,7 @@ class TimingCache {
   // not used.
   explicit TimingCache(std::string device) : device_(std::move(device)) {}
 
-  // Nothing when the problem was not timed, or not with exactly these candidates.
+  // Nothing when the problem was not timed, or not with all of these candidates.
   const std::vector<TimedCandidate>* find(const std::string& problem,
                                           const std::vector<std::string>& candidates) const;
   void store(const std::string& problem, std::vector<TimedCandidate> times);
@@ -37,12 +42,13 @@ class TimingCache {
   // The contents of a file that holds all of it.
   std::string to_text() const;
 
-  // Adds what the file holds. Returns a note when the file was set aside; a missing file is no
-  // note.
+  // Adds what the file holds. Returns a note when nothing of it is used: it was set aside, or knows
+  // other devices alone. A missing or empty file is no note.
   std::optional<std::string> load(const std::filesystem::path& path);
-  // Merges with what the file holds by now (two builds writing one cache lose nothing) and writes
-  // it whole or not at all.
-  void save(const std::filesystem::path& path) const;
+  // Merges with what the file holds by now and writes it whole or not at all, under a lock: builds
+  // that write one cache at once lose nothing. A file that load would set aside is kept beside it,
+  // as NAME.set-aside. Returns a note when it cannot be written.
+  std::optional<std::string> save(const std::filesystem::path& path) const;
 
   std::size_t hits() const { return hits_; }
   bool changed() const { return changed_; }
