@@ -16,6 +16,7 @@
 
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/epilogue_runs.hpp"
+#include "backends/cpu/kernels/pack_f32.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "backends/cpu/kernels/simd/winograd_f32.hpp"
 #include "base/parallel.hpp"
@@ -79,14 +80,28 @@ class ConvWinogradF32Kernel final : public Kernel {
         m_(init.parameters.integer("m")),
         edge_(m_ + 2) {
     const KernelInit::Operand& w = init.inputs[window_.w];
-    require(w.constant != nullptr && w.dtype == DType::f32, kWhat, "its weights are no constant");
-    window_.set_weights(w.constant_shape, kWhat);
+    weights_shape_ = weights_shape(init, w, kWhat);
+    window_.set_weights(weights_shape_, kWhat);
     require(m_ == 2 || m_ == 4, kWhat, "its tiles are of no known size");
     require(window_.spatial == 2 && window_.kernel_h == 3 && window_.kernel_w == 3 &&
                 window_.stride_h == 1 && window_.stride_w == 1 && window_.dilation_h == 1 &&
                 window_.dilation_w == 1 && window_.group == 1,
             kWhat, "its window is not 3 x 3 with stride 1");
-    weights_ = static_cast<const float*>(w.constant);
+    choose_panels();
+    is_packed_ = is_packed(init);
+    const std::int64_t depth = edge_ * edge_ * window_.channels;
+    if (!is_packed_) {
+      require(w.dtype == DType::f32, kWhat, "its weights are not f32");
+      transform_weights(static_cast<const float*>(w.constant));
+    }
+    packed_.read(init, w, 1, window_.out_channels, depth,
+                 PlainWeights<float>::of_columns(transformed_.data(), depth), kWhat);
+  }
+
+  // Transformed: that takes longer than to read the more of them.
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_) return std::nullopt;
+    return PackedConstant{window_.w, packed_parameters({}, weights_shape_), packed_.packed(panel_)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
@@ -100,7 +115,8 @@ class ConvWinogradF32Kernel final : public Kernel {
                   inputs[window_.bias].size() == window_.out_channels,
               kWhat, "its bias does not fit");
     }
-    if (packed_.empty()) pack();
+    packed_.prepare(panel_);
+    transformed_ = {};
     return choose_blocks(threads);
   }
 
@@ -133,23 +149,21 @@ class ConvWinogradF32Kernel final : public Kernel {
   }
 
  private:
-  // [panel][value of a tile][channel][panel columns], zeros beyond the last channel.
-  void pack() {
-    choose_panels();
-    const std::int64_t values = edge_ * edge_;
-    packed_.assign(static_cast<std::size_t>(panels_ * values * window_.channels * panel_), 0.0f);
+  // Into [out channel][value of a tile][channel].
+  void transform_weights(const float* weights) {
+    const std::int64_t depth = edge_ * edge_ * window_.channels;
+    transformed_.resize(static_cast<std::size_t>(window_.out_channels * depth));
     parallel_for(window_.out_channels, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t m = begin; m < end; ++m) {
         for (std::int64_t c = 0; c < window_.channels; ++c) {
-          float* to = packed_.data() + m / panel_ * values * window_.channels * panel_ +
-                      c * panel_ + m % panel_;
-          const float* g = weights_ + (m * window_.channels + c) * 9;
+          float* to = transformed_.data() + m * depth + c;
+          const float* g = weights + (m * window_.channels + c) * 9;
           for (std::int64_t i = 0; i < edge_; ++i) {
             double line[3];
             for (int k = 0; k < 3; ++k)
               line[k] = weight(i, 0) * g[k] + weight(i, 1) * g[3 + k] + weight(i, 2) * g[6 + k];
             for (std::int64_t j = 0; j < edge_; ++j) {
-              to[(i * edge_ + j) * window_.channels * panel_] = static_cast<float>(
+              to[(i * edge_ + j) * window_.channels] = static_cast<float>(
                   weight(j, 0) * line[0] + weight(j, 1) * line[1] + weight(j, 2) * line[2]);
             }
           }
@@ -237,7 +251,7 @@ class ConvWinogradF32Kernel final : public Kernel {
   void run_panel(std::span<const View> inputs, const View& y, const float* transformed, float* sums,
                  std::int64_t first, std::int64_t count, std::int64_t panel) const {
     const std::int64_t values = edge_ * edge_;
-    const float* weights = packed_.data() + panel * values * window_.channels * panel_;
+    const float* weights = packed_.panel(panel);
     for (std::int64_t v = 0; v < values; ++v) {
       multiply(transformed + v * pixels_stride_, weights + v * window_.channels * panel_,
                sums + v * sums_stride_, count);
@@ -308,8 +322,10 @@ class ConvWinogradF32Kernel final : public Kernel {
   const WinogradSetF32& transforms_;
   EpilogueRuns epilogue_;
   const std::int64_t m_, edge_;
-  const float* weights_ = nullptr;
-  std::vector<float> packed_;
+  Shape weights_shape_;
+  bool is_packed_ = false;
+  std::vector<float> transformed_;  // plain weights, until they are packed
+  PackedF32 packed_;                // [panel][value of a tile][channel][panel columns]
   std::vector<float> padding_;
   int vectors_ = 1;
   std::int64_t panel_ = 1, panels_ = 1, slice_ = 1;
