@@ -393,9 +393,9 @@ STROP_API strop_status strop_doctor(int32_t json, char** text, strop_error** err
 /* ---- Building (libstrop_builder)
  * -------------------------------------------------------------------------------- */
 
-/* Called from the thread that builds. `stage` is "import", "passes", "lower", "tune", "self-check"
- * or "save", `detail` a pass, node or "". `fraction` of the whole build, 0 to 1. Nonzero cancels
- * the build: STROP_CANCELLED. */
+/* Called from the thread that builds. `stage` is "import", "passes", "lower", "tune", "pack",
+ * "self-check" or "save", `detail` a pass, node or "". `fraction` of the whole build, 0 to 1.
+ * Nonzero cancels the build: STROP_CANCELLED. */
 typedef int32_t (*strop_progress)(void* user, const char* stage, const char* detail,
                                   double fraction);
 

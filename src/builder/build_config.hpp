@@ -24,7 +24,7 @@ enum class Verify : std::uint8_t {
 inline constexpr double kSelfCheckLimit = 1e10;
 
 struct BuildProgress {
-  std::string stage;    // "import", "passes", "tune", "self-check", "save"
+  std::string stage;    // "import", "passes", "tune", "pack", "self-check", "save"
   std::string detail;   // pass or node
   double fraction = 0;  // of the whole build, 0 to 1
 };
