@@ -54,6 +54,7 @@ bool reads_constants(const Plan& plan, const Step& step) {
 
 void pack_constants(Plan& plan) {
   std::vector<std::size_t> uses = count_uses(plan);
+  plan.slots.reserve(plan.slots.size() + plan.steps.size());  // values point into them
   std::vector<StropAbiValue> values;
   for (const Slot& slot : plan.slots) values.push_back(value_of(slot));
   for (Step& step : plan.steps) {
