@@ -40,6 +40,7 @@ std::span<const Pass> default_passes() {
       fuse_attention_layout(),  // after all that looks at attention
       fuse_channel_shuffle(),
       fuse_epilogue(),
+      fuse_depthwise(),
   };
   return passes;
 }

@@ -164,6 +164,37 @@ TEST_F(CpuConv, winograd_agrees_at_borders_in_blocks_and_with_epilogues) {
   }
 }
 
+TEST_F(CpuConv, expansion_and_depthwise_agree_in_one_step) {
+  const auto pair = [](const std::string& x, const std::string& expand, const std::string& window,
+                       const std::string& y, const std::string& attributes,
+                       const std::vector<SymbolValues>& sizes = {}) {
+    const std::string channels = window.substr(0, window.find(','));
+    const std::string operands = "%x: f32[" + x + "], %const_e: f32[" + expand + "], %f: f32[" +
+                                 channels + "], %const_w: f32[" + window + "], %b: f32[" +
+                                 channels + "], %r: f32[" + y + "]";
+    check_tactics("graph main(" + operands +
+                      ") -> (%y) { %y = fused{kind=\"conv\"}(%x, %const_e, %f, %const_w, %b, %r) "
+                      "body graph body(" +
+                      operands +
+                      ") -> (%y) { %p = conv(%x, %const_e, %f) %q = unary{function=\"silu\", "
+                      "alpha=1}(%p) %s = conv{" +
+                      attributes + ", group=" + channels +
+                      "}(%q, %const_w, %b) %t = binary(%s, %r) %u = unary(%t) %y = "
+                      "unary{function=\"sigmoid\"}(%u) } }",
+                  {"conv_expand_depthwise@nhwc"}, {.sizes = sizes});
+  };
+  for (const cpu::Isa isa : {cpu::Isa::generic, cpu::Isa::avx2, cpu::Isa::avx512_vnni}) {
+    cpu::limit_isa(isa);
+    pair("N,5,H,W", "70,5,1,1", "70,1,3,3", "N,70,H,W", "pads=[1, 1, 1, 1]",
+         {{{"N", 1}, {"H", 9}, {"W", 11}},
+          {{"N", 0}, {"H", 9}, {"W", 11}},
+          {{"N", 2}, {"H", 1}, {"W", 1}},
+          {{"N", 2}, {"H", 40}, {"W", 6}}});
+    pair("1,19,12,13", "48,19,1,1", "48,1,5,5", "1,48,6,7", "strides=[2, 2], pads=[2, 2, 2, 2]");
+    pair("2,3,9,10", "24,3,1,1", "24,1,2,3", "2,24,3,3", "strides=[3, 4], pads=[0, 1, 0, 0]");
+  }
+}
+
 TEST_F(CpuConv, winograd_refuses_other_windows_and_few_channels) {
   EXPECT_NE(refusals("graph main(%x: f32[1,16,9,9], %const_w: f32[16,16,3,3]) -> (%y) { %y = "
                      "conv{strides=[2, 1]}(%x, %const_w) }")

@@ -11,7 +11,6 @@
 // Inputs and output as conv_f32's, with group 1. Parameters beside the window's: m.
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <vector>
 
 #include "backends/cpu/kernels/conv_window.hpp"
@@ -19,6 +18,7 @@
 #include "backends/cpu/kernels/pack_f32.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "backends/cpu/kernels/simd/winograd_f32.hpp"
+#include "backends/cpu/kernels/workspace_pieces.hpp"
 #include "base/parallel.hpp"
 
 namespace strop::cpu {
@@ -41,34 +41,6 @@ constexpr double kWeights4[6][3] = {{1.0 / 4, 0, 0},
                                     {1.0 / 24, 1.0 / 12, 1.0 / 6},
                                     {1.0 / 24, -1.0 / 12, 1.0 / 6},
                                     {0, 0, 1}};
-
-// Pieces of workspace, one for each thread that works at a time.
-class Pieces {
- public:
-  class Use {
-   public:
-    explicit Use(Pieces& pieces) : pieces_(pieces) {
-      while (pieces_.taken_[index_].exchange(true, std::memory_order_acquire))
-        index_ = (index_ + 1) % pieces_.taken_.size();
-    }
-    ~Use() { pieces_.taken_[index_].store(false, std::memory_order_release); }
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-    std::int64_t index() const { return static_cast<std::int64_t>(index_); }
-
-   private:
-    Pieces& pieces_;
-    std::size_t index_ = 0;
-  };
-  void resize(int count) {
-    if (taken_.size() != static_cast<std::size_t>(count))
-      taken_ = std::vector<std::atomic<bool>>(static_cast<std::size_t>(count));
-  }
-  std::int64_t count() const { return static_cast<std::int64_t>(taken_.size()); }
-
- private:
-  std::vector<std::atomic<bool>> taken_;
-};
 
 class ConvWinogradF32Kernel final : public Kernel {
  public:
@@ -124,7 +96,7 @@ class ConvWinogradF32Kernel final : public Kernel {
     auto* pixels = static_cast<float*>(workspace);
     float* sums = pixels + pixel_pieces_.count() * pixels_size_;
     const auto run_block = [&](std::int64_t block) {
-      const Pieces::Use pixel_piece(pixel_pieces_);
+      const WorkspacePieces::Use pixel_piece(pixel_pieces_);
       float* transformed = pixels + pixel_piece.index() * pixels_size_;
       const std::int64_t first = block * block_tiles_;
       const std::int64_t count = std::min(block_tiles_, tile_count_ - first);
@@ -133,7 +105,7 @@ class ConvWinogradF32Kernel final : public Kernel {
           transform(inputs[window_.x], first + t, transformed + t * window_.channels);
       });
       parallel_for(panels_, 1, [&](std::int64_t begin, std::int64_t end) {
-        const Pieces::Use sum_piece(sum_pieces_);
+        const WorkspacePieces::Use sum_piece(sum_pieces_);
         for (std::int64_t p = begin; p < end; ++p)
           run_panel(inputs, outputs[0], transformed, sums + sum_piece.index() * sums_size_, first,
                     count, p);
@@ -333,7 +305,7 @@ class ConvWinogradF32Kernel final : public Kernel {
   std::int64_t blocks_ = 0, block_tiles_ = 1;
   std::int64_t pixels_stride_ = 0, pixels_size_ = 0;  // floats
   std::int64_t sums_stride_ = 0, sums_size_ = 0;
-  Pieces pixel_pieces_, sum_pieces_;
+  WorkspacePieces pixel_pieces_, sum_pieces_;
 };
 
 }  // namespace

@@ -72,22 +72,31 @@ std::optional<EpilogueStep> read_step(const FusedView& body, const Node& node, V
 
 bool read_chain(const FusedView& body, std::size_t first, ValueId running, AnchorView& view,
                 std::string& refusal) {
-  for (std::size_t i = first; i < body.nodes().size(); ++i) {
-    const Node& node = *body.nodes()[i];
-    if (std::ranges::find(node.inputs, running) == node.inputs.end()) {
-      refusal = "its body is not a chain";
-      return false;
-    }
-    auto step = read_step(body, node, running, refusal);
-    if (!step) return false;
-    view.epilogue.push_back(std::move(*step));
-    running = node.outputs[0];
-  }
+  auto chain = read_epilogue(body, first, body.nodes().size(), running, refusal);
+  if (!chain) return false;
+  view.epilogue = std::move(*chain);
   if (!body.ends_in(running)) refusal = "its body has other outputs";
   return body.ends_in(running);
 }
 
 }  // namespace
+
+std::optional<Epilogue> read_epilogue(const FusedView& body, std::size_t first, std::size_t end,
+                                      ValueId& running, std::string& refusal) {
+  Epilogue out;
+  for (std::size_t i = first; i < end; ++i) {
+    const Node& node = *body.nodes()[i];
+    if (std::ranges::find(node.inputs, running) == node.inputs.end()) {
+      refusal = "its body is not a chain";
+      return std::nullopt;
+    }
+    auto step = read_step(body, node, running, refusal);
+    if (!step) return std::nullopt;
+    out.push_back(std::move(*step));
+    running = node.outputs[0];
+  }
+  return out;
+}
 
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
                                   std::string& refusal) {

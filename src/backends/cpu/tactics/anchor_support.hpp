@@ -13,6 +13,8 @@
 
 namespace strop::cpu {
 
+class FusedView;
+
 struct AnchorView {
   const Node* anchor = nullptr;
   // Per input of the anchor: which input of the problem's node it is; -1: absent.
@@ -21,6 +23,11 @@ struct AnchorView {
 
   std::int64_t input(std::size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
 };
+
+// The nodes [first, end) of a body as a chain that starts from `running`, which becomes their
+// result. Nothing, and why, when they are none.
+std::optional<Epilogue> read_epilogue(const FusedView& body, std::size_t first, std::size_t end,
+                                      ValueId& running, std::string& refusal);
 
 // Nothing when the problem's main operator is another one (`refusal` stays empty), or when the
 // chain cannot be written as an epilogue (`refusal` says why).

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces of a kernel's workspace, one for each thread that works at a time: a task takes any that
+// is free.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+namespace strop::cpu {
+
+class WorkspacePieces {
+ public:
+  class Use {
+   public:
+    explicit Use(WorkspacePieces& pieces) : pieces_(pieces) {
+      while (pieces_.taken_[index_].exchange(true, std::memory_order_acquire))
+        index_ = (index_ + 1) % pieces_.taken_.size();
+    }
+    ~Use() { pieces_.taken_[index_].store(false, std::memory_order_release); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    std::int64_t index() const { return static_cast<std::int64_t>(index_); }
+
+   private:
+    WorkspacePieces& pieces_;
+    std::size_t index_ = 0;
+  };
+
+  void resize(int count) {
+    if (taken_.size() != static_cast<std::size_t>(count))
+      taken_ = std::vector<std::atomic<bool>>(static_cast<std::size_t>(count));
+  }
+  std::int64_t count() const { return static_cast<std::int64_t>(taken_.size()); }
+
+ private:
+  std::vector<std::atomic<bool>> taken_;
+};
+
+}  // namespace strop::cpu
