@@ -42,6 +42,12 @@ constexpr double kWeights4[6][3] = {{1.0 / 4, 0, 0},
                                     {1.0 / 24, -1.0 / 12, 1.0 / 6},
                                     {0, 0, 1}};
 
+std::int64_t read_m(const KernelInit& init) {
+  const std::int64_t m = init.parameters.integer("m");
+  require(m == 2 || m == 4, kWhat, "its tiles are of no known size");
+  return m;
+}
+
 class ConvWinogradF32Kernel final : public Kernel {
  public:
   explicit ConvWinogradF32Kernel(const KernelInit& init)
@@ -49,12 +55,11 @@ class ConvWinogradF32Kernel final : public Kernel {
         tiles_(tile_set_f32()),
         transforms_(winograd_set_f32()),
         epilogue_(parse_epilogue(init.parameters.string("epilogue")), init.inputs.size()),
-        m_(init.parameters.integer("m")),
+        m_(read_m(init)),
         edge_(m_ + 2) {
     const KernelInit::Operand& w = init.inputs[window_.w];
     weights_shape_ = weights_shape(init, w, kWhat);
     window_.set_weights(weights_shape_, kWhat);
-    require(m_ == 2 || m_ == 4, kWhat, "its tiles are of no known size");
     require(window_.spatial == 2 && window_.kernel_h == 3 && window_.kernel_w == 3 &&
                 window_.stride_h == 1 && window_.stride_w == 1 && window_.dilation_h == 1 &&
                 window_.dilation_w == 1 && window_.group == 1,
