@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "backends/cpu/isa.hpp"
 #include "backends/cpu/tactic_check.hpp"
 
 namespace strop::testing {
@@ -29,6 +30,17 @@ std::string layer(const std::string& op, int gates, int inputs, int hidden, int 
   text += more_inputs + ") -> (" + results + ") { " + results + " = " + op;
   if (!attributes.empty()) text += "{" + attributes + "}";
   return text + "(%x, %const_w, %const_r" + (bias ? ", %const_b" : "") + more_arguments + ") }";
+}
+
+TEST(RecurrentCpu, each_instruction_set) {
+  for (const cpu::Isa isa : {cpu::Isa::generic, cpu::Isa::avx2, cpu::Isa::avx512}) {
+    SCOPED_TRACE(static_cast<int>(isa));
+    cpu::limit_isa(isa);
+    check_tactics(layer("lstm", 4, 7, 70, 1, "", true), {"recurrent_cpu"}, {.sizes = kSizes});
+    check_tactics(layer("gru", 3, 7, 12, 1, "linear_before_reset=true", true), {"recurrent_cpu"},
+                  {.sizes = kSizes});
+  }
+  cpu::limit_isa(cpu::Isa::avx512_vnni);
 }
 
 TEST(RecurrentCpu, cells_of_several_sizes) {
