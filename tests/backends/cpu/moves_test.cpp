@@ -69,6 +69,28 @@ TEST(CpuShuffle, agrees_in_any_layout_and_for_elements_of_any_size) {
   }
 }
 
+TEST(CpuResize, repeats_elements_of_axes_of_any_size) {
+  for (const char* attributes :
+       {"coordinates=\"asymmetric\", nearest=\"floor\"", "coordinates=\"half_pixel\""}) {
+    check_tactics(
+        std::string("graph main(%x: f32[N,5,H,W], %const_r: f32[0], %const_s: f32[4]) -> "
+                    "(%y) { %y = resize{") +
+            attributes + "}(%x, %const_r, %const_s) }",
+        {"resize_cpu@nhwc"},
+        {.sizes = {{{"N", 1}, {"H", 3}, {"W", 4}},
+                   {{"N", 2}, {"H", 1}, {"W", 70}},
+                   {{"N", 1}, {"H", 0}, {"W", 2}}},
+         .constants = {Tensor::allocate(DType::f32, {0}), Tensor::from<float>({4}, {1, 1, 2, 3})}});
+  }
+  // The nearest element depends on more than how often each is repeated.
+  check_tactics(
+      "graph main(%x: f32[N,5,H,W], %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
+      "resize{coordinates=\"asymmetric\", nearest=\"ceil\"}(%x, %const_r, %const_s) }",
+      {},
+      {.sizes = {{{"N", 1}, {"H", 3}, {"W", 4}}},
+       .constants = {Tensor::allocate(DType::f32, {0}), Tensor::from<float>({4}, {1, 1, 2, 3})}});
+}
+
 TEST(CpuResize, agrees_for_nearest_and_linear) {
   for (const char* mode : {"nearest", "linear"}) {
     for (const char* coordinates :
