@@ -26,10 +26,14 @@ std::span<const Pass> default_passes() {
       fuse_quantized(),
       fuse_byte_tables(),
       fold_constants(),
+      fold_implied_conditions(),
       inline_constant_branch(),  // conditions that followed from shapes
-      fold_shape_arithmetic(),   // sizes that went through constant floats, or a branch
-      fold_constants(),          // of what was inlined
-      eliminate_identity(),      // what folding has shown to be one
+      fold_shape_arithmetic(),   // ranks that are known now
+      fold_constants(),
+      inline_constant_branch(),
+      fold_shape_arithmetic(),  // sizes that went through constant floats, or a branch
+      fold_constants(),         // of what was inlined
+      eliminate_identity(),     // what folding has shown to be one
       eliminate_common_subexpressions(),
       fuse_activation(),  // before fuse_batch_norm, which would take the "+ 3" of a hard sigmoid
       fuse_layer_norm(),

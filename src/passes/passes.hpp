@@ -14,6 +14,8 @@ Pass fold_constants();
 Pass fold_quantized_constants();
 // An if_else whose condition is a constant becomes the nodes of the branch that runs.
 Pass inline_constant_branch();
+// A condition without which the rest of the graph is impossible becomes true.
+Pass fold_implied_conditions();
 // Nodes that change nothing go; transposes and reshapes in a row become one.
 Pass eliminate_identity();
 // What several nodes compute alike is computed once.

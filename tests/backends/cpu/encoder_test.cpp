@@ -70,9 +70,20 @@ TEST(CpuRows, softmax_and_normalisation_give_the_bits_of_the_reference) {
   });
 }
 
-TEST(CpuSoftmax, refuses_another_axis) {
-  EXPECT_EQ(refusals("graph main(%x: f32[2,3]) -> (%y) { %y = softmax{axis=0}(%x) }"),
-            "softmax_cpu: its axis is not the last one");
+TEST(CpuSoftmax, agrees_for_any_axis_and_layout) {
+  for_each_isa([] {
+    for (const char* attributes : {"axis=1", "axis=1, log=true", "axis=0", "axis=-2"}) {
+      check_tactics(std::string("graph main(%x: f32[N,16,4,W]) -> (%y) { %y = softmax{") +
+                        attributes + "}(%x) }",
+                    {"softmax_cpu", "softmax_cpu@nhwc"},
+                    {.sizes = {{{"N", 1}, {"W", 1}},
+                               {{"N", 2}, {"W", 37}},
+                               {{"N", 70}, {"W", 5}},
+                               {{"N", 0}, {"W", 5}},
+                               {{"N", 1}, {"W", 300}}},
+                     .tolerance = 1e-6});
+    }
+  });
 }
 
 TEST(CpuLayerNorm, agrees_with_and_without_scale_bias_and_mean) {

@@ -2,6 +2,7 @@
 // Kernels that move or combine whole runs of elements: concat, cuts, resize, global pooling.
 #include <string>
 
+#include "backends/cpu/isa.hpp"
 #include "backends/cpu/tactic_check.hpp"
 
 namespace strop {
@@ -67,6 +68,65 @@ TEST(CpuShuffle, agrees_in_any_layout_and_for_elements_of_any_size) {
                     {.sizes = {{{"N", 2}}, {{"N", 0}}, {{"N", 5}}}});
     }
   }
+}
+
+TEST(CpuTranspose, takes_any_order_of_axes) {
+  const auto check = [](const std::string& shape, const std::string& perm,
+                        const std::vector<SymbolValues>& sizes) {
+    for (const char* dtype : {"f32", "u8", "f16", "i64"}) {
+      check_tactics("graph main(%x: " + std::string(dtype) + shape +
+                        ") -> (%y) { %y = transpose{perm=" + perm + "}(%x) }",
+                    {"transpose_cpu"}, {.sizes = sizes});
+    }
+  };
+  const std::vector<SymbolValues> sizes = {{{"A", 1}, {"B", 5}, {"C", 40}},
+                                           {{"A", 3}, {"B", 16}, {"C", 67}},
+                                           {{"A", 2}, {"B", 1}, {"C", 3}},
+                                           {{"A", 2}, {"B", 0}, {"C", 3}}};
+  check("[A,B,C]", "[0, 2, 1]", sizes);
+  check("[A,B,C]", "[2, 1, 0]", sizes);
+  check("[A,B,C]", "[1, 0, 2]", sizes);
+  check("[A,B,C]", "[0, 1, 2]", sizes);
+  check("[A,B,C]", "[1, 2, 0]", sizes);
+  check("[A,3,B,C,2]", "[0, 1, 3, 4, 2]", sizes);  // a head of a detector
+  check("[A,B,3,C]", "[0, 2, 1, 3]", sizes);       // heads of attention
+  check("[A,2,B,C]", "[0, 2, 1, 3]", sizes);       // shuffled channels
+  check("[A,C,2,B,2]", "[3, 1, 4, 0, 2]", sizes);
+  check("[C,B,2]", "[1, 0, 2]", sizes);  // runs of two are elements
+  check("[B]", "[0]", sizes);
+  check_tactics("graph main(%x: f32[]) -> (%y) { %y = transpose(%x) }", {"transpose_cpu"});
+  check_tactics("graph main(%x: f32[3,70,33]) -> (%y) { %y = transpose(%x) }", {"transpose_cpu"});
+}
+
+TEST(CpuTranspose, each_instruction_set) {
+  for (const cpu::Isa isa : {cpu::Isa::generic, cpu::Isa::avx2}) {
+    cpu::limit_isa(isa);
+    check_tactics("graph main(%x: f32[2,70,33]) -> (%y) { %y = transpose{perm=[0, 2, 1]}(%x) }",
+                  {"transpose_cpu"});
+  }
+  cpu::limit_isa(cpu::Isa::avx512_vnni);
+}
+
+TEST(CpuResize, repeats_elements_of_axes_of_any_size) {
+  for (const char* attributes :
+       {"coordinates=\"asymmetric\", nearest=\"floor\"", "coordinates=\"half_pixel\""}) {
+    check_tactics(
+        std::string("graph main(%x: f32[N,5,H,W], %const_r: f32[0], %const_s: f32[4]) -> "
+                    "(%y) { %y = resize{") +
+            attributes + "}(%x, %const_r, %const_s) }",
+        {"resize_cpu@nhwc"},
+        {.sizes = {{{"N", 1}, {"H", 3}, {"W", 4}},
+                   {{"N", 2}, {"H", 1}, {"W", 70}},
+                   {{"N", 1}, {"H", 0}, {"W", 2}}},
+         .constants = {Tensor::allocate(DType::f32, {0}), Tensor::from<float>({4}, {1, 1, 2, 3})}});
+  }
+  // The nearest element depends on more than how often each is repeated.
+  check_tactics(
+      "graph main(%x: f32[N,5,H,W], %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
+      "resize{coordinates=\"asymmetric\", nearest=\"ceil\"}(%x, %const_r, %const_s) }",
+      {},
+      {.sizes = {{{"N", 1}, {"H", 3}, {"W", 4}}},
+       .constants = {Tensor::allocate(DType::f32, {0}), Tensor::from<float>({4}, {1, 1, 2, 3})}});
 }
 
 TEST(CpuResize, agrees_for_nearest_and_linear) {

@@ -102,6 +102,16 @@ TEST(CpuPointwise, agrees_for_every_binary_function_and_broadcast) {
   }
 }
 
+TEST(CpuPointwise, squares_like_any_power) {
+  for (const float exponent : {2.0f, 3.0f, 0.5f}) {
+    check_tactics(
+        "graph main(%x: f32[64], %const_e: f32[]) -> (%y) { %y = binary{function=\"pow\"}(%x, "
+        "%const_e) }",
+        {"pointwise_cpu"},
+        {.inputs = {corner_values()}, .constants = {Tensor::from<float>({}, {exponent})}});
+  }
+}
+
 TEST(CpuPointwise, agrees_where_sizes_that_change_decide_what_is_broadcast) {
   check_tactics("graph main(%a: f32[N,3,H,1], %b: f32[N,1,H,W]) -> (%y) { %y = binary(%a, %b) }",
                 {"pointwise_cpu"},

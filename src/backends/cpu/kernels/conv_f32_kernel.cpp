@@ -11,7 +11,6 @@
 // Inputs: x [N, H, W, C] or [N, W, C], w [M, C/group, kernel...] (a constant, packed once), bias
 // [M] (optional), operands of the epilogue. Output: [N, OH, OW, M] or [N, OW, M].
 #include <algorithm>
-#include <cmath>
 
 #include "backends/cpu/kernels/conv_rows.hpp"
 #include "backends/cpu/kernels/conv_window.hpp"
@@ -89,7 +88,7 @@ class ConvF32Kernel final : public Kernel {
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     const std::int64_t columns = window_.out_channels / groups_;
-    vectors_ = depthwise_ ? best_channel_vectors(columns) : best_vectors(columns);
+    vectors_ = depthwise_ ? best_channel_vectors(columns) : panel_vectors(tiles_, columns);
     tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     panels_per_group_ = (columns + panel_ - 1) / panel_;
@@ -104,24 +103,6 @@ class ConvF32Kernel final : public Kernel {
     slice_depth_ = std::min(depth_, most);
     slice_taps_ = slice_depth_ < depth_ ? 1 : std::max<std::int64_t>(1, most / depth_);
     if (depthwise_) slice_taps_ = taps_;
-  }
-
-  // Vectors of a panel, so that little of the last panel is wasted and a tile has work for its
-  // loads.
-  int best_vectors(std::int64_t columns) const {
-    int best = 1;
-    double best_cost = 0;
-    for (int v = 1; v <= tiles_.most_vectors; ++v) {
-      const double panels =
-          std::ceil(static_cast<double>(columns) / static_cast<double>(v * tiles_.lanes));
-      const double rows = tiles_.rows[v];
-      const double cost = panels * (v * rows + 0.3 * (v + rows)) / rows;
-      if (v == 1 || cost < best_cost) {
-        best = v;
-        best_cost = cost;
-      }
-    }
-    return best;
   }
 
   // The widest ones that waste least of the last panel.

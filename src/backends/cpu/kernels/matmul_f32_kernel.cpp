@@ -147,7 +147,7 @@ class MatmulF32Kernel final : public Kernel {
           tile.residual = inputs[static_cast<std::size_t>(after.residual)].as<const float>() +
                           i * columns_ + column;
         }
-        tiles_.run[vectors_](tile);
+        (tile.row_count == 1 ? tiles_.run_row : tiles_.run)[vectors_](tile);
       }
     }
     if (epilogue_.is_done()) return;

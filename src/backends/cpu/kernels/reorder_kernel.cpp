@@ -2,23 +2,16 @@
 // A tensor in another layout (tactic/layout.hpp): per image, the matrix of channels by pixels is
 // transposed. Parameter `to`: nhwc or plain. Any element of whole bytes.
 #include <algorithm>
-#include <cstring>
 
 #include "backends/cpu/kernels/kernel.hpp"
+#include "backends/cpu/kernels/simd/transpose_block.hpp"
 #include "base/parallel.hpp"
 
 namespace strop::cpu {
 namespace {
 
-constexpr std::int64_t kTile = 16;  // elements a side: rows of 64 bytes for floats
-
-template <class T>
-void transpose_tile(const T* from, std::int64_t from_stride, T* to, std::int64_t to_stride,
-                    std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t c = 0; c < columns; ++c) {
-    for (std::int64_t r = 0; r < rows; ++r) to[c * to_stride + r] = from[r * from_stride + c];
-  }
-}
+constexpr std::int64_t kTile = 32;                 // columns of a task
+constexpr std::int64_t kTaskElements = 16 * 1024;  // least for a thread
 
 class ReorderKernel final : public Kernel {
  public:
@@ -28,6 +21,9 @@ class ReorderKernel final : public Kernel {
             "it knows no such layout");
     require(dtype_ != DType::undefined && bits_of(dtype_) >= 8 && init.outputs[0].dtype == dtype_,
             "reorder kernel", "its operands are of other types");
+    bytes_ = bits_of(dtype_) / 8;
+    block_ = transpose_block(bytes_);
+    require(block_ != nullptr, "reorder kernel", "no elements of that width");
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
@@ -54,43 +50,29 @@ class ReorderKernel final : public Kernel {
     return 0;
   }
 
+  // What is written goes forwards: a task holds whole rows of the output.
   void run(std::span<const View> inputs, std::span<const View> outputs, void*) override {
-    switch (bits_of(dtype_)) {
-      case 8:
-        return transpose<std::uint8_t>(inputs[0], outputs[0]);
-      case 16:
-        return transpose<std::uint16_t>(inputs[0], outputs[0]);
-      case 32:
-        return transpose<std::uint32_t>(inputs[0], outputs[0]);
-      case 64:
-        return transpose<std::uint64_t>(inputs[0], outputs[0]);
-      default:
-        throw Error(ErrorCode::engine_invalid, "reorder kernel", "no elements of that width");
-    }
-  }
-
- private:
-  template <class T>
-  void transpose(const View& x, const View& y) const {
-    const std::int64_t row_tiles = (rows_ + kTile - 1) / kTile;
-    const std::int64_t column_tiles = (columns_ + kTile - 1) / kTile;
-    // What is written goes forwards: a task holds tiles side by side in the output's rows.
-    parallel_for(outer_ * column_tiles, std::max<std::int64_t>(1, 64 / row_tiles),
+    const auto* x = inputs[0].as<const std::byte>();
+    auto* y = outputs[0].as<std::byte>();
+    const std::int64_t tiles = (columns_ + kTile - 1) / kTile;
+    const std::int64_t tile = rows_ * std::min(columns_, kTile);
+    parallel_for(outer_ * tiles,
+                 std::max<std::int64_t>(1, kTaskElements / std::max<std::int64_t>(1, tile)),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t task = begin; task < end; ++task) {
-                     const std::int64_t image = task / column_tiles * rows_ * columns_;
-                     const std::int64_t c = task % column_tiles * kTile;
-                     for (std::int64_t r = 0; r < rows_; r += kTile) {
-                       transpose_tile(x.as<const T>() + image + r * columns_ + c, columns_,
-                                      y.as<T>() + image + c * rows_ + r, rows_,
-                                      std::min(kTile, rows_ - r), std::min(kTile, columns_ - c));
-                     }
+                     const std::int64_t image = task / tiles * rows_ * columns_;
+                     const std::int64_t c = task % tiles * kTile;
+                     block_(x + (image + c) * bytes_, columns_, y + (image + c * rows_) * bytes_,
+                            rows_, rows_, std::min(kTile, columns_ - c));
                    }
                  });
   }
 
+ private:
   bool to_nhwc_;
   DType dtype_;
+  std::int64_t bytes_ = 1;
+  TransposeBlock block_ = nullptr;
   std::int64_t outer_ = 0, rows_ = 0, columns_ = 0;
 };
 

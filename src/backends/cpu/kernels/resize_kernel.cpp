@@ -2,7 +2,8 @@
 // Resize of f32 [N, H, W, C], channels innermost: each pixel is one of x, or a weighted sum of two
 // rows by two columns of it.
 //
-// Parameters rows, columns: which of x, per row and column of the result; for weighted sums also
+// Parameters rows, columns: which of x, per row and column of the result, or repeat_rows and
+// repeat_columns: each of x so many times; for weighted sums also
 // rows_1, columns_1 (the other one of the two) and row_weights, column_weights (of the other one,
 // the bits of floats as numbers).
 #include <algorithm>
@@ -18,13 +19,20 @@ namespace strop::cpu {
 namespace {
 
 constexpr const char* kWhat = "kernel resize";
+constexpr std::int64_t kMostRepeats = 16;
 
 struct Axis {
   std::vector<std::int64_t> first, second;
   std::vector<float> weight;  // of the second
+  std::int64_t repeat = 0;    // makes `first`; 0: it is given
 
-  Axis(const Parameters& parameters, const std::string& one, const std::string& all, bool linear)
-      : first(parameters.integers(all)) {
+  Axis(const Parameters& parameters, const std::string& one, const std::string& all, bool linear) {
+    if (!linear && parameters.has("repeat_" + all)) {
+      repeat = parameters.integer("repeat_" + all);
+      require(repeat >= 1 && repeat <= kMostRepeats, kWhat, "it repeats elements too often");
+      return;
+    }
+    first = parameters.integers(all);
     if (!linear) return;
     second = parameters.integers(all + "_1");
     for (const std::int64_t bits : parameters.integers(one + "_weights"))
@@ -33,7 +41,13 @@ struct Axis {
             "its lists differ in length");
   }
 
-  void check(std::int64_t from, std::int64_t to) const {
+  void prepare(std::int64_t from, std::int64_t to) {
+    if (repeat != 0) {
+      require(to % repeat == 0 && to / repeat == from, kWhat, "its shapes do not fit");
+      first.resize(static_cast<std::size_t>(to));
+      for (std::int64_t i = 0; i < to; ++i) first[static_cast<std::size_t>(i)] = i / repeat;
+      return;
+    }
     const auto within = [from](std::int64_t i) { return i >= 0 && i < from; };
     require(static_cast<std::int64_t>(first.size()) == to && std::ranges::all_of(first, within) &&
                 std::ranges::all_of(second, within),
@@ -61,8 +75,8 @@ class ResizeKernel final : public Kernel {
     const auto &x = inputs[0].dims, &y = outputs[0].dims;
     require(x.size() == 4 && y.size() == 4 && x[0] == y[0] && x[3] == y[3], kWhat,
             "its shapes do not fit");
-    rows_.check(x[1], y[1]);
-    columns_.check(x[2], y[2]);
+    rows_.prepare(x[1], y[1]);
+    columns_.prepare(x[2], y[2]);
     (void)threads;
     return 0;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resize of two spatial axes whose sizes are known, channels innermost: nearest for elements of any
-// whole bytes, linear for f32.
+// Resize of two spatial axes, channels innermost: nearest for elements of any whole bytes, linear
+// for f32. An axis whose size is not known may become a whole multiple of itself, each element
+// repeated.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -13,8 +14,42 @@ namespace strop::cpu {
 const Tactic& tactic_resize_cpu();
 namespace {
 
+constexpr std::int64_t kMostRepeats = 16;
+constexpr std::int64_t kTriedIndices = 1 << 18;  // longer axes are not told apart from these
+
+struct SpatialAxis {
+  ResizedAxis resized;
+  std::int64_t repeat = 0;  // where sizes are not known: how often each element; else 0
+};
+
+// Whether index i of the result is element i / repeat, whatever the size.
+bool repeats_elements(const ResizeAttributes& resize, std::int64_t repeat) {
+  if (resize.coordinates != ResizeCoordinates::asymmetric &&
+      resize.coordinates != ResizeCoordinates::half_pixel)
+    return false;  // their coordinates depend on the size
+  const ResizedAxis axis{.input = kTriedIndices / repeat,
+                         .output = kTriedIndices / repeat * repeat,
+                         .scale = static_cast<float>(repeat)};
+  const std::vector<std::int64_t> indices = nearest_indices(resize, axis);
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    if (indices[i] != static_cast<std::int64_t>(i) / repeat) return false;
+  }
+  return true;
+}
+
+std::optional<SpatialAxis> repeated_axis(const ResizeAttributes& resize, const Dim& from,
+                                         const Dim& to, float scale) {
+  if (resize.mode != ResizeMode::nearest) return std::nullopt;
+  for (std::int64_t repeat = 1; repeat <= kMostRepeats; ++repeat) {
+    if (scale != 0 && scale != static_cast<float>(repeat)) continue;
+    if (to == from * Dim(repeat) && repeats_elements(resize, repeat))
+      return SpatialAxis{.resized = {}, .repeat = repeat};
+  }
+  return std::nullopt;
+}
+
 // The two spatial axes; nothing when another one changes, or something is not known.
-std::optional<std::vector<ResizedAxis>> spatial_axes(const Problem& problem) {
+std::optional<std::vector<SpatialAxis>> spatial_axes(const Problem& problem) {
   const auto& resize = problem.attributes<ResizeAttributes>();
   const Type &x = problem.input_type(0), &y = problem.output_type(0);
   std::vector<float> scales(4, 0);  // 0: what the sizes say
@@ -29,19 +64,24 @@ std::optional<std::vector<ResizedAxis>> spatial_axes(const Problem& problem) {
         scales[static_cast<std::size_t>(normalize_axis(axes[i], 4))] = given->values<float>()[i];
     }
   }
-  std::vector<ResizedAxis> out;
+  std::vector<SpatialAxis> out;
   for (std::size_t i = 0; i < 4; ++i) {
     const Dim &from = (*x.shape)[i], &to = (*y.shape)[i];
     if (i < 2) {
       if (from != to || (scales[i] != 0 && scales[i] != 1)) return std::nullopt;
       continue;
     }
-    if (!from.is_constant() || !to.is_constant() || from.value() == 0 || to.value() == 0)
-      return std::nullopt;
+    if (!from.is_constant() || !to.is_constant()) {
+      const auto repeated = repeated_axis(resize, from, to, scales[i]);
+      if (!repeated) return std::nullopt;
+      out.push_back(*repeated);
+      continue;
+    }
+    if (from.value() == 0 || to.value() == 0) return std::nullopt;
     ResizedAxis axis{.input = from.value(), .output = to.value()};
     axis.scale = scales[i] != 0 ? scales[i]
                                 : static_cast<float>(axis.output) / static_cast<float>(axis.input);
-    out.push_back(axis);
+    out.push_back({.resized = axis});
   }
   return out;
 }
@@ -63,8 +103,8 @@ Acceptance accepts(const Problem& problem) {
   const auto axes = spatial_axes(problem);
   if (!axes) return Acceptance::refuse("its sizes or scales are not known");
   if (resize.mode == ResizeMode::linear) {
-    for (const ResizedAxis& axis : *axes) {
-      if (interpolation_filter(resize, axis).taps > 2)
+    for (const SpatialAxis& axis : *axes) {
+      if (interpolation_filter(resize, axis.resized).taps > 2)
         return Acceptance::refuse("its filter is wider than two elements");
     }
   }
@@ -89,16 +129,25 @@ void set_linear(const AxisFilter& filter, const std::string& one, const std::str
   parameters.set(one + "_weights", weights);
 }
 
+void set_nearest(const ResizeAttributes& resize, const SpatialAxis& axis, const std::string& key,
+                 Parameters& parameters) {
+  if (axis.repeat != 0) {
+    parameters.set("repeat_" + key, axis.repeat);
+  } else {
+    parameters.set(key, nearest_indices(resize, axis.resized));
+  }
+}
+
 KernelChoice lower(const Problem& problem, std::string_view) {
   const auto& resize = problem.attributes<ResizeAttributes>();
   const auto axes = *spatial_axes(problem);
   Parameters parameters;
   if (resize.mode == ResizeMode::nearest) {
-    parameters.set("rows", nearest_indices(resize, axes[0]));
-    parameters.set("columns", nearest_indices(resize, axes[1]));
+    set_nearest(resize, axes[0], "rows", parameters);
+    set_nearest(resize, axes[1], "columns", parameters);
   } else {
-    set_linear(interpolation_filter(resize, axes[0]), "row", "rows", parameters);
-    set_linear(interpolation_filter(resize, axes[1]), "column", "columns", parameters);
+    set_linear(interpolation_filter(resize, axes[0].resized), "row", "rows", parameters);
+    set_linear(interpolation_filter(resize, axes[1].resized), "column", "columns", parameters);
   }
   return {"resize", parameters.text()};
 }

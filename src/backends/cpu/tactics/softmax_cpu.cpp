@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax over the last axis, f32.
+// Softmax over any axis, f32, in any layout.
 #include "backends/cpu/parameters.hpp"
+#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/softmax.hpp"
-#include "tactic/tactic.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_softmax_cpu();
@@ -14,14 +14,20 @@ Acceptance accepts(const Problem& problem) {
   if (x.dtype != DType::f32)
     return Acceptance::refuse("input 0 is " + x.to_string() + ", this tactic is for f32");
   if (!x.shape || x.rank() < 1) return Acceptance::refuse("the rank of its input is not known");
-  if (normalize_axis(problem.attributes<SoftmaxAttributes>().axis, x.rank()) != x.rank() - 1)
-    return Acceptance::refuse("its axis is not the last one");
   return Acceptance::accept();
 }
 
+std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
+  return any_layout(problem, 1);
+}
+
 KernelChoice lower(const Problem& problem, std::string_view) {
+  const auto& softmax = problem.attributes<SoftmaxAttributes>();
+  const std::int64_t rank = problem.output_type(0).rank();
   Parameters parameters;
-  parameters.set("log", std::int64_t{problem.attributes<SoftmaxAttributes>().log});
+  parameters.set("log", std::int64_t{softmax.log});
+  parameters.set(
+      "axis", physical_axis(normalize_axis(softmax.axis, rank), rank, problem.layouts.output(0)));
   return {"softmax_f32", parameters.text()};
 }
 
@@ -32,6 +38,7 @@ const Tactic& tactic_softmax_cpu() {
                              .backend = "cpu",
                              .ops = {op_softmax},
                              .accepts = accepts,
+                             .layouts = layouts,
                              .lower = lower};
   return tactic;
 }

@@ -22,6 +22,10 @@ struct RowSetF32 {
                     std::int64_t count, double epsilon, bool centred);
   // y = softmax(x), or its logarithm, likewise. y may be x. count >= 1.
   void (*softmax)(const float* x, float* y, std::int64_t count, bool log);
+  // The same of `columns` columns, whose `count` elements lie `stride` floats apart. y lies like x,
+  // and may be x.
+  void (*softmax_columns)(const float* x, float* y, std::int64_t count, std::int64_t stride,
+                          std::int64_t columns, bool log);
   // scores = exp(factor * scores + bias - largest), where `bias` moves by bias_step (0 or 1), or is
   // null. Brings `row` up to date and returns exp(its old largest - the new one), by which sums of
   // the blocks before are multiplied.

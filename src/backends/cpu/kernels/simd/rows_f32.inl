@@ -160,6 +160,57 @@ inline void softmax_row(const float* x, float* y, std::int64_t count, bool log) 
   }
 }
 
+// Columns side by side, each summed from its first element to its last. `whole`: kDoubles of them.
+template <bool whole>
+inline void softmax_block(const float* x, float* y, std::int64_t count, std::int64_t stride,
+                          std::int64_t columns, bool log) {
+  constexpr std::int64_t kHeld = 64;  // exponentials of longer columns are computed twice
+  const std::int64_t n = whole ? kDoubles : columns;
+  float largest[kDoubles];
+  for (std::int64_t k = 0; k < n; ++k) largest[k] = x[k];
+  for (std::int64_t i = 1; i < count; ++i) {
+    const float* row = x + i * stride;
+    for (std::int64_t k = 0; k < n; ++k) largest[k] = row[k] > largest[k] ? row[k] : largest[k];
+  }
+  double held[kHeld][kDoubles];
+  double sums[kDoubles] = {};
+  const auto exponentials = [&](std::int64_t i, double* to) {
+    const float* row = x + i * stride;
+    for (std::int64_t k = 0; k < n; ++k)
+      to[k] = exponential_of_double(static_cast<double>(row[k]) - static_cast<double>(largest[k]));
+  };
+  for (std::int64_t i = 0; i < count; ++i) {
+    double* values = held[i % kHeld];
+    exponentials(i, values);
+    for (std::int64_t k = 0; k < n; ++k) sums[k] += values[k];
+  }
+  if (log) {
+    for (std::int64_t k = 0; k < n; ++k) sums[k] = std::log(sums[k]);
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float* row = x + i * stride;
+    float* to = y + i * stride;
+    if (log) {
+      for (std::int64_t k = 0; k < n; ++k) {
+        to[k] = static_cast<float>(static_cast<double>(row[k]) - static_cast<double>(largest[k]) -
+                                   sums[k]);
+      }
+      continue;
+    }
+    double* values = held[i % kHeld];
+    if (count > kHeld) exponentials(i, values);
+    for (std::int64_t k = 0; k < n; ++k) to[k] = static_cast<float>(values[k] / sums[k]);
+  }
+}
+
+inline void softmax_columns(const float* x, float* y, std::int64_t count, std::int64_t stride,
+                            std::int64_t columns, bool log) {
+  std::int64_t c = 0;
+  for (; c + kDoubles <= columns; c += kDoubles)
+    softmax_block<true>(x + c, y + c, count, stride, kDoubles, log);
+  if (c < columns) softmax_block<false>(x + c, y + c, count, stride, columns - c, log);
+}
+
 inline float exponentials_of_scores(float* scores, std::int64_t count, float factor,
                                     const float* bias, std::int64_t bias_step, ScoreRow& row) {
   const float single = bias != nullptr && bias_step == 0 ? *bias : 0.0f;
@@ -193,5 +244,5 @@ inline float exponentials_of_scores(float* scores, std::int64_t count, float fac
   return correction;
 }
 
-inline constexpr RowSetF32 kRowSetF32 = {normalize_row, softmax_row, exponentials_of_scores,
-                                         multiply_row};
+inline constexpr RowSetF32 kRowSetF32 = {normalize_row, softmax_row, softmax_columns,
+                                         exponentials_of_scores, multiply_row};

@@ -39,6 +39,8 @@ struct TileSetF32 {
   int most_vectors = 0;  // of a panel
   int rows[kMostTileVectors + 1] = {};
   void (*run[kMostTileVectors + 1])(const TileF32&) = {};
+  // The same of one row, with one pointer per tap: the same sums without the work of the others.
+  void (*run_row[kMostTileVectors + 1])(const TileF32&) = {};
   // Each column times the same column of the rows, from row_offset on: a depthwise convolution.
   // `depth` is 1.
   int most_channel_vectors = 0;
@@ -48,5 +50,8 @@ struct TileSetF32 {
 
 // Of this processor (isa.hpp).
 const TileSetF32& tile_set_f32();
+
+// Vectors of a panel, so that little of the last panel is wasted and a tile has work for its loads.
+int panel_vectors(const TileSetF32& tiles, std::int64_t columns);
 
 }  // namespace strop::cpu

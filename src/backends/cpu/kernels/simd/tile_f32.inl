@@ -127,6 +127,8 @@ inline constexpr TileSetF32 kTileSetF32 = {
     {0, kRowsOf[1], kRowsOf[2], kRowsOf[3], kRowsOf[4]},
     {nullptr, run_tile<kRowsOf[1], 1>, run_tile<kRowsOf[2], 2>, run_tile<kRowsOf[3], 3>,
      kVectors == 32 ? run_tile<6, 4> : nullptr},
+    {nullptr, run_tile<1, 1>, run_tile<1, 2>, run_tile<1, 3>,
+     kVectors == 32 ? run_tile<1, 4> : nullptr},
     kVectors == 32 ? 4 : 2,
     {0, kChannelRowsOf[1], kChannelRowsOf[2], kChannelRowsOf[3], kChannelRowsOf[4]},
     {nullptr, run_channels<kChannelRowsOf[1], 1>, run_channels<kChannelRowsOf[2], 2>,
