@@ -70,9 +70,22 @@ TEST(CpuRows, softmax_and_normalisation_give_the_bits_of_the_reference) {
   });
 }
 
-TEST(CpuSoftmax, refuses_another_axis) {
-  EXPECT_EQ(refusals("graph main(%x: f32[2,3]) -> (%y) { %y = softmax{axis=0}(%x) }"),
-            "softmax_cpu: its axis is not the last one");
+TEST(CpuSoftmax, agrees_along_any_axis) {
+  for_each_isa([] {
+    for (const char* log : {"false", "true"}) {
+      check_tactics(std::string("graph main(%x: f32[N,C,W]) -> (%y) { %y = softmax{axis=1, log=") +
+                        log + "}(%x) }",
+                    {"softmax_cpu"},
+                    {.sizes = {{{"N", 2}, {"C", 16}, {"W", 40}},
+                               {{"N", 1}, {"C", 64}, {"W", 5}},
+                               {{"N", 2}, {"C", 130}, {"W", 16}},
+                               {{"N", 3}, {"C", 1}, {"W", 7}},
+                               {{"N", 3}, {"C", 0}, {"W", 7}},
+                               {{"N", 2}, {"C", 7}, {"W", 1}}}});
+    }
+    check_tactics("graph main(%x: f32[2,3,4]) -> (%y) { %y = softmax{axis=0}(%x) }",
+                  {"softmax_cpu"}, {.tolerance = 1e-6});
+  });
 }
 
 TEST(CpuLayerNorm, agrees_with_and_without_scale_bias_and_mean) {

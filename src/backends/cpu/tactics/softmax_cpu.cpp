@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax over the last axis, f32.
+// Softmax over one axis, f32.
 #include "backends/cpu/parameters.hpp"
 #include "ops/softmax.hpp"
 #include "tactic/tactic.hpp"
@@ -14,13 +14,13 @@ Acceptance accepts(const Problem& problem) {
   if (x.dtype != DType::f32)
     return Acceptance::refuse("input 0 is " + x.to_string() + ", this tactic is for f32");
   if (!x.shape || x.rank() < 1) return Acceptance::refuse("the rank of its input is not known");
-  if (normalize_axis(problem.attributes<SoftmaxAttributes>().axis, x.rank()) != x.rank() - 1)
-    return Acceptance::refuse("its axis is not the last one");
   return Acceptance::accept();
 }
 
 KernelChoice lower(const Problem& problem, std::string_view) {
   Parameters parameters;
+  parameters.set("axis", normalize_axis(problem.attributes<SoftmaxAttributes>().axis,
+                                        problem.input_type(0).rank()));
   parameters.set("log", std::int64_t{problem.attributes<SoftmaxAttributes>().log});
   return {"softmax_f32", parameters.text()};
 }

@@ -14,6 +14,8 @@ struct ScoreRow {
   float sum = 0;      // of exp(score - largest) so far
 };
 
+inline constexpr std::int64_t kSoftmaxColumns = 16;
+
 struct RowSetF32 {
   // y = (x - mean) / sqrt(variance + epsilon) * scale + bias; scale and bias may be null. Without
   // `centred` the mean is left out. Computed in double and rounded once, as the reference does.
@@ -22,6 +24,10 @@ struct RowSetF32 {
                     std::int64_t count, double epsilon, bool centred);
   // y = softmax(x), or its logarithm, likewise. y may be x. count >= 1.
   void (*softmax)(const float* x, float* y, std::int64_t count, bool log);
+  // The same for `columns` columns of numbers next to each other, at most kSoftmaxColumns, each of
+  // which has `count` numbers `stride` apart.
+  void (*softmax_columns)(const float* x, float* y, std::int64_t count, std::int64_t stride,
+                          std::int64_t columns, bool log);
   // scores = exp(factor * scores + bias - largest), where `bias` moves by bias_step (0 or 1), or is
   // null. Brings `row` up to date and returns exp(its old largest - the new one), by which sums of
   // the blocks before are multiplied.

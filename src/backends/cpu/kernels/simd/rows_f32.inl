@@ -160,6 +160,44 @@ inline void softmax_row(const float* x, float* y, std::int64_t count, bool log) 
   }
 }
 
+inline void softmax_columns(const float* x, float* y, std::int64_t count, std::int64_t stride,
+                            std::int64_t columns, bool log) {
+  constexpr std::int64_t kKept = 64;  // rows whose exponentials are not computed again
+  float row[kSoftmaxColumns] = {}, largest[kSoftmaxColumns];
+  double values[kKept][kSoftmaxColumns], sum[kSoftmaxColumns] = {};
+  const auto load_row = [&](std::int64_t i) {
+    for (std::int64_t c = 0; c < columns; ++c) row[c] = x[i * stride + c];
+  };
+  const auto exponentials = [&](double* to) {
+    for (std::int64_t c = 0; c < kSoftmaxColumns; ++c)
+      to[c] = exponential_of_double(static_cast<double>(row[c]) - static_cast<double>(largest[c]));
+  };
+  for (float& each : largest) each = -std::numeric_limits<float>::infinity();
+  for (std::int64_t i = 0; i < count; ++i) {
+    load_row(i);
+    for (std::int64_t c = 0; c < kSoftmaxColumns; ++c)
+      largest[c] = row[c] > largest[c] ? row[c] : largest[c];
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    load_row(i);
+    double* kept = values[i < kKept ? i : kKept - 1];
+    exponentials(kept);
+    for (std::int64_t c = 0; c < kSoftmaxColumns; ++c) sum[c] += kept[c];
+  }
+  for (std::int64_t c = 0; log && c < kSoftmaxColumns; ++c) sum[c] = std::log(sum[c]);
+  for (std::int64_t i = 0; i < count; ++i) {
+    double* kept = values[i < kKept ? i : kKept - 1];
+    load_row(i);
+    if (!log && i >= kKept - 1 && count > kKept) exponentials(kept);
+    for (std::int64_t c = 0; c < kSoftmaxColumns; ++c) {
+      row[c] = static_cast<float>(
+          log ? static_cast<double>(row[c]) - static_cast<double>(largest[c]) - sum[c]
+              : kept[c] / sum[c]);
+    }
+    for (std::int64_t c = 0; c < columns; ++c) y[i * stride + c] = row[c];
+  }
+}
+
 inline float exponentials_of_scores(float* scores, std::int64_t count, float factor,
                                     const float* bias, std::int64_t bias_step, ScoreRow& row) {
   const float single = bias != nullptr && bias_step == 0 ? *bias : 0.0f;
@@ -193,5 +231,5 @@ inline float exponentials_of_scores(float* scores, std::int64_t count, float fac
   return correction;
 }
 
-inline constexpr RowSetF32 kRowSetF32 = {normalize_row, softmax_row, exponentials_of_scores,
+inline constexpr RowSetF32 kRowSetF32 = {normalize_row, softmax_row, softmax_columns, exponentials_of_scores,
                                          multiply_row};
