@@ -70,8 +70,10 @@ std::optional<EpilogueStep> read_step(const FusedView& body, const Node& node, V
   return std::nullopt;
 }
 
-bool read_chain(const FusedView& body, std::size_t first, ValueId running, AnchorView& view,
-                std::string& refusal) {
+}  // namespace
+
+bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Epilogue& epilogue,
+                   std::string& refusal) {
   for (std::size_t i = first; i < body.nodes().size(); ++i) {
     const Node& node = *body.nodes()[i];
     if (std::ranges::find(node.inputs, running) == node.inputs.end()) {
@@ -80,14 +82,12 @@ bool read_chain(const FusedView& body, std::size_t first, ValueId running, Ancho
     }
     auto step = read_step(body, node, running, refusal);
     if (!step) return false;
-    view.epilogue.push_back(std::move(*step));
+    epilogue.push_back(std::move(*step));
     running = node.outputs[0];
   }
   if (!body.ends_in(running)) refusal = "its body has other outputs";
   return body.ends_in(running);
 }
-
-}  // namespace
 
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
                                   std::string& refusal) {
@@ -107,7 +107,7 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
       return std::nullopt;
     }
   }
-  if (!read_chain(body, 1, view.anchor->outputs[0], view, refusal)) return std::nullopt;
+  if (!read_epilogue(body, 1, view.anchor->outputs[0], view.epilogue, refusal)) return std::nullopt;
   return view;
 }
 
@@ -137,7 +137,7 @@ std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& ref
     refusal = "it starts from a constant inside the fused node";
     return std::nullopt;
   }
-  if (!read_chain(body, 0, first.inputs[start], view, refusal)) return std::nullopt;
+  if (!read_epilogue(body, 0, first.inputs[start], view.epilogue, refusal)) return std::nullopt;
   return view;
 }
 

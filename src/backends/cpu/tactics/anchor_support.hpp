@@ -27,6 +27,11 @@ struct AnchorView {
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
                                   std::string& refusal);
 
+class FusedView;
+// Nodes of a body from `first` on as an epilogue of `running`; false (and why) when they are none.
+bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Epilogue& epilogue,
+                   std::string& refusal);
+
 // As view_as for a problem that is nothing but a chain of pointwise steps: a plain pointwise node,
 // or a fused one. `inputs[0]` is the value the chain starts from, `anchor` the first step's node.
 std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal);
