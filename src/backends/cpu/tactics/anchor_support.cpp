@@ -70,19 +70,10 @@ std::optional<EpilogueStep> read_step(const FusedView& body, const Node& node, V
   return std::nullopt;
 }
 
-bool read_chain(const FusedView& body, std::size_t first, ValueId running, AnchorView& view,
-                std::string& refusal) {
-  auto chain = read_epilogue(body, first, body.nodes().size(), running, refusal);
-  if (!chain) return false;
-  view.epilogue = std::move(*chain);
-  if (!body.ends_in(running)) refusal = "its body has other outputs";
-  return body.ends_in(running);
-}
-
 }  // namespace
 
-std::optional<Epilogue> read_epilogue(const FusedView& body, std::size_t first, std::size_t end,
-                                      ValueId& running, std::string& refusal) {
+std::optional<Epilogue> read_steps(const FusedView& body, std::size_t first, std::size_t end,
+                                   ValueId& running, std::string& refusal) {
   Epilogue out;
   for (std::size_t i = first; i < end; ++i) {
     const Node& node = *body.nodes()[i];
@@ -96,6 +87,15 @@ std::optional<Epilogue> read_epilogue(const FusedView& body, std::size_t first, 
     running = node.outputs[0];
   }
   return out;
+}
+
+bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Epilogue& epilogue,
+                   std::string& refusal) {
+  auto steps = read_steps(body, first, body.nodes().size(), running, refusal);
+  if (!steps) return false;
+  epilogue = std::move(*steps);
+  if (!body.ends_in(running)) refusal = "its body has other outputs";
+  return body.ends_in(running);
 }
 
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
@@ -116,7 +116,7 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
       return std::nullopt;
     }
   }
-  if (!read_chain(body, 1, view.anchor->outputs[0], view, refusal)) return std::nullopt;
+  if (!read_epilogue(body, 1, view.anchor->outputs[0], view.epilogue, refusal)) return std::nullopt;
   return view;
 }
 
@@ -146,7 +146,7 @@ std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& ref
     refusal = "it starts from a constant inside the fused node";
     return std::nullopt;
   }
-  if (!read_chain(body, 0, first.inputs[start], view, refusal)) return std::nullopt;
+  if (!read_epilogue(body, 0, first.inputs[start], view.epilogue, refusal)) return std::nullopt;
   return view;
 }
 

@@ -26,8 +26,13 @@ struct AnchorView {
 
 // The nodes [first, end) of a body as a chain that starts from `running`, which becomes their
 // result. Nothing, and why, when they are none.
-std::optional<Epilogue> read_epilogue(const FusedView& body, std::size_t first, std::size_t end,
-                                      ValueId& running, std::string& refusal);
+std::optional<Epilogue> read_steps(const FusedView& body, std::size_t first, std::size_t end,
+                                   ValueId& running, std::string& refusal);
+
+// The nodes of a body from `first` on, all to its end, as an epilogue of `running`; false, and why,
+// when they are none.
+bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Epilogue& epilogue,
+                   std::string& refusal);
 
 // Nothing when the problem's main operator is another one (`refusal` stays empty), or when the
 // chain cannot be written as an epilogue (`refusal` says why).

@@ -72,14 +72,14 @@ std::optional<Pair> read_pair(const Problem& problem, std::string& refusal) {
     return refuse("its window or padding is too large");
   }
   ValueId running = first.outputs[0];
-  auto middle = read_epilogue(body, 1, at, running, refusal);
+  auto middle = read_steps(body, 1, at, running, refusal);
   if (!middle) return std::nullopt;
   if (running != out.depthwise->inputs[0]) return refuse("its body is not a chain");
   for (const EpilogueStep& step : *middle) {
     if (step.kind == EpilogueStep::binary) return refuse("a step between reads a tensor");
   }
   running = out.depthwise->outputs[0];
-  auto epilogue = read_epilogue(body, at + 1, nodes.size(), running, refusal);
+  auto epilogue = read_steps(body, at + 1, nodes.size(), running, refusal);
   if (!epilogue) return std::nullopt;
   if (!body.ends_in(running)) return refuse("its body has other outputs");
   if (!runs_take(problem, *middle, refusal) || !runs_take(problem, *epilogue, refusal))
