@@ -209,7 +209,7 @@ TEST(CpuPackedS8, keeps_what_is_left_of_a_zero_point) {
   const KernelInit init = init_of(packed, parameters);
   stored.read(init, init.inputs[0], 1, 7, 5, 0, of_matrix, "test");
   EXPECT_EQ(stored.zero_left(), 22);
-  const KernelInit wrong = init_of(packed, parameters + "0");
+  const KernelInit wrong = init_of(packed, parameters + "00");
   EXPECT_THROW(stored.read(wrong, wrong.inputs[0], 1, 7, 5, 0, of_matrix, "test"), Error);
 }
 
