@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum or mean over the middle of f32 [outer, middle, inner], the tensor as it lies in memory:
-// inner 1 for planes, the channels where they lie innermost. Each result is summed in one order,
-// whatever the number of threads.
+// Sum or mean over the middle of f32, or the sum of i32, [outer, middle, inner], the tensor as it
+// lies in memory: inner 1 for planes, the channels where they lie innermost. Each result is summed
+// in one order, whatever the number of threads.
 //
 // Parameters outer_axes, middle_axes: how many axes of the input the first two are made of; mean:
 // 1 or 0.
@@ -27,8 +27,11 @@ class GlobalPoolKernel final : public Kernel {
         mean_(init.parameters.integer("mean") != 0) {
     require(outer_axes_ >= 0 && outer_axes_ < 64 && middle_axes_ >= 0 && middle_axes_ < 64 &&
                 !init.inputs.empty() && init.outputs.size() == 1 &&
-                init.inputs[0].dtype == DType::f32 && init.outputs[0].dtype == DType::f32,
+                (init.inputs[0].dtype == DType::f32 ||
+                 (init.inputs[0].dtype == DType::i32 && !mean_)) &&
+                init.outputs[0].dtype == init.inputs[0].dtype,
             kWhat, "its parameters do not fit");
+    type_ = init.inputs[0].dtype;
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
@@ -44,20 +47,35 @@ class GlobalPoolKernel final : public Kernel {
       part = *product;
     }
     const auto results = try_mul(outer_, inner_);
-    require(results && outputs[0].size() == *results, kWhat, "its shapes do not fit");
+    require(results && outputs[0].size() == *results && inputs[0].dtype == type_ &&
+                outputs[0].dtype == type_,
+            kWhat, "its shapes do not fit");
     return 0;
   }
 
   void run(std::span<const View> inputs, std::span<const View> outputs, void*) override {
-    const auto* x = inputs[0].as<const float>();
-    auto* y = outputs[0].as<float>();
+    if (type_ == DType::i32) {
+      sum(inputs[0].as<const std::int32_t>(), outputs[0].as<std::int32_t>(), runs_.sum_i32,
+          runs_.add_i32, [](std::int32_t*, std::int64_t) {});
+      return;
+    }
     const float factor = mean_ ? 1.0f / static_cast<float>(middle_) : 1.0f;
+    sum(inputs[0].as<const float>(), outputs[0].as<float>(), runs_.sum_f32, runs_.add_f32,
+        [&](float* to, std::int64_t count) {
+          if (mean_) runs_.scale_f32(to, factor, count);
+        });
+  }
+
+ private:
+  template <class T, class Finish>
+  void sum(const T* x, T* y, T (*sum_of)(const T*, std::int64_t),
+           void (*add)(T*, const T*, std::int64_t), Finish&& finish) const {
     if (inner_ == 1) {
       const std::int64_t grain =
           std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, middle_));
       parallel_for(outer_, grain, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i)
-          y[i] = runs_.sum_f32(x + i * middle_, middle_) * factor;
+        for (std::int64_t i = begin; i < end; ++i) y[i] = sum_of(x + i * middle_, middle_);
+        finish(y + begin, end - begin);
       });
       return;
     }
@@ -66,19 +84,19 @@ class GlobalPoolKernel final : public Kernel {
       for (std::int64_t task = begin; task < end; ++task) {
         const std::int64_t outer = task / parts, first = task % parts * kRun;
         const std::int64_t count = std::min(kRun, inner_ - first);
-        float* to = y + outer * inner_ + first;
-        std::fill_n(to, count, 0.0f);
+        T* to = y + outer * inner_ + first;
+        std::fill_n(to, count, T{0});
         for (std::int64_t i = 0; i < middle_; ++i)
-          runs_.add_f32(to, x + (outer * middle_ + i) * inner_ + first, count);
-        if (mean_) runs_.scale_f32(to, factor, count);
+          add(to, x + (outer * middle_ + i) * inner_ + first, count);
+        finish(to, count);
       }
     });
   }
 
- private:
   const ChannelRuns& runs_;
   std::int64_t outer_axes_, middle_axes_;
   bool mean_;
+  DType type_ = DType::undefined;
   std::int64_t outer_ = 0, middle_ = 0, inner_ = 0;
 };
 

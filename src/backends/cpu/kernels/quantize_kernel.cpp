@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // f32 to bytes of one scale, and bytes or int32 of one scale to f32, as quantize_linear and
 // dequantize_linear compute them. Parameters scale (the bits of a float as a number) and zero.
-// Likewise dynamic_quantize_linear, which has none.
+// Likewise dynamic_quantize_linear, and widen from bytes to int32, which have none.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -93,6 +93,37 @@ class DequantizeKernel final : public ScaledKernel {
   std::int32_t zero_ = 0;
 };
 
+class WidenKernel final : public Kernel {
+ public:
+  explicit WidenKernel(const KernelInit& init) : runs_(channel_runs()) {
+    require(init.inputs.size() == 1 && init.outputs.size() == 1 && is_byte(init.inputs[0].dtype) &&
+                init.outputs[0].dtype == DType::i32,
+            "kernel widen", "its operands do not fit");
+    type_ = init.inputs[0].dtype;
+  }
+
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
+    require(std::ranges::equal(inputs[0].dims, outputs[0].dims) && inputs[0].dtype == type_,
+            "kernel widen", "its shapes do not fit");
+    return 0;
+  }
+
+  void run(std::span<const View> inputs, std::span<const View> outputs, void*) override {
+    auto* y = outputs[0].as<std::int32_t>();
+    parallel_for(outputs[0].size(), kTask, [&](std::int64_t begin, std::int64_t end) {
+      if (type_ == DType::i8) {
+        runs_.widen_i8(y + begin, inputs[0].as<const std::int8_t>() + begin, end - begin);
+      } else {
+        runs_.widen_u8(y + begin, inputs[0].as<const std::uint8_t>() + begin, end - begin);
+      }
+    });
+  }
+
+ private:
+  const ChannelRuns& runs_;
+  DType type_ = DType::undefined;
+};
+
 class DynamicQuantizeKernel final : public Kernel {
  public:
   explicit DynamicQuantizeKernel(const KernelInit& init) : runs_(channel_runs()) {
@@ -153,6 +184,7 @@ class DynamicQuantizeKernel final : public Kernel {
 void register_quantize_kernel(KernelTable& table) {
   table.add("quantize", make<QuantizeKernel>);
   table.add("dequantize", make<DequantizeKernel>);
+  table.add("widen", make<WidenKernel>);
   table.add("dynamic_quantize", make<DynamicQuantizeKernel>);
 }
 

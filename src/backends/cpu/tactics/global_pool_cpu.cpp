@@ -15,7 +15,9 @@ Acceptance accepts(const Problem& problem) {
   const Type& x = problem.input_type(0);
   if (reduce.function != ReduceFunction::sum && reduce.function != ReduceFunction::mean)
     return Acceptance::refuse("it takes sums and means");
-  if (x.dtype != DType::f32 || x.rank() < 3) return Acceptance::refuse("it takes f32 of rank 3 up");
+  const bool sums = x.dtype == DType::i32 && reduce.function == ReduceFunction::sum;
+  if ((x.dtype != DType::f32 && !sums) || x.rank() < 3)
+    return Acceptance::refuse("it takes f32, and for sums i32, of rank 3 up");
   const Tensor* axes = problem.has_input(1) ? problem.constant(1) : nullptr;
   if (axes == nullptr || !reduce.keep_dims)
     return Acceptance::refuse("it takes constant axes that stay with size 1");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // quantize_linear and dequantize_linear of one constant scale between f32 and bytes (int32 too
-// where it is read), in any layout.
+// where it is read), and casts from bytes, in any layout.
 #include <bit>
 #include <cmath>
 
@@ -27,6 +27,7 @@ std::int64_t zero_of(const Problem& problem) {
 Acceptance accepts(const Problem& problem) {
   if (problem.is(op_dynamic_quantize_linear())) return Acceptance::accept();
   const DType x = problem.input_type(0).dtype, y = problem.output_type(0).dtype;
+  if (problem.is(op_cast()) && is_byte(x) && y == DType::i32) return Acceptance::accept();
   const bool quantizes = problem.is(op_quantize_linear());
   if (quantizes ? x != DType::f32 || !is_byte(y)
                 : y != DType::f32 || (!is_byte(x) && x != DType::i32)) {
@@ -48,13 +49,20 @@ Acceptance accepts(const Problem& problem) {
 }
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
-  if (problem.is(op_dynamic_quantize_linear())) return std::vector<OperandLayouts>(1);
+  if (problem.is(op_dynamic_quantize_linear())) {
+    std::vector<OperandLayouts> out = any_layout(problem, 1);
+    for (OperandLayouts& each : out) {
+      if (!each.is_plain()) each.outputs = {Layout::channels_last, Layout::plain, Layout::plain};
+    }
+    return out;
+  }
   return any_layout(problem, 1);
 }
 
 KernelChoice lower(const Problem& problem, std::string_view) {
   if (problem.is(op_dynamic_quantize_linear())) return {"dynamic_quantize", ""};
   Parameters parameters;
+  if (problem.is(op_cast()) && problem.output_type(0).dtype == DType::i32) return {"widen", ""};
   if (problem.is(op_cast())) {
     parameters.set("scale", static_cast<std::int64_t>(std::bit_cast<std::uint32_t>(1.0f)));
     parameters.set("zero", std::int64_t{0});

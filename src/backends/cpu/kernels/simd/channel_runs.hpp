@@ -13,6 +13,10 @@ struct ChannelRuns {
   void (*max_i8)(std::int8_t* to, const std::int8_t* x, std::int64_t n);
   void (*max_u8)(std::uint8_t* to, const std::uint8_t* x, std::int64_t n);
   void (*add_f32)(float* to, const float* x, std::int64_t n);
+  void (*add_i32)(std::int32_t* to, const std::int32_t* x, std::int64_t n);  // modulo 2^32
+  std::int32_t (*sum_i32)(const std::int32_t* x, std::int64_t n);            // likewise
+  void (*widen_i8)(std::int32_t* to, const std::int8_t* x, std::int64_t n);
+  void (*widen_u8)(std::int32_t* to, const std::uint8_t* x, std::int64_t n);
   void (*scale_f32)(float* to, float factor, std::int64_t n);
   // to[i] = a[i] * weight_a + b[i] * weight_b
   void (*blend_f32)(float* to, const float* a, float weight_a, const float* b, float weight_b,

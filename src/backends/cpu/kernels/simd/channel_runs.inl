@@ -14,6 +14,23 @@ inline void add_f32(float* to, const float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) to[i] += x[i];
 }
 
+inline void add_i32(std::int32_t* to, const std::int32_t* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    to[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(to[i]) +
+                                      static_cast<std::uint32_t>(x[i]));
+}
+
+inline std::int32_t sum_i32(const std::int32_t* x, std::int64_t n) {
+  std::uint32_t sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<std::uint32_t>(x[i]);
+  return static_cast<std::int32_t>(sum);
+}
+
+template <class T>
+void widen(std::int32_t* to, const T* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) to[i] = x[i];
+}
+
 inline void scale_f32(float* to, float factor, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) to[i] *= factor;
 }
@@ -80,6 +97,6 @@ void dequantize(float* to, const T* q, float scale, std::int32_t zero, std::int6
 }
 
 inline constexpr ChannelRuns kChannelRuns = {
-    max_f32,   max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32,
+    max_f32,   max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32, add_i32, sum_i32, widen<std::int8_t>, widen<std::uint8_t>,
     scale_f32, blend_f32, sum_f32, range_f32, quantize,
     dequantize<std::int8_t>,            dequantize<std::uint8_t>, dequantize<std::int32_t>};
