@@ -9,7 +9,7 @@
 // Chains of pointwise nodes that follow no product become fused nodes of their own.
 //
 // After an exact integer sum (conv_integer, matmul_integer) the steps are its requantisation and a
-// table.
+// table, or its cast to f32 and a chain as above.
 //
 // The functions are those that kernels commonly offer after a product; a chain is at most eight
 // steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
@@ -19,6 +19,7 @@
 #include <algorithm>
 
 #include "ops/binary.hpp"
+#include "ops/cast.hpp"
 #include "ops/clip.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_integer.hpp"
@@ -41,7 +42,7 @@ bool is_anchor(const Node& node) {
          node.is(op_matmul());
 }
 
-// Exact integer sums: nothing but their requantisation and a table follows in one kernel.
+// Exact integer sums: their requantisation and a table follow in one kernel, or floats.
 bool is_integer_anchor(const Node& node) {
   return node.is(op_conv_integer()) || node.is(op_matmul_integer());
 }
@@ -106,7 +107,7 @@ class Fuser {
     for (const NodeId id : order) {
       const bool integer = is_integer_anchor(graph_.node(id));
       if (!integer && !is_anchor(graph_.node(id))) continue;
-      const std::vector<NodeId> nodes = integer ? with_requantize(id) : chain_from(id);
+      const std::vector<NodeId> nodes = integer ? behind_integer(id) : chain_from(id);
       if (nodes.size() < 2) continue;
       for (const NodeId node : nodes) taken[node.index] = true;
       fuse(nodes);
@@ -153,11 +154,16 @@ class Fuser {
     return nodes;
   }
 
-  std::vector<NodeId> with_requantize(NodeId anchor) const {
+  std::vector<NodeId> behind_integer(NodeId anchor) const {
     const ValueId sums = graph_.node(anchor).outputs[0];
     if (!graph_.value(sums).type.shape || !graph_.has_single_use(sums)) return {anchor};
     const NodeId next = graph_.value(sums).uses[0].node;
     const Node& node = graph_.node(next);
+    if (node.is(op_cast()) && graph_.value(node.outputs[0]).type.dtype == DType::f32) {
+      std::vector<NodeId> nodes = chain_from(next);
+      nodes.insert(nodes.begin(), anchor);
+      return nodes;
+    }
     if (!node.is(op_requantize()) || node.inputs[0] != sums) return {anchor};
     const ValueId bytes = node.outputs[0];
     if (!graph_.has_single_use(bytes)) return {anchor, next};

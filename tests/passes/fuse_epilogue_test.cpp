@@ -115,6 +115,31 @@ TEST(FuseEpilogue, is_undone_by_splitting_the_fused_node) {
             testing::canonical_text(testing::parse_test_graph(text)));
 }
 
+TEST(FuseEpilogue, joins_integer_sums_with_their_floats) {
+  check_pass(fuse_epilogue(),
+             R"(graph main(%x: u8[N,2], %z: u8[], %s: f32[]) -> (%y) {
+               const %w = i8[2,2]{1, -2, 3, 4}
+               const %b = f32[2]{0.5, 1}
+               %a = matmul_integer(%x, %w, %z)
+               %f = cast{to=f32}(%a)
+               %m = binary{function="mul"}(%f, %s)
+               %t = binary(%m, %b)
+               %y = unary(%t)
+             })",
+             R"(graph main(%x: u8[N,2], %z: u8[], %s: f32[]) -> (%y) {
+               const %w = i8[2,2]{1, -2, 3, 4}
+               const %b = f32[2]{0.5, 1}
+               %y = fused{kind="matmul_integer+cast+mul+add+relu"}(%x, %w, %z, %s, %b)
+                 body graph body(%x: u8[N,2], %w: i8[2,2], %z: u8[], %s: f32[], %b: f32[2]) -> (%y) {
+                   %a = matmul_integer(%x, %w, %z)
+                   %f = cast{to=f32}(%a)
+                   %m = binary{function="mul"}(%f, %s)
+                   %t = binary(%m, %b)
+                   %y = unary(%t)
+                 }
+             })");
+}
+
 TEST(FuseEpilogue, joins_pointwise_nodes_that_follow_no_product) {
   check_pass(fuse_epilogue(),
              R"(graph main(%x: f32[N,2], %r: f32[2]) -> (%z) {

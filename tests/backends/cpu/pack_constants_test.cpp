@@ -193,6 +193,26 @@ TEST(CpuPackedS8, is_read_where_it_lies_and_repacked_for_other_forms) {
   }
 }
 
+TEST(CpuPackedS8, keeps_what_is_left_of_a_zero_point) {
+  Tensor plain = Tensor::allocate(DType::u8, {5, 7});
+  for (std::int64_t i = 0; i < plain.size(); ++i)
+    plain.mutable_data()[i] = static_cast<std::byte>(i * 37);
+  const auto of_matrix = PlainWeights<std::int8_t>::of_matrix(nullptr, 5, 7);
+  const FormS8 form{SumPacking::bytes, 16, 1, 1, 5};
+  const KernelInit plain_init = init_of(plain, "w_zero=150");
+  PackedS8 source;
+  source.read(plain_init, plain_init.inputs[0], 1, 7, 5, 0, of_matrix, "test");
+  EXPECT_EQ(source.zero_left(), 22);
+  const Tensor packed = source.packed(form);
+  const std::string parameters = source.parameters(form, {5, 7});
+  PackedS8 stored;
+  const KernelInit init = init_of(packed, parameters);
+  stored.read(init, init.inputs[0], 1, 7, 5, 0, of_matrix, "test");
+  EXPECT_EQ(stored.zero_left(), 22);
+  const KernelInit wrong = init_of(packed, parameters + "00");
+  EXPECT_THROW(stored.read(wrong, wrong.inputs[0], 1, 7, 5, 0, of_matrix, "test"), Error);
+}
+
 TEST(CpuPackedWeights, that_do_not_fit_are_refused) {
   const Tensor form = Tensor::zeros(DType::f32, {3, 11, 16});
   const auto refuses = [&](const std::string& parameters, std::int64_t columns) {

@@ -132,6 +132,82 @@ TEST_P(CpuQuantized, depthwise_convolutions) {
   convolution({1, 5, 12}, {5, 1, 2}, {1, 5, 11}, "group=5");
 }
 
+// As models quantised dynamically have it: the zero point of x is known when the model runs, that
+// of the weights lets some of them be no signed byte, and floats leave.
+TEST_P(CpuQuantized, floats_after_sums) {
+  const auto scalar = [](std::uint8_t value) {
+    Tensor out = Tensor::allocate(DType::u8, {});
+    out.mutable_data()[0] = static_cast<std::byte>(value);
+    return out;
+  };
+  const Tensor scale = Tensor::from<float>({}, {0.001f});
+  for (const std::string attributes : {"", "pads=[1, 1, 1, 1], strides=[2, 2]"}) {
+    for (const int channels : {9, 24}) {
+      const std::string c = std::to_string(channels);
+      const std::string operands = "%x: u8[2," + c + ",7,7], %const_w: u8[70," + c +
+                                   ",3,3], %z: u8[], %const_z: u8[], %s: f32[], %const_b: "
+                                   "f32[1,70,1,1]";
+      check_tactics(
+          "graph main(" + operands +
+              ") -> (%y) { %y = fused{kind=\"conv\"}(%x, %const_w, %z, %const_z, %s, "
+              "%const_b) body graph body(" +
+              operands + ") -> (%y) { %a = conv_integer{" + attributes +
+              "}(%x, %const_w, %z, %const_z) %f = cast{to=f32}(%a) %m = "
+              "binary{function=\"mul\"}(%f, %s) %t = binary{function=\"add\"}(%m, %const_b) %y = "
+              "unary{function=\"silu\"}(%t) } }",
+          {"conv_cpu_s8@nhwc"},
+          {.inputs = {bytes(DType::u8, {2, channels, 7, 7}, 1), scalar(77), scale},
+           .constants = {bytes(DType::u8, {70, channels, 3, 3}, 2), scalar(150),
+                         Tensor::from<float>({1, 70, 1, 1}, std::vector<float>(70, 0.25f))}});
+    }
+  }
+  const std::string operands =
+      "%x: u8[5,37], %const_w: u8[37,70], %z: u8[], %const_z: u8[], %const_s: f32[70], %r: "
+      "f32[5,70]";
+  for (const std::string chain :
+       {"%y = cast{to=f32}(%a) ", "%f = cast{to=f32}(%a) %y = binary{function=\"add\"}(%f, %r) ",
+        "%f = cast{to=f32}(%a) %m = binary{function=\"mul\"}(%f, %const_s) %t = "
+        "binary{function=\"add\"}(%r, %m) %y = unary{function=\"relu\"}(%t) "}) {
+    check_tactics(
+        "graph main(" + operands +
+            ") -> (%y) { %y = fused{kind=\"matmul\"}(%x, %const_w, %z, %const_z, "
+            "%const_s, %r) body graph body(" +
+            operands + ") -> (%y) { %a = matmul_integer(%x, %const_w, %z, %const_z) " + chain +
+            "} }",
+        {"matmul_cpu_s8"},
+        {.inputs = {bytes(DType::u8, {5, 37}, 1), scalar(203),
+                    Tensor::from<float>({5, 70}, std::vector<float>(350, 0.5f))},
+         .constants = {bytes(DType::u8, {37, 70}, 2), scalar(99), floats(70, 1e-4f, 1e-3f, 3)}});
+  }
+}
+
+TEST_P(CpuQuantized, sums_over_images) {
+  for (const char* type : {"u8", "i8"}) {
+    const std::string x = std::string("graph main(%x: ") + type;
+    check_tactics(x + "[2,70,5,7]) -> (%y) { %y = cast{to=i32}(%x) }",
+                  {"quantize_cpu", "quantize_cpu@nhwc"});
+  }
+  check_tactics(
+      "graph main(%x: i32[2,300,5,7], %const_a: i64[2]) -> (%y) { %y = reduce(%x, %const_a) }",
+      {"global_pool_cpu", "global_pool_cpu@nhwc"},
+      {.constants = {Tensor::from<std::int64_t>({2}, {2, 3})}});
+}
+
+TEST_P(CpuQuantized, depthwise_windows_of_many_forms) {
+  // Several narrow pixels side by side, the last of them beyond the line.
+  convolution({2, 32, 5, 7}, {32, 1, 3, 3}, {2, 32, 5, 7}, "group=32, pads=[1, 1, 1, 1]");
+  convolution({1, 16, 6, 9}, {16, 1, 5, 5}, {1, 16, 6, 9}, "group=16, pads=[2, 2, 2, 2]",
+              DType::i8);
+  convolution({1, 32, 6, 9}, {32, 1, 3, 3}, {1, 32, 3, 5},
+              "group=32, strides=[2, 2], pads=[1, 1, 1, 1]");
+  convolution({1, 64, 1, 1}, {64, 1, 3, 3}, {1, 64, 1, 1}, "group=64, pads=[1, 1, 1, 1]");
+  convolution({1, 70, 9, 9}, {70, 1, 3, 3}, {1, 70, 9, 9},
+              "group=70, dilations=[2, 2], pads=[2, 2, 2, 2]");
+  convolution({1, 66, 8, 9}, {66, 1, 4, 3}, {1, 66, 7, 9}, "group=66, pads=[1, 1, 1, 1]");
+  convolution({1, 66, 9, 5}, {66, 1, 7, 1}, {1, 66, 3, 5}, "group=66");
+  convolution({1, 64, 12, 4}, {64, 1, 9, 2}, {1, 64, 4, 3}, "group=64");
+}
+
 TEST_P(CpuQuantized, requantised_sums_and_residuals) {
   for (const char* shape : {"[3,70]", "[1,5,4,3]"}) {
     const std::string s = shape;

@@ -9,7 +9,6 @@
 namespace strop::cpu {
 namespace {
 
-constexpr std::int64_t kBlockRows = 96;    // output pixels that reuse a panel of weights
 constexpr std::int64_t kFewChannels = 16;  // up to which lines are read as one run
 
 }  // namespace
@@ -59,6 +58,11 @@ void ConvRows::prepare(const ConvWindow& window, int tile_rows, const char* kern
   }
   padding_.assign(static_cast<std::size_t>(std::max(depth_, window.channels) * bytes_ + over_read_),
                   std::byte{padding_byte_});
+}
+
+void ConvRows::set_padding(std::uint8_t byte) {
+  padding_byte_ = byte;
+  std::ranges::fill(padding_, std::byte{byte});
 }
 
 std::uint64_t ConvRows::workspace_bytes() const { return static_cast<std::uint64_t>(copy_bytes_); }

@@ -18,6 +18,8 @@ namespace strop::cpu {
 class ConvRows {
  public:
   static constexpr std::int64_t kPointers = 4096;  // of a block: 32 KiB
+  static constexpr std::int64_t kBlockRows =
+      96;  // most output pixels that reuse a panel of weights
 
   // Elements of `bytes` each; padding is `padding_byte` in every byte. A run may be read
   // `over_read` bytes beyond its end, whose contents do not matter.
@@ -30,6 +32,8 @@ class ConvRows {
   // For a prepared window and tiles of `tile_rows` output pixels. `exact`: tiles read no run beyond
   // its end. Error(engine_invalid) when the window has too many taps.
   void prepare(const ConvWindow& window, int tile_rows, const char* kernel, bool exact = false);
+
+  void set_padding(std::uint8_t byte);
 
   std::int64_t taps() const { return taps_; }    // runs of an output pixel
   std::int64_t depth() const { return depth_; }  // elements of a run

@@ -30,7 +30,8 @@ EpilogueRuns::EpilogueRuns(Epilogue epilogue, std::size_t input_count) {
   }
 }
 
-void EpilogueRuns::prepare(std::span<const View> inputs, std::span<const std::int64_t> shape) {
+void EpilogueRuns::prepare(std::span<const View> inputs, std::span<const std::int64_t> shape,
+                           bool registers) {
   require(!shape.empty(), kWhat, "the result has no channels");
   outer_.assign(shape.begin(), shape.end() - 1);
   for (Step& own : steps_) {
@@ -54,7 +55,7 @@ void EpilogueRuns::prepare(std::span<const View> inputs, std::span<const std::in
       stride *= size;
     }
   }
-  take_registers(inputs, shape);
+  if (registers) take_registers(inputs, shape);
 }
 
 void EpilogueRuns::take_registers(std::span<const View> inputs,
@@ -81,6 +82,11 @@ void EpilogueRuns::take_registers(std::span<const View> inputs,
       ++first_;
     }
   }
+}
+
+bool EpilogueRuns::has_operands() const {
+  return std::any_of(steps_.begin() + static_cast<std::ptrdiff_t>(first_), steps_.end(),
+                     [](const Step& own) { return own.step.kind == EpilogueStep::binary; });
 }
 
 void EpilogueRuns::apply(std::span<const View> inputs, std::int64_t row, std::int64_t begin,

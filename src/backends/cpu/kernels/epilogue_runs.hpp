@@ -19,7 +19,9 @@ class EpilogueRuns {
   EpilogueRuns(Epilogue epilogue, std::size_t input_count);
 
   // For a result of this shape. Throws Error(engine_invalid) when an operand does not broadcast.
-  void prepare(std::span<const View> inputs, std::span<const std::int64_t> shape);
+  // Unless a kernel has registers for it, the start of the chain is apply's like the rest.
+  void prepare(std::span<const View> inputs, std::span<const std::int64_t> shape,
+               bool registers = true);
 
   // The start of the chain that a kernel can apply in registers: a sum with a tensor as large as
   // the result, then a clamp. What is left is `apply`'s.
@@ -30,6 +32,9 @@ class EpilogueRuns {
   };
   const InRegisters& in_registers() const { return in_registers_; }
   bool is_done() const { return first_ == steps_.size(); }
+
+  // Whether the rest reads nothing but the values themselves: rows in a row are then one run.
+  bool has_operands() const;
 
   // Applies the rest to columns [begin, begin + count) of row `row` (all outer dimensions as one),
   // which lie at `values`.

@@ -39,7 +39,7 @@ class MatmulS8Kernel final : public Kernel {
     depth_ = weights_shape_[0];
     columns_ = weights_shape_[1];
     require(depth_ >= 1 && columns_ >= 1, kWhat, "its weights are empty");
-    requantize_.set_channels(init, columns_, kWhat);
+    requantize_.set_channels(init, columns_, largest_sum(weights_shape_, columns_), kWhat);
     a_zero_ = unsigned_zero(a_type_, read_zero(init, "x_zero", a_type_, kWhat));
     if (init.parameters.has("x_zero_input")) {
       const std::int64_t zero = init.parameters.integer("x_zero_input");
@@ -57,8 +57,7 @@ class MatmulS8Kernel final : public Kernel {
   std::optional<PackedConstant> pack_constant() const override {
     if (is_packed_) return std::nullopt;
     const FormS8 form = FormS8::of_tiles(tiles_, vectors_, 1, depth_);
-    return PackedConstant{b_, packed_parameters(PackedS8::numbers(form), weights_shape_),
-                          packed_.packed(form)};
+    return PackedConstant{b_, packed_.parameters(form, weights_shape_), packed_.packed(form)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
@@ -69,7 +68,7 @@ class MatmulS8Kernel final : public Kernel {
                 outputs[0].dims.size() == a.dims.size() && outputs[0].dims.back() == columns_ &&
                 std::equal(a.dims.begin(), a.dims.end() - 1, outputs[0].dims.begin()),
             kWhat, "its shapes do not fit");
-    requantize_.prepare(inputs, outputs[0], kWhat);
+    requantize_.prepare(inputs, outputs[0], columns_, kWhat);
     row_count_ = a.size() / depth_;
     packed_.prepare(FormS8::of_tiles(tiles_, vectors_, 1, depth_));
     if (zero_input_ >= 0) {
@@ -87,11 +86,13 @@ class MatmulS8Kernel final : public Kernel {
       std::copy_n(a, row_count_ * depth_, static_cast<std::uint8_t*>(workspace));
       a = static_cast<const std::uint8_t*>(workspace);
     }
+    requantize_.begin_run(inputs);
+    zero_ = a_zero_;
     if (zero_input_ >= 0) {
       const auto byte = inputs[static_cast<std::size_t>(zero_input_)].as<const std::uint8_t>()[0];
-      const std::int32_t zero = byte ^ flip_of(a_type_);
+      zero_ = byte ^ flip_of(a_type_);
       const std::int32_t* of_one = packed_.start(0);
-      for (std::size_t i = 0; i < start_.size(); ++i) start_[i] = wrapped_product(zero, of_one[i]);
+      for (std::size_t i = 0; i < start_.size(); ++i) start_[i] = wrapped_product(zero_, of_one[i]);
     }
     const std::int64_t block = tiles_.rows[vectors_] * kBlockTiles;
     const std::int64_t blocks = (row_count_ + block - 1) / block;
@@ -117,31 +118,43 @@ class MatmulS8Kernel final : public Kernel {
     requantize_.set_constants(tile);
     const std::uint8_t* rows[kMostTileRows];
     tile.rows = rows;
+    std::int32_t terms[kMostTileRows * kBlockTiles] = {};
+    if (packed_.zero_left() != 0) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::uint8_t* row = a + (first + i) * depth_;
+        const std::int32_t sum = tiles_.sum_row(&row, 1, 1, depth_, tile.flip);
+        terms[i] = wrapped_product(
+            packed_.zero_left(),
+            wrapped_difference(wrapped_product(zero_, static_cast<std::int32_t>(depth_)), sum));
+      }
+    }
+    const std::int64_t tiles = (count + tile_rows - 1) / tile_rows;
     for (std::int64_t p = first_panel; p < end_panel; ++p) {
       const std::int64_t column = p * packed_.columns();
       tile.weights = packed_.panel(p);
       tile.start = zero_input_ < 0 ? packed_.start(p) : start_.data() + p * packed_.columns();
       tile.columns = static_cast<int>(std::min(packed_.columns(), columns_ - column));
       for (std::int64_t i = 0; i < count; i += tile_rows) {
+        packed_.prefetch(p + 1, i / tile_rows, tiles);
         tile.row_count = static_cast<int>(std::min(tile_rows, count - i));
         for (std::int64_t r = 0; r < tile_rows; ++r)
           rows[r] = a + (first + std::min(i + r, count - 1)) * depth_;
         requantize_.set_place(inputs, y, first + i, columns_, column, tile);
+        if (packed_.zero_left() != 0) tile.row_terms = terms + i;
         tiles_.run[vectors_](tile);
       }
     }
-    if (!requantize_.has_table()) return;
+    if (!requantize_.has_rest()) return;
     const std::int64_t begin = first_panel * packed_.columns();
     const std::int64_t end = std::min(columns_, end_panel * packed_.columns());
-    for (std::int64_t i = 0; i < count; ++i)
-      requantize_.look_up(y, first + i, columns_, begin, end - begin);
+    requantize_.finish_rows(inputs, y, first, count, columns_, begin, end - begin);
   }
 
   RequantizeParameters requantize_;
   const TileSetS8& tiles_;
   std::size_t a_ = 0;
   DType a_type_ = DType::undefined;
-  std::int32_t a_zero_ = 0;
+  std::int32_t a_zero_ = 0, zero_ = 0;  // as unsigned bytes; zero_: of this run
   std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
   std::int64_t zero_input_ = -1;
   std::vector<std::int32_t> start_;  // of this run's zero point

@@ -16,6 +16,12 @@ std::int64_t read_zero(const KernelInit& init, const char* parameter, DType dtyp
   return zero;
 }
 
+double largest_sum(const Shape& weights, std::int64_t channels) {
+  double terms = 1.0 / static_cast<double>(channels);
+  for (const std::int64_t size : weights) terms *= static_cast<double>(size);
+  return terms * 255 * 255;
+}
+
 int best_vectors(const TileSetS8& tiles, std::int64_t columns) {
   int best = 1;
   double best_cost = 0;
@@ -117,18 +123,45 @@ void PackedS8::read(const KernelInit& init, const KernelInit::Operand& weights, 
     const Places places(stored_form_, groups, columns);
     require(weights.constant_shape == Shape{places.bytes}, kernel, "its packed weights do not fit");
     stored_ = static_cast<const std::byte*>(weights.constant);
+    const std::int64_t left =
+        init.parameters.has("w_zero_left") ? init.parameters.integer("w_zero_left") : 0;
+    require(left >= -255 && left <= 255, kernel, "its zero point does not fit");
+    zero_left_ = static_cast<std::int32_t>(left);
     return;
   }
   const std::int64_t zero = read_zero(init, "w_zero", weights.dtype, kernel);
   signed_.resize(static_cast<std::size_t>(groups * columns * depth));
   const auto* from = static_cast<const std::uint8_t*>(weights.constant);
-  for (std::size_t i = 0; i < signed_.size(); ++i) {
-    const int value = weights.dtype == DType::i8 ? static_cast<std::int8_t>(from[i]) : from[i];
-    const std::int64_t less = value - zero;
-    require(less >= -128 && less <= 127, kernel, "a weight less its zero point is no signed byte");
-    signed_[i] = static_cast<std::int8_t>(less);
-  }
+  const auto value = [&](std::size_t i) -> std::int64_t {
+    return weights.dtype == DType::i8 ? static_cast<std::int8_t>(from[i]) : from[i];
+  };
+  bool fits = true;
+  for (std::size_t i = 0; i < signed_.size(); ++i)
+    fits = fits && value(i) - zero >= -128 && value(i) - zero <= 127;
+  const std::int64_t taken = fits ? zero : weights.dtype == DType::i8 ? 0 : 128;
+  zero_left_ = static_cast<std::int32_t>(zero - taken);
+  for (std::size_t i = 0; i < signed_.size(); ++i)
+    signed_[i] = static_cast<std::int8_t>(value(i) - taken);
   plain_.data = signed_.data();
+}
+
+void PackedS8::read_lines(PackedS8& from, std::int64_t height, std::int64_t width,
+                          std::int64_t times) {
+  if (from.signed_.empty()) from.unpack();
+  columns_ = from.columns_ * times;
+  depth_ = from.depth_;
+  x_zero_ = from.x_zero_;
+  signed_.resize(static_cast<std::size_t>(columns_ * depth_));
+  const PlainWeights<std::int8_t>& plain = from.plain_;
+  for (std::int64_t column = 0; column < columns_; ++column) {
+    const std::int8_t* of_column = plain.data + column % from.columns_ * plain.column_stride;
+    for (std::int64_t k = 0; k < depth_; ++k) {
+      const std::int64_t at = k % height * width + k / height;
+      signed_[static_cast<std::size_t>(column * depth_ + k)] =
+          of_column[at / plain.inner * plain.outer_stride + at % plain.inner * plain.inner_stride];
+    }
+  }
+  plain_ = PlainWeights<std::int8_t>::of_columns(signed_.data(), depth_);
 }
 
 void PackedS8::prepare(const FormS8& form) {
@@ -200,6 +233,12 @@ Tensor PackedS8::packed(const FormS8& form) const {
       }
     }
   });
+  return out;
+}
+
+std::string PackedS8::parameters(const FormS8& form, const Shape& weights) const {
+  std::string out = packed_parameters(numbers(form), weights);
+  if (zero_left_ != 0) out += ";w_zero_left=" + std::to_string(zero_left_);
   return out;
 }
 

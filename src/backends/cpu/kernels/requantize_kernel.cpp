@@ -34,11 +34,12 @@ class RequantizeKernel final : public Kernel {
       channels_ = std::max(channels_, count);
     }
     per_channel_ = channels_ > 1;
-    requantize_.set_channels(init, per_channel_ ? channels_ : columns_, kWhat);
+    requantize_.set_channels(init, per_channel_ ? channels_ : columns_,
+                             x_type_ == DType::i32 ? 2147483648.0 : 255.0, kWhat);
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
-    requantize_.prepare(inputs, outputs[0], kWhat);
+    requantize_.prepare(inputs, outputs[0], channels_, kWhat);
     require(std::ranges::equal(inputs[0].dims, outputs[0].dims) && inputs[0].dtype == x_type_,
             kWhat, "its shapes do not fit");
     require(!per_channel_ || (!inputs[0].dims.empty() && inputs[0].dims.back() == channels_), kWhat,
@@ -63,6 +64,13 @@ class RequantizeKernel final : public Kernel {
     std::int32_t start[kMostTileVectors * 16] = {};
     TileS8 tile;
     requantize_.set_constants(tile);
+    if (x_type_ != DType::i32 && !per_channel_) {
+      requantize_.set_place(inputs, y, first, 1, 0, tile);
+      tile.flip = flip_of(x_type_);
+      tiles_.run_bytes(tile, inputs[0].as<const std::uint8_t>() + first,
+                       unsigned_zero(x_type_, x_zero_), count);
+      return;
+    }
     tile.taps = 0;
     tile.row_count = 1;
     tile.start = start;

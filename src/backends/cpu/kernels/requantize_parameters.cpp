@@ -4,13 +4,23 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "backends/cpu/kernels/pack_s8.hpp"
 
 namespace strop::cpu {
+namespace {
+
+constexpr std::int64_t kPanelColumns = 64;  // at most, of any instruction set
+
+}  // namespace
 
 RequantizeParameters::RequantizeParameters(const KernelInit& init, const char* kernel)
     : to_bytes_(init.parameters.string("result") == "bytes"), out_type_(init.outputs[0].dtype) {
+  if (init.parameters.string("result") == "floats") {
+    floats_.emplace(init);
+    return;
+  }
   if (!to_bytes_) {
     require(init.parameters.string("result") == "sums" && out_type_ == DType::i32, kernel,
             "its result is of another type");
@@ -54,9 +64,10 @@ RequantizeParameters::RequantizeParameters(const KernelInit& init, const char* k
 }
 
 void RequantizeParameters::set_channels(const KernelInit& init, std::int64_t channels,
-                                        const char* kernel) {
+                                        double largest_sum, const char* kernel) {
   if (!to_bytes_) return;
-  const auto spread = [&](std::size_t input) {
+  double largest[2] = {};
+  const auto spread = [&](std::size_t input, double& most) {
     const KernelInit::Operand& operand = init.inputs[input];
     std::int64_t count = 1;
     for (const std::int64_t size : operand.constant_shape) count *= size;
@@ -64,17 +75,25 @@ void RequantizeParameters::set_channels(const KernelInit& init, std::int64_t cha
                 (count == 1 || count == channels),
             kernel, "its multipliers or offsets do not fit");
     const auto* values = static_cast<const float*>(operand.constant);
-    std::vector<float> out(static_cast<std::size_t>(channels), count == 1 ? values[0] : 0.0f);
-    if (count == channels) std::copy_n(values, channels, out.begin());
+    std::vector<float> out;
+    for (std::int64_t c = 0; c < channels + kPanelColumns; ++c) {
+      out.push_back(values[count == 1 ? 0 : c % channels]);
+      const double size = std::abs(static_cast<double>(out.back()));
+      most = std::isfinite(size) ? std::max(most, size) : std::numeric_limits<double>::infinity();
+    }
     return out;
   };
-  multipliers_ = spread(multiplier_);
-  offsets_ = spread(offset_);
+  multipliers_ = spread(multiplier_, largest[0]);
+  offsets_ = spread(offset_, largest[1]);
+  const double most = largest_sum * largest[0] + largest[1] +
+                      255.0 * std::abs(static_cast<double>(residual_multiplier_));
+  bounded_ = most * (high_ - low_) < 2097152.0;  // half of what would still do
 }
 
 void RequantizeParameters::prepare(std::span<const View> inputs, const View& output,
-                                   const char* kernel) const {
+                                   std::int64_t channels, const char* kernel) {
   require(output.dtype == out_type_, kernel, "its result is of another type");
+  if (floats_) floats_->prepare(inputs, output, channels);
   if (residual_ < 0) return;
   const View& residual = inputs[static_cast<std::size_t>(residual_)];
   require(residual.dtype == residual_type_ && std::ranges::equal(residual.dims, output.dims),
@@ -84,6 +103,7 @@ void RequantizeParameters::prepare(std::span<const View> inputs, const View& out
 void RequantizeParameters::set_constants(TileS8& tile) const {
   tile.range = static_cast<float>(high_ - low_);
   tile.low = low_;
+  tile.bounded = bounded_;
   tile.residual_multiplier = residual_multiplier_;
   tile.residual_zero = residual_zero_;
   tile.residual_flip = flip_of(residual_type_);
@@ -93,6 +113,7 @@ void RequantizeParameters::set_place(std::span<const View> inputs, const View& o
                                      std::int64_t row, std::int64_t stride, std::int64_t channel,
                                      TileS8& tile) const {
   const std::int64_t at = row * stride + channel;
+  if (floats_) return floats_->set_place(output, row, stride, channel, tile);
   if (!to_bytes_) {
     tile.sums = output.as<std::int32_t>() + at;
     tile.sums_stride = stride;
@@ -107,11 +128,14 @@ void RequantizeParameters::set_place(std::span<const View> inputs, const View& o
   tile.residual_stride = stride;
 }
 
-void RequantizeParameters::look_up(const View& output, std::int64_t row, std::int64_t stride,
-                                   std::int64_t channel, std::int64_t count) const {
+void RequantizeParameters::finish_rows(std::span<const View> inputs, const View& output,
+                                       std::int64_t row, std::int64_t rows, std::int64_t stride,
+                                       std::int64_t channel, std::int64_t count) const {
+  if (floats_) floats_->finish_rows(inputs, output, row, rows, stride, channel, count);
   if (table_ == nullptr) return;
   std::uint8_t* at = output.as<std::uint8_t>() + row * stride + channel;
-  look_up_(at, at, table_, count);
+  if (count == stride) return look_up_(at, at, table_, rows * count);
+  for (std::int64_t i = 0; i < rows; ++i, at += stride) look_up_(at, at, table_, count);
 }
 
 }  // namespace strop::cpu

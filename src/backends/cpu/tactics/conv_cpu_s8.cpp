@@ -15,7 +15,6 @@ Acceptance accepts(const Problem& problem) {
   std::string refusal;
   const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
   if (!view) return Acceptance::refuse(refusal);
-  if (view->x_zero_input >= 0) return Acceptance::refuse("its zero point is not constant");
   const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->x)).rank();
   if (rank < 3 || rank > 4) return Acceptance::refuse("it takes 1-D and 2-D convolutions");
   const Tensor* w = problem.constant(static_cast<std::size_t>(view->w));
@@ -32,6 +31,9 @@ std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   out.outputs = {Layout::channels_last};
   out.inputs.assign(problem.node->inputs.size(), Layout::plain);
   out.inputs[static_cast<std::size_t>(view->x)] = Layout::channels_last;
+  for (const EpilogueStep& step : view->epilogue) {
+    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
+  }
   if (view->residual >= 0)
     out.inputs[static_cast<std::size_t>(view->residual)] = Layout::channels_last;
   return {out};

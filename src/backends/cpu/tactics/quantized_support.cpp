@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <bit>
 
+#include "backends/cpu/tactics/anchor_support.hpp"
 #include "backends/cpu/tactics/fused_view.hpp"
 #include "base/float_types.hpp"
+#include "ops/cast.hpp"
+#include "ops/conv.hpp"
+#include "ops/conv_integer.hpp"
 #include "ops/table_lookup.hpp"
 
 namespace strop::cpu {
@@ -34,6 +38,52 @@ bool weights_fit(const Tensor& weights, std::int64_t zero) {
   return true;
 }
 
+// Whether the step is that function of one number, or of one per channel.
+bool is_per_channel(const Problem& problem, const EpilogueStep& step, const char* function,
+                    std::int64_t channel_axis) {
+  if (step.kind != EpilogueStep::binary || step.function != function) return false;
+  const Type& type = problem.input_type(step.input);
+  const Type& result = problem.output_type(0);
+  if (!type.shape || type.dtype != DType::f32 || type.rank() > result.rank()) return false;
+  for (std::int64_t i = 0; i < type.rank(); ++i) {
+    const Dim& size = (*type.shape)[static_cast<std::size_t>(i)];
+    const std::int64_t axis = i + result.rank() - type.rank();
+    if (!size.is(1) && axis != channel_axis) return false;
+    if (!size.is(1) && !(size == (*result.shape)[static_cast<std::size_t>(axis)])) return false;
+  }
+  return true;
+}
+
+// The cast and the pointwise nodes after it.
+bool view_floats(const Problem& problem, const FusedView& body, std::int64_t channel_axis,
+                 QuantizedView& view, std::string& refusal) {
+  const Node& cast = *body.nodes()[1];
+  if (cast.inputs[0] != view.anchor->outputs[0] || problem.output_type(0).dtype != DType::f32 ||
+      !problem.output_type(0).shape) {
+    refusal = "it is cast to something other than f32";
+    return false;
+  }
+  view.floats = true;
+  ValueId running = cast.outputs[0];
+  auto epilogue = read_epilogue(body, 2, body.nodes().size(), running, refusal);
+  if (!epilogue) return false;
+  if (!body.ends_in(running)) {
+    refusal = "its body has other outputs";
+    return false;
+  }
+  view.epilogue = std::move(*epilogue);
+  if (!runs_take(problem, view.epilogue, refusal)) return false;
+  std::size_t step = 0;
+  if (step < view.epilogue.size() &&
+      is_per_channel(problem, view.epilogue[step], "mul", channel_axis)) {
+    view.scales = true;
+    ++step;
+  }
+  view.adds = step < view.epilogue.size() &&
+              is_per_channel(problem, view.epilogue[step], "add", channel_axis);
+  return true;
+}
+
 }  // namespace
 
 std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
@@ -47,8 +97,9 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   QuantizedView view;
   view.anchor = body.nodes()[0];
   const std::size_t count = body.nodes().size();
-  if (count > 3 || (count >= 2 && !body.nodes()[1]->is(op_requantize())) ||
-      (count == 3 && !body.nodes()[2]->is(op_table_lookup()))) {
+  const bool floats = count >= 2 && body.nodes()[1]->is(op_cast());
+  if (!floats && (count > 3 || (count >= 2 && !body.nodes()[1]->is(op_requantize())) ||
+                  (count == 3 && !body.nodes()[2]->is(op_table_lookup())))) {
     return refuse("something other than a requantisation and a table is fused to it");
   }
   if (view.anchor->input(4).exists()) return refuse("its bias is added to the sums");
@@ -58,7 +109,7 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   if (view.x < 0 || view.w < 0 || weights == nullptr) return refuse("its weights are not constant");
   if (weights->size() == 0) return refuse("there is nothing to sum over");
   auto x_zero = zero_of(body, view.anchor->input(2));
-  if (!x_zero && count == 1 && body.constant(view.anchor->inputs[2]) == nullptr) {
+  if (!x_zero && (count == 1 || floats) && body.constant(view.anchor->inputs[2]) == nullptr) {
     const Type& zero = body.type(view.anchor->inputs[2]);
     if (zero.shape && std::ranges::all_of(*zero.shape, [](const Dim& d) { return d.is(1); })) {
       view.x_zero_input = body.input_index(view.anchor->inputs[2]);
@@ -69,9 +120,15 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   if (!x_zero || !w_zero) return refuse("its zero points are not constant, or differ by channel");
   view.x_zero = *x_zero;
   view.w_zero = *w_zero;
-  if (!weights_fit(*weights, view.w_zero))
+  const bool grouped =
+      view.anchor->is(op_conv_integer()) && view.anchor->as<ConvAttributes>().group != 1;
+  if (grouped && !weights_fit(*weights, view.w_zero))
     return refuse("a weight less its zero point is no signed byte");
   if (body.nodes().size() == 1) return view;
+  if (floats) {
+    if (!view_floats(problem, body, channel_axis, view, refusal)) return std::nullopt;
+    return view;
+  }
 
   view.requantize = body.nodes()[1];
   const Node& last = *body.nodes().back();
@@ -119,6 +176,13 @@ void set_quantized(const QuantizedView& view, Parameters& parameters) {
   parameters.set("x_zero", view.x_zero);
   parameters.set("w_zero", view.w_zero);
   if (view.x_zero_input >= 0) parameters.set("x_zero_input", view.x_zero_input);
+  if (view.floats) {
+    parameters.set("result", "floats");
+    parameters.set("mul", std::int64_t{view.scales});
+    parameters.set("add", std::int64_t{view.adds});
+    parameters.set("epilogue", to_text(view.epilogue));
+    return;
+  }
   if (view.requantize == nullptr) {
     parameters.set("result", "sums");
     return;

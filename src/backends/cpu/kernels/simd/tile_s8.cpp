@@ -16,10 +16,15 @@
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // undefined operands within intrinsics
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
+
+#define STROP_INLINE __attribute__((always_inline))
 
 namespace strop::cpu {
 namespace generic {
+
+#include "backends/cpu/kernels/simd/each_index.inl"
 
 constexpr int kSumLanes = 4;
 using Weight = std::int16_t;
@@ -42,10 +47,23 @@ inline Sum load_sums(const std::int32_t* p) {
   for (int i = 0; i < kSumLanes; ++i) out.v[i] = p[i];
   return out;
 }
+inline Sum set_sum(std::int32_t x) {
+  Sum out;
+  for (std::int32_t& v : out.v) v = x;
+  return out;
+}
+inline Sum add_sums(Sum a, const Sum& b) {
+  for (int i = 0; i < kSumLanes; ++i) a.v[i] = wrapped_sum(a.v[i], b.v[i]);
+  return a;
+}
 inline Factor load_weights(const std::int16_t* p) { return {p}; }
 inline Bytes spread(std::uint32_t four) {
   return {{static_cast<std::int32_t>(four & 0xff), static_cast<std::int32_t>(four >> 8 & 0xff),
            static_cast<std::int32_t>(four >> 16 & 0xff), static_cast<std::int32_t>(four >> 24)}};
+}
+inline Bytes flipped(Bytes x, const Bytes& flip) {
+  for (int k = 0; k < 4; ++k) x.v[k] ^= flip.v[k];
+  return x;
 }
 inline Sum dot(Sum sum, const Bytes& x, const Factor& w) {
   for (int i = 0; i < kSumLanes; ++i) {
@@ -61,6 +79,11 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
       tile.sums[row * tile.sums_stride + at] = sum.v[i];
       continue;
     }
+    if (tile.floats != nullptr) {
+      tile.floats[row * tile.floats_stride + at] =
+          static_cast<float>(sum.v[i]) * tile.multiplier[at] + tile.offset[at];
+      continue;
+    }
     float t =
         exact_fma_emulated(static_cast<float>(sum.v[i]), tile.multiplier[at], tile.offset[at]);
     if (tile.residual != nullptr) {
@@ -74,6 +97,19 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
         static_cast<std::uint32_t>(std::bit_cast<std::int32_t>(n) + tile.low));
   }
 }
+
+template <int kRows, int kColumns>
+inline void finish_tile(const TileS8& tile, const Sum (&sums)[kRows][kColumns]) {
+  for (int i = 0; i < kRows && i < tile.row_count; ++i) {
+    for (int v = 0; v < kColumns && v * kSumLanes < tile.columns; ++v) {
+      const int columns = tile.columns - v * kSumLanes;
+      finish(tile, i, v * kSumLanes, columns < kSumLanes ? columns : kSumLanes, sums[i][v]);
+    }
+  }
+}
+
+#include "backends/cpu/kernels/simd/bytes_s8.inl"
+constexpr void (*kRunLine)(const LineS8&) = nullptr;
 
 constexpr int kChannelRows = 1;
 constexpr int kChannelColumns = kSumLanes;
@@ -106,6 +142,8 @@ inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::words, 2, 4, 2, 0, 
 #endif
 namespace avx2 {
 
+#include "backends/cpu/kernels/simd/each_index.inl"
+
 constexpr int kSumLanes = 8;
 using Weight = std::int16_t;
 using Sum = __m256i;
@@ -119,6 +157,8 @@ struct Bytes {
 inline Sum load_sums(const std::int32_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
+inline Sum set_sum(std::int32_t x) { return _mm256_set1_epi32(x); }
+inline Sum add_sums(Sum a, Sum b) { return _mm256_add_epi32(a, b); }
 inline Factor load_weights(const std::int16_t* p) {
   return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 16))};
@@ -128,6 +168,9 @@ inline __m256i spread_pair(std::uint32_t two) {
 }
 inline Bytes spread(std::uint32_t four) {
   return {spread_pair(four & 0xffff), spread_pair(four >> 16)};
+}
+inline Bytes flipped(const Bytes& x, const Bytes& flip) {
+  return {_mm256_xor_si256(x.low, flip.low), _mm256_xor_si256(x.high, flip.high)};
 }
 inline Sum dot(Sum sum, const Bytes& x, const Factor& w) {
   return _mm256_add_epi32(
@@ -143,6 +186,13 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
   }
   const __m256i mask =
       _mm256_cmpgt_epi32(_mm256_set1_epi32(columns), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  if (tile.floats != nullptr) {
+    const __m256 product =
+        _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_maskload_ps(tile.multiplier + column, mask));
+    _mm256_maskstore_ps(tile.floats + row * tile.floats_stride + column, mask,
+                        _mm256_add_ps(product, _mm256_maskload_ps(tile.offset + column, mask)));
+    return;
+  }
   __m256 t =
       _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_maskload_ps(tile.multiplier + column, mask),
                       _mm256_maskload_ps(tile.offset + column, mask));
@@ -159,6 +209,19 @@ inline void finish(const TileS8& tile, int row, int column, int columns, const S
   std::uint8_t* out = tile.out + row * tile.out_stride + column;
   for (int i = 0; i < columns; ++i) out[i] = static_cast<std::uint8_t>(lanes[i]);
 }
+
+template <int kRows, int kColumns>
+inline void finish_tile(const TileS8& tile, const Sum (&sums)[kRows][kColumns]) {
+  for (int i = 0; i < kRows && i < tile.row_count; ++i) {
+    for (int v = 0; v < kColumns && v * kSumLanes < tile.columns; ++v) {
+      const int columns = tile.columns - v * kSumLanes;
+      finish(tile, i, v * kSumLanes, columns < kSumLanes ? columns : kSumLanes, sums[i][v]);
+    }
+  }
+}
+
+#include "backends/cpu/kernels/simd/bytes_s8.inl"
+constexpr void (*kRunLine)(const LineS8&) = nullptr;
 
 constexpr int kChannelRows = 4;
 constexpr int kChannelColumns = kSumLanes;
@@ -215,89 +278,10 @@ inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::word_pairs, 2, 4, 4
 #endif
 namespace avx512_vnni {
 
-constexpr int kSumLanes = 16;
-using Weight = std::int8_t;
-using Sum = __m512i;
-using Factor = __m512i;
-using Bytes = __m512i;
-
-inline Sum load_sums(const std::int32_t* p) { return _mm512_loadu_si512(p); }
-inline Factor load_weights(const std::int8_t* p) { return _mm512_loadu_si512(p); }
-inline Bytes spread(std::uint32_t four) { return _mm512_set1_epi32(static_cast<int>(four)); }
-inline Sum dot(Sum sum, Bytes x, Factor w) { return _mm512_dpbusd_epi32(sum, x, w); }
-
-inline void finish(const TileS8& tile, int row, int column, int columns, const Sum& sum) {
-  const auto mask = static_cast<__mmask16>(columns >= 16 ? 0xffffu : (1u << columns) - 1u);
-  if (tile.sums != nullptr) {
-    _mm512_mask_storeu_epi32(tile.sums + row * tile.sums_stride + column, mask, sum);
-    return;
-  }
-  __m512 t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum),
-                             _mm512_maskz_loadu_ps(mask, tile.multiplier + column),
-                             _mm512_maskz_loadu_ps(mask, tile.offset + column));
-  if (tile.residual != nullptr) {
-    const __m128i bytes = _mm_xor_si128(
-        _mm_maskz_loadu_epi8(mask, tile.residual + row * tile.residual_stride + column),
-        _mm_set1_epi8(static_cast<char>(tile.residual_flip)));
-    const __m512i r =
-        _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(tile.residual_zero));
-    t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(r), _mm512_set1_ps(tile.residual_multiplier), t);
-  }
-  t = _mm512_min_ps(_mm512_max_ps(t, _mm512_setzero_ps()), _mm512_set1_ps(1.0f));
-  const __m512 n = _mm512_fmadd_ps(t, _mm512_set1_ps(tile.range), _mm512_set1_ps(12582912.0f));
-  const __m512i q = _mm512_add_epi32(_mm512_castps_si512(n), _mm512_set1_epi32(tile.low));
-  _mm_mask_storeu_epi8(tile.out + row * tile.out_stride + column, mask, _mm512_cvtepi32_epi8(q));
-}
-
-constexpr int kChannelRows = 2;
-constexpr int kChannelColumns = 64;
-constexpr SumPacking kChannelPacking = SumPacking::lanes;
-
-// Bytes of four taps side by side for each channel: unpacking works within 128 bits, so that sum j
-// gets columns 16 k + 4 j + i, which the weights follow, and a transposition of 128-bit lanes
-// brings the sums back in order.
-void run_channels(const TileS8& tile) {
-  Sum sums[kChannelRows][4];
-  for (int j = 0; j < 4; ++j) {
-    for (int i = 0; i < kChannelRows; ++i) sums[i][j] = _mm512_setzero_si512();
-  }
-  const auto* weights = static_cast<const std::int8_t*>(tile.weights);
-  const __m512i flip = _mm512_set1_epi8(static_cast<char>(tile.flip));
-  const __mmask64 mask = tile.columns >= 64 ? ~__mmask64{0} : (__mmask64{1} << tile.columns) - 1;
-  const std::int64_t last = tile.taps - 1;
-  for (std::int64_t t = 0; t < tile.taps; t += 4, weights += 4 * 64) {
-    for (int i = 0; i < kChannelRows; ++i) {
-      const auto bytes = [&](std::int64_t tap) {
-        const std::uint8_t* from = tile.rows[(tap < last ? tap : last) * kChannelRows + i];
-        return _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from + tile.row_offset), flip);
-      };
-      const __m512i a = bytes(t), b = bytes(t + 1), c = bytes(t + 2), d = bytes(t + 3);
-      const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
-      const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
-      const __m512i quads[4] = {
-          _mm512_unpacklo_epi16(ab_low, cd_low), _mm512_unpackhi_epi16(ab_low, cd_low),
-          _mm512_unpacklo_epi16(ab_high, cd_high), _mm512_unpackhi_epi16(ab_high, cd_high)};
-      for (int j = 0; j < 4; ++j)
-        sums[i][j] = dot(sums[i][j], quads[j], load_weights(weights + j * 64));
-    }
-  }
-  for (int i = 0; i < kChannelRows && i < tile.row_count; ++i) {
-    const Sum low01 = _mm512_shuffle_i32x4(sums[i][0], sums[i][1], 0x44);
-    const Sum high01 = _mm512_shuffle_i32x4(sums[i][0], sums[i][1], 0xee);
-    const Sum low23 = _mm512_shuffle_i32x4(sums[i][2], sums[i][3], 0x44);
-    const Sum high23 = _mm512_shuffle_i32x4(sums[i][2], sums[i][3], 0xee);
-    const Sum in_order[4] = {
-        _mm512_shuffle_i32x4(low01, low23, 0x88), _mm512_shuffle_i32x4(low01, low23, 0xdd),
-        _mm512_shuffle_i32x4(high01, high23, 0x88), _mm512_shuffle_i32x4(high01, high23, 0xdd)};
-    for (int j = 0; j < 4; ++j) {
-      const int columns = tile.columns - j * kSumLanes;
-      if (columns <= 0) break;
-      const Sum sum = _mm512_add_epi32(in_order[j], load_sums(tile.start + j * kSumLanes));
-      finish(tile, i, j * kSumLanes, columns < kSumLanes ? columns : kSumLanes, sum);
-    }
-  }
-}
-
+#include "backends/cpu/kernels/simd/each_index.inl"
+// before what uses it:
+#include "backends/cpu/kernels/simd/tile_s8_vnni.inl"
+// which the tiles are made of:
 #include "backends/cpu/kernels/simd/tile_s8.inl"
 
 inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::bytes, 4, 8, 8, 8, 6>();

@@ -2,39 +2,54 @@
 // See tile_s8.hpp. `Sum` and the functions on it are those of the instruction set
 // (tile_s8.cpp): Sum load_sums(p), dot(sum, four bytes, weights), and finish.
 
-template <int kRows, int kColumns>
-void run_tile_s8(const TileS8& tile) {
+// kRows of a tile of kTileRows.
+template <int kRows, int kColumns, int kTileRows>
+void run_rows_s8(const TileS8& tile) {
   Sum sums[kRows][kColumns];
-  for (int v = 0; v < kColumns; ++v) {
-    const Sum start = load_sums(tile.start + v * kSumLanes);
-    for (int i = 0; i < kRows; ++i) sums[i][v] = start;
-  }
+  for_each_index<kColumns>([&](auto v) STROP_INLINE {
+    const Sum start = load_sums(tile.start + v() * kSumLanes);
+    for_each_index<kRows>([&](auto i) STROP_INLINE { sums[i()][v()] = start; });
+  });
   const auto* weights = static_cast<const Weight*>(tile.weights);
-  const std::uint32_t flip = tile.flip * 0x01010101u;
+  const Bytes flip = spread(tile.flip * 0x01010101u);
   const std::uint8_t* const* rows = tile.rows;
-  for (std::int64_t t = 0; t < tile.taps; ++t, rows += kRows) {
+  for (std::int64_t t = 0; t < tile.taps; ++t, rows += kTileRows) {
     const std::uint8_t* a[kRows];
-    for (int i = 0; i < kRows; ++i) a[i] = rows[i] + tile.row_offset;
+    for_each_index<kRows>([&](auto i) STROP_INLINE { a[i()] = rows[i()] + tile.row_offset; });
     for (std::int64_t q = 0; q < tile.quads; ++q) {
       Factor w[kColumns];
-      for (int v = 0; v < kColumns; ++v) w[v] = load_weights(weights + v * kSumLanes * 4);
-      for (int i = 0; i < kRows; ++i) {
+      for_each_index<kColumns>(
+          [&](auto v) STROP_INLINE { w[v()] = load_weights(weights + v() * kSumLanes * 4); });
+      for_each_index<kRows>([&](auto i) STROP_INLINE {
         std::uint32_t four;
-        __builtin_memcpy(&four, a[i] + q * 4, 4);
-        const Bytes x = spread(four ^ flip);
-        for (int v = 0; v < kColumns; ++v) sums[i][v] = dot(sums[i][v], x, w[v]);
-      }
+        __builtin_memcpy(&four, a[i()] + q * 4, 4);
+        const Bytes x = flipped(spread(four), flip);
+        for_each_index<kColumns>(
+            [&](auto v) STROP_INLINE { sums[i()][v()] = dot(sums[i()][v()], x, w[v()]); });
+      });
       weights += kColumns * kSumLanes * 4;
     }
   }
-  for (int i = 0; i < kRows; ++i) {
-    if (i >= tile.row_count) break;
-    for (int v = 0; v < kColumns; ++v) {
-      const int columns = tile.columns - v * kSumLanes;
-      if (columns <= 0) break;
-      finish(tile, i, v * kSumLanes, columns < kSumLanes ? columns : kSumLanes, sums[i][v]);
-    }
+  if (tile.row_terms != nullptr) {
+    for_each_index<kRows>([&](auto i) STROP_INLINE {
+      const Sum term = set_sum(tile.row_terms[i()]);
+      for_each_index<kColumns>(
+          [&](auto v) STROP_INLINE { sums[i()][v()] = add_sums(sums[i()][v()], term); });
+    });
   }
+  finish_tile<kRows, kColumns>(tile, sums);
+}
+
+// The last rows of a product are seldom a whole tile.
+template <int kRows, int kColumns>
+void run_tile_s8(const TileS8& tile) {
+  if constexpr (kRows == 6) {
+    if (tile.row_count <= 2) return run_rows_s8<2, kColumns, kRows>(tile);
+    if (tile.row_count <= 4) return run_rows_s8<4, kColumns, kRows>(tile);
+  } else if constexpr (kRows == 8) {
+    if (tile.row_count <= 4) return run_rows_s8<4, kColumns, kRows>(tile);
+  }
+  run_rows_s8<kRows, kColumns, kRows>(tile);
 }
 
 template <SumPacking kPacking, int kMost, int kA, int kB, int kC, int kD>
@@ -59,5 +74,8 @@ constexpr TileSetS8 make_set() {
   set.channel_columns = kChannelColumns;
   set.channel_packing = kChannelPacking;
   set.run_channels = run_channels;
+  set.run_bytes = run_bytes;
+  set.sum_row = sum_row;
+  set.run_line = kRunLine;
   return set;
 }
