@@ -37,7 +37,8 @@ Pass fuse_batch_norm();
 // A product and the pointwise nodes after it become one `fused` node, and so do chains of pointwise
 // nodes. Goes last: it hides nodes.
 Pass fuse_epilogue();
-// Products take rounded operands where the target says so. After fuse_epilogue, which it looks into.
+// Products take rounded operands where the target says so. After fuse_epilogue, which it looks
+// into.
 Pass assign_precision();
 // Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).
 Pass fuse_quantized();
