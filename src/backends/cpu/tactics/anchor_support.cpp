@@ -98,13 +98,19 @@ bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Ep
   return body.ends_in(running);
 }
 
-std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
-                                  std::string& refusal) {
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
+                                  Casts casts) {
   const FusedView body(problem);
   if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  if (body.casts() && casts == Casts::refused) {
+    refusal = "its operands are rounded";
+    return std::nullopt;
+  }
   AnchorView view;
   view.anchor = body.nodes()[0];
-  if (!(body.type(view.anchor->outputs[0]) == problem.output_type(0))) {
+  const Type& sum = body.type(view.anchor->outputs[0]);
+  const Type& output = problem.output_type(0);
+  if (sum.shape != output.shape || (sum.dtype != output.dtype && !body.casts())) {
     refusal = "the epilogue changes the shape or the element type";
     return std::nullopt;
   }
@@ -122,7 +128,7 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
 
 std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal) {
   const FusedView body(problem);
-  if (body.nodes().empty()) return std::nullopt;
+  if (body.nodes().empty() || body.casts()) return std::nullopt;
   const Node& first = *body.nodes()[0];
   if (!first.is(op_unary()) && !first.is(op_binary()) && !first.is(op_clip())) return std::nullopt;
   AnchorView view;
