@@ -16,7 +16,7 @@
 namespace strop {
 
 std::span<const Pass> default_passes() {
-  // What depends on shapes alone goes first, so that the rest sees constants. Fusion goes last: it
+  // What depends on shapes alone goes first, so that the rest sees constants. Fusion goes late: it
   // hides operators in bodies.
   static const Pass passes[] = {
       eliminate_identity(),
@@ -44,6 +44,7 @@ std::span<const Pass> default_passes() {
       fuse_attention_layout(),  // after all that looks at attention
       fuse_channel_shuffle(),
       fuse_epilogue(),
+      assign_precision(),  // of products with what fuse_epilogue gave them
       fuse_depthwise(),
   };
   return passes;
@@ -119,8 +120,10 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   }
 
   stages.run("passes", 0.1, [&] {
-    const Target pass_target{
-        .backend = target.backend, .precise = config.precise, .fold_bytes = config.folding_bytes};
+    const Target pass_target{.backend = target.backend,
+                             .precise = config.precise,
+                             .operands = operand_type(config),
+                             .fold_bytes = config.folding_bytes};
     PassRunOptions options;
     options.dump = config.dump_directory;
     options.command = "strop build " + name;

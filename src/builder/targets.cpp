@@ -25,14 +25,18 @@ void check_config(const BuildConfig& config) {
     throw Error(ErrorCode::bad_option, "--stop-after " + config.stop_after, "it is no stage",
                 "stages are import, passes, lower, tune");
   }
-  if (config.precision != "fp32") {
+  if (config.precision != "fp32" && config.precision != "bf16") {
     throw Error(ErrorCode::bad_option, "--precision " + config.precision,
-                "this version builds fp32 engines",
+                "this version builds fp32 and bf16 engines",
                 "models that are quantised (Q/DQ) or in fp16 already run as they are");
   }
   if (!(config.budget_seconds >= 0))
     throw Error(ErrorCode::bad_option, "--budget", "it is not a number of seconds");
   if (config.threads < 0) throw Error(ErrorCode::bad_option, "--threads", "it is negative");
+}
+
+DType operand_type(const BuildConfig& config) {
+  return config.precision == "bf16" ? DType::bf16 : DType::f32;
 }
 
 BuildTarget find_target(const BuildConfig& config) {

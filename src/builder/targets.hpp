@@ -22,6 +22,8 @@ struct BuildTarget {
 // Throws Error(bad_option) for options that contradict themselves or that this version does not
 // have.
 void check_config(const BuildConfig& config);
+// What --precision makes the operands of products, of a config that was checked.
+DType operand_type(const BuildConfig& config);
 // Throws Error(bad_option, missing_device).
 BuildTarget find_target(const BuildConfig& config);
 // Fills in everything of the engine but its plan.

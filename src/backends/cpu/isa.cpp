@@ -9,12 +9,13 @@
 namespace strop::cpu {
 namespace {
 
-std::atomic<Isa> limit{Isa::avx512_vnni};
+std::atomic<Isa> limit{Isa::avx512_bf16};
 
 Isa best_of_processor() {
 #if defined(__x86_64__)
   const os::CpuFeatures& cpu = os::cpu_features();
   const bool avx512 = cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl;
+  if (avx512 && cpu.avx512_vnni && cpu.avx512_bf16) return Isa::avx512_bf16;
   if (avx512 && cpu.avx512_vnni) return Isa::avx512_vnni;
   if (avx512) return Isa::avx512;
   if (cpu.avx2 && cpu.fma) return Isa::avx2;

@@ -11,6 +11,7 @@ enum class Isa : std::uint8_t {
   avx2,         // with FMA
   avx512,       // F, BW, DQ, VL
   avx512_vnni,  // and 8-bit dot products
+  avx512_bf16,  // and products of bf16 pairs
 };
 
 // The best one that this processor has, at most the limit.

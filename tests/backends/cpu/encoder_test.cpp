@@ -20,7 +20,7 @@ void for_each_isa(const std::function<void()>& body) {
     cpu::limit_isa(isa);
     body();
   }
-  cpu::limit_isa(cpu::Isa::avx512_vnni);
+  cpu::limit_isa(cpu::Isa::avx512_bf16);
 }
 
 Tensor row_of(std::vector<float> values) {

@@ -109,7 +109,7 @@ void for_each_isa(const std::function<void()>& body) {
     cpu::limit_isa(isa);
     body();
   }
-  cpu::limit_isa(cpu::Isa::avx512_vnni);
+  cpu::limit_isa(cpu::Isa::avx512_bf16);
 }
 
 TEST(CpuMatmulTiles, agrees_at_sizes_that_cut_tiles_panels_slices_and_blocks) {

@@ -74,7 +74,7 @@ TEST(CpuPointwise, stays_within_units_in_the_last_place_of_the_exact_functions) 
       EXPECT_LE(worst_error(cpu::find_fast_function(step), exact.function), 2)
           << static_cast<int>(isa);
     }
-    cpu::limit_isa(cpu::Isa::avx512_vnni);
+    cpu::limit_isa(cpu::Isa::avx512_bf16);
   }
 }
 

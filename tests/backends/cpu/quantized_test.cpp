@@ -40,7 +40,7 @@ class CpuQuantized : public ::testing::TestWithParam<cpu::Isa> {
     cpu::limit_isa(GetParam());
     if (cpu::isa() != GetParam()) GTEST_SKIP() << "this processor has no such instructions";
   }
-  void TearDown() override { cpu::limit_isa(cpu::Isa::avx512_vnni); }
+  void TearDown() override { cpu::limit_isa(cpu::Isa::avx512_bf16); }
 
   // A convolution of bytes as it is, requantised, and requantised with a residual.
   static void convolution(const Shape& x, const Shape& w, const Shape& y,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling over tensors whose channels lie innermost, [N, H, W, C]: the maximum (f32, i8, u8) or the
+// Pooling over tensors whose channels lie innermost, [N, H, W, C]: the maximum (f32, bf16, i8, u8) or the
 // mean (f32) of a window, whole runs of channels at a time. The padding after the last element
 // follows from the output's size.
 //
@@ -37,8 +37,8 @@ class ChannelPoolKernel final : public Kernel {
                 within(pads_, 4, 0) && init.inputs.size() == 1 && init.outputs.size() == 1,
             kWhat, "its parameters do not fit");
     dtype_ = init.inputs[0].dtype;
-    const bool bytes = dtype_ == DType::i8 || dtype_ == DType::u8;
-    require(init.outputs[0].dtype == dtype_ && (dtype_ == DType::f32 || (bytes && is_max_)), kWhat,
+    const bool is_short = dtype_ == DType::i8 || dtype_ == DType::u8 || dtype_ == DType::bf16;
+    require(init.outputs[0].dtype == dtype_ && (dtype_ == DType::f32 || (is_short && is_max_)), kWhat,
             "its types do not fit");
     element_bytes_ = bits_of(dtype_) / 8;
   }
@@ -116,6 +116,9 @@ class ChannelPoolKernel final : public Kernel {
     } else if (dtype_ == DType::u8) {
       runs_.max_u8(reinterpret_cast<std::uint8_t*>(out),
                    reinterpret_cast<const std::uint8_t*>(from), channels);
+    } else if (dtype_ == DType::bf16) {
+      runs_.max_bf16(reinterpret_cast<std::uint16_t*>(out),
+                     reinterpret_cast<const std::uint16_t*>(from), channels);
     } else {
       const auto run = is_max_ ? runs_.max_f32 : runs_.add_f32;
       run(reinterpret_cast<float*>(out), reinterpret_cast<const float*>(from), channels);
@@ -127,6 +130,8 @@ class ChannelPoolKernel final : public Kernel {
     if (dtype_ == DType::f32) {
       std::fill_n(reinterpret_cast<float*>(out), channels,
                   is_max_ ? -std::numeric_limits<float>::infinity() : 0.0f);
+    } else if (dtype_ == DType::bf16) {
+      std::fill_n(reinterpret_cast<std::uint16_t*>(out), channels, std::uint16_t{0xff80});
     } else {
       std::memset(out, dtype_ == DType::i8 ? 0x80 : 0, static_cast<std::size_t>(channels));
     }

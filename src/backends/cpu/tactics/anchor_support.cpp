@@ -104,7 +104,9 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
   if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
   AnchorView view;
   view.anchor = body.nodes()[0];
-  if (!(body.type(view.anchor->outputs[0]) == problem.output_type(0))) {
+  const Type& sum = body.type(view.anchor->outputs[0]);
+  const Type& output = problem.output_type(0);
+  if (sum.shape != output.shape || (sum.dtype != output.dtype && !body.casts())) {
     refusal = "the epilogue changes the shape or the element type";
     return std::nullopt;
   }

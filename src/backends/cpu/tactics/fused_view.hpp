@@ -4,27 +4,35 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/cast.hpp"
 #include "ops/fused.hpp"
 #include "tactic/tactic.hpp"
 
 namespace strop::cpu {
 
 // A fused node's body, or a plain node seen as a body of one node over its own inputs.
+//
+// The casts of a body that begins with one (assign_precision.cpp) are looked through: its nodes
+// compute in f32 on inputs and into outputs of other types.
 class FusedView {
  public:
   explicit FusedView(const Problem& problem) : problem_(problem) {
     if (problem.is(op_fused())) {
       graph_ = problem.node->subgraphs.at(0).get();
       for (NodeId id : graph_->order()) nodes_.push_back(&graph_->node(id));
+      casts_ = !nodes_.empty() && nodes_[0]->is(op_cast());
+      if (casts_) std::erase_if(nodes_, [](const Node* node) { return node->is(op_cast()); });
     } else {
       nodes_.push_back(problem.node);
     }
   }
 
   const std::vector<const Node*>& nodes() const { return nodes_; }
+  bool casts() const { return casts_; }
 
   // Which input of the problem's node a value is; -1: none of them.
   std::int64_t input_index(ValueId id) const {
+    id = before_casts(id);
     const auto inputs =
         graph_ != nullptr ? graph_->inputs() : std::span<const ValueId>(problem_.node->inputs);
     const auto at = std::ranges::find(inputs, id);
@@ -44,13 +52,24 @@ class FusedView {
 
   // The body has one output, the last node's.
   bool ends_in(ValueId id) const {
-    return graph_ == nullptr || (graph_->outputs().size() == 1 && graph_->outputs()[0] == id);
+    return graph_ == nullptr ||
+           (graph_->outputs().size() == 1 && before_casts(graph_->outputs()[0]) == id);
   }
 
  private:
+  ValueId before_casts(ValueId id) const {
+    while (casts_ && graph_->value(id).producer.exists()) {
+      const Node& node = graph_->node(graph_->value(id).producer);
+      if (!node.is(op_cast())) break;
+      id = node.inputs[0];
+    }
+    return id;
+  }
+
   const Problem& problem_;
   const Graph* graph_ = nullptr;
   std::vector<const Node*> nodes_;
+  bool casts_ = false;
 };
 
 }  // namespace strop::cpu

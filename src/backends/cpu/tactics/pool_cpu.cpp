@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // 2-D pooling by own loops: the maximum of f32 as it lies (oneDNN has no fast code for that), and
-// maxima of f32 and bytes and means of f32 with channels innermost.
+// maxima of f32, bf16 and bytes and means of f32 with channels innermost.
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/tactics/window_support.hpp"
 #include "ops/pool.hpp"
@@ -15,11 +15,12 @@ constexpr std::int64_t kMostTaps = std::int64_t{1} << 20;  // a larger window is
 Acceptance accepts(const Problem& problem) {
   const auto& pool = problem.attributes<PoolAttributes>();
   const Type& x = problem.input_type(0);
-  const bool bytes = x.dtype == DType::i8 || x.dtype == DType::u8;
+  const bool short_elements =
+      x.dtype == DType::i8 || x.dtype == DType::u8 || x.dtype == DType::bf16;
   if (pool.function == PoolFunction::max
-          ? x.dtype != DType::f32 && !bytes
+          ? x.dtype != DType::f32 && !short_elements
           : pool.function != PoolFunction::average || x.dtype != DType::f32) {
-    return Acceptance::refuse("it takes maxima of f32 and bytes, and means of f32");
+    return Acceptance::refuse("it takes maxima of f32, bf16 and bytes, and means of f32");
   }
   if (x.rank() != 4 || pool.kernel.size() != 2) return Acceptance::refuse("it takes 2-D pooling");
   if (problem.node->outputs.size() > 1) return Acceptance::refuse("it gives no indices");

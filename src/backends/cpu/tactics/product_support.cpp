@@ -46,11 +46,39 @@ std::optional<Product> read_matmul_or_gemm(const Problem& problem, std::string& 
   return product;
 }
 
+// The kernel's bias has one number per column; one of size 1 is a step of the epilogue.
+void fit_bias(const Problem& problem, Product& product, std::int64_t columns) {
+  if (product.bias < 0) return;
+  const Type& type = problem.input_type(static_cast<std::size_t>(product.bias));
+  if (type.shape && (*type.shape)[0].is(columns)) return;
+  product.view.epilogue.insert(product.view.epilogue.begin(),
+                               EpilogueStep{.kind = EpilogueStep::binary,
+                                            .function = "add",
+                                            .input = static_cast<std::uint32_t>(product.bias)});
+  product.bias = -1;
+}
+
 }  // namespace
 
 std::optional<Product> read_product(const Problem& problem, std::string& refusal) {
   auto product = read_matmul_or_gemm(problem, refusal);
   if (product) take_bias(problem, *product);
+  return product;
+}
+
+std::optional<Product> read_product_by_matrix(const Problem& problem, std::string& refusal) {
+  auto product = read_product(problem, refusal);
+  if (!product) return std::nullopt;
+  const Tensor* weights = problem.constant(static_cast<std::size_t>(product->view.input(1)));
+  if (weights == nullptr || weights->rank() != 2) {
+    refusal = "its second operand is no constant matrix";
+    return std::nullopt;
+  }
+  if (weights->size() == 0) {
+    refusal = "its second operand is empty";
+    return std::nullopt;
+  }
+  fit_bias(problem, *product, weights->dim(product->trans_b ? 0 : 1));
   return product;
 }
 

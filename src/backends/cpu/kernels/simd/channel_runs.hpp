@@ -10,6 +10,7 @@ namespace strop::cpu {
 struct ChannelRuns {
   // to[i] = max(to[i], x[i]); NaN where either is. Bytes in their own order.
   void (*max_f32)(float* to, const float* x, std::int64_t n);
+  void (*max_bf16)(std::uint16_t* to, const std::uint16_t* x, std::int64_t n);
   void (*max_i8)(std::int8_t* to, const std::int8_t* x, std::int64_t n);
   void (*max_u8)(std::uint8_t* to, const std::uint8_t* x, std::int64_t n);
   void (*add_f32)(float* to, const float* x, std::int64_t n);

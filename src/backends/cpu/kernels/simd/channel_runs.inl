@@ -10,6 +10,19 @@ inline void max_f32(float* to, const float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) to[i] = x[i] > to[i] || x[i] != x[i] ? x[i] : to[i];
 }
 
+// As signed integers in the order of the numbers: the magnitude of negative ones is inverted. NaN
+// lies beyond both infinities.
+inline void max_bf16(std::uint16_t* to, const std::uint16_t* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto a = static_cast<std::int16_t>(to[i]), b = static_cast<std::int16_t>(x[i]);
+    const auto ka = static_cast<std::int16_t>(a ^ ((a >> 15) & 0x7fff));
+    const auto kb = static_cast<std::int16_t>(b ^ ((b >> 15) & 0x7fff));
+    const bool is_nan = (b & 0x7fff) > 0x7f80;
+    const bool stays = (a & 0x7fff) > 0x7f80;
+    to[i] = is_nan || (kb > ka && !stays) ? x[i] : to[i];
+  }
+}
+
 inline void add_f32(float* to, const float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) to[i] += x[i];
 }
@@ -97,6 +110,6 @@ void dequantize(float* to, const T* q, float scale, std::int32_t zero, std::int6
 }
 
 inline constexpr ChannelRuns kChannelRuns = {
-    max_f32,   max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32, add_i32, sum_i32, widen<std::int8_t>, widen<std::uint8_t>,
+    max_f32,   max_bf16, max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32, add_i32, sum_i32, widen<std::int8_t>, widen<std::uint8_t>,
     scale_f32, blend_f32, sum_f32, range_f32, quantize,
     dequantize<std::int8_t>,            dequantize<std::uint8_t>, dequantize<std::int32_t>};

@@ -43,7 +43,7 @@ __attribute__((target("avx512f,avx512bw,avx512vbmi"))) void by_permutation(
 
 LookUp look_up_bytes() {
 #if STROP_SIMD_X86
-  if (isa() == Isa::avx512_vnni && __builtin_cpu_supports("avx512vbmi")) return by_permutation;
+  if (isa() >= Isa::avx512_vnni && __builtin_cpu_supports("avx512vbmi")) return by_permutation;
 #endif
   return one_by_one;
 }

@@ -297,7 +297,7 @@ inline constexpr TileSetS8 kTileSetS8 = make_set<SumPacking::bytes, 4, 8, 8, 8, 
 const TileSetS8& tile_set_s8() {
 #if STROP_SIMD_X86
   // AVX-512 without dot products of bytes has no more than AVX2 that pays here.
-  if (isa() == Isa::avx512_vnni) return avx512_vnni::kTileSetS8;
+  if (isa() >= Isa::avx512_vnni) return avx512_vnni::kTileSetS8;
   if (isa() >= Isa::avx2) return avx2::kTileSetS8;
 #endif
   return generic::kTileSetS8;

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution of bf16 with f32 sums by tiles (simd/tile_bf16.hpp), channels innermost: as conv_f32,
+// which says how. An f32 input is rounded first. A depthwise convolution multiplies whole vectors
+// of channels, widened.
+//
+// The sum of an output runs over taps and channels in one fixed order, cut where the panel's
+// weights fill the cache, whatever the number of threads.
+//
+// Inputs: x [N, H, W, C] or [N, W, C] (bf16 or f32), w [M, C/group, kernel...] (a bf16 constant),
+// bias [M] (f32, optional), residual (bf16, like the output), operands of the epilogue (f32).
+// Output: [N, OH, OW, M] or [N, OW, M], bf16 or f32.
+#include <algorithm>
+#include <vector>
+
+#include "backends/cpu/kernels/conv_rows.hpp"
+#include "backends/cpu/kernels/conv_window.hpp"
+#include "backends/cpu/kernels/narrow_operands.hpp"
+#include "base/float_types.hpp"
+
+namespace strop::cpu {
+namespace {
+
+constexpr const char* kWhat = "convolution kernel conv_bf16";
+constexpr std::int64_t kSliceBytes = 96 * 1024;  // of a panel's weights, to stay in the L2 cache
+constexpr std::int64_t kBuffer = 96 * 64;        // f32 of a block's rows of one panel
+
+class ConvBf16Kernel final : public Kernel {
+ public:
+  explicit ConvBf16Kernel(const KernelInit& init)
+      : window_(ConvWindow::read(init, kWhat)), tiles_(tile_set_bf16()), epilogue_(init, kWhat) {
+    const KernelInit::Operand& w = init.inputs[window_.w];
+    require(w.constant != nullptr && w.dtype == DType::bf16, kWhat,
+            "its weights are no bf16 constant");
+    window_.set_weights(w.constant_shape, kWhat);
+    weights_ = static_cast<const std::uint16_t*>(w.constant);
+  }
+
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
+                        int threads) override {
+    threads_ = threads;
+    window_.prepare(inputs, outputs, kWhat);
+    const View& x = inputs[window_.x];
+    require(x.dtype == DType::bf16 || x.dtype == DType::f32, kWhat, "its input is of no use");
+    epilogue_.prepare(inputs, outputs[0], kWhat);
+    if (window_.has_bias) {
+      require(inputs[window_.bias].dtype == DType::f32 &&
+                  inputs[window_.bias].size() == window_.out_channels,
+              kWhat, "its bias does not fit");
+    }
+    choose_runs();
+    pack();
+    copy_bytes_ = (rows_.workspace_bytes() + 63) / 64 * 64;
+    return copy_bytes_ + (x.dtype == DType::f32 ? x.bytes / 2 : 0);
+  }
+
+  void run(std::span<const View> inputs, std::span<const View> outputs, void* workspace) override {
+    const View& x = inputs[window_.x];
+    const void* narrow = x.data;
+    if (x.dtype == DType::f32) {
+      auto* to = reinterpret_cast<std::uint16_t*>(static_cast<std::byte*>(workspace) + copy_bytes_);
+      narrow_all(tiles_, x.as<const float>(), to, x.size());
+      narrow = to;
+    }
+    const std::byte* source = rows_.source(narrow, workspace);
+    const std::int64_t blocks = rows_.blocks();
+    const std::int64_t panels = groups_ * panels_per_group_;
+    // Panels are shared out as well where there are too few blocks to go round.
+    const std::int64_t parts = std::clamp<std::int64_t>(4 * threads_ / blocks, 1, panels);
+    parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t part = task % parts;
+        run_block(inputs, outputs[0], source, task / parts, panels * part / parts,
+                  panels * (part + 1) / parts);
+      }
+    });
+  }
+
+ private:
+  void choose_runs() {
+    depthwise_ = window_.group > 1 && window_.group == window_.channels &&
+                 window_.group == window_.out_channels;
+    groups_ = depthwise_ ? 1 : window_.group;
+    columns_ = window_.out_channels / groups_;
+    vectors_ = depthwise_ ? tiles_.channel_vectors : best_vectors(tiles_, columns_);
+    tile_rows_ = depthwise_ ? tiles_.channel_rows : tiles_.rows[vectors_];
+    rows_.prepare(window_, static_cast<int>(tile_rows_), kWhat);
+    taps_ = rows_.taps();
+    depth_ = rows_.depth();
+    panel_ = std::int64_t{vectors_} * tiles_.lanes;
+    panels_per_group_ = (columns_ + panel_ - 1) / panel_;
+    require(rows_.block_rows() * panel_ <= kBuffer, kWhat, "its blocks are too large");
+    // Slices of the sum, of whole pairs.
+    const std::int64_t most = std::max<std::int64_t>(2, kSliceBytes / (panel_ * 2) / 2 * 2);
+    slice_depth_ = std::min(depth_, most);
+    slice_taps_ = slice_depth_ < depth_ ? 1 : std::max<std::int64_t>(1, most / depth_);
+    if (depthwise_) slice_taps_ = taps_;
+  }
+
+  std::int64_t panel_elements() const { return taps_ * ((depth_ + 1) / 2) * panel_ * 2; }
+
+  // Runs of an input may be lines or taps, which is known with its sizes.
+  void pack() {
+    if (packed_depth_ == depth_) return;
+    packed_depth_ = depth_;
+    const std::int64_t channels = window_.channels / window_.group;
+    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
+    if (depthwise_) {
+      channel_weights_.assign(static_cast<std::size_t>(panels_per_group_ * taps_ * panel_), 0.0f);
+      for (std::int64_t c = 0; c < columns_; ++c) {
+        for (std::int64_t t = 0; t < taps_; ++t) {
+          channel_weights_[static_cast<std::size_t>((c / panel_ * taps_ + t) * panel_ +
+                                                    c % panel_)] =
+              bf16_to_f32(weights_[c * plane + t]);
+        }
+      }
+      return;
+    }
+    packed_.resize(static_cast<std::size_t>(groups_ * panels_per_group_ * panel_elements()));
+    for (std::int64_t group = 0; group < groups_; ++group) {
+      pack_bf16(columns_, panel_, taps_, depth_,
+                packed_.data() + group * panels_per_group_ * panel_elements(),
+                [&](std::int64_t m, std::int64_t tap, std::int64_t d) {
+                  const std::int64_t k = (tap * depth_ + d) / channels;
+                  const std::int64_t c = (tap * depth_ + d) % channels;
+                  return weights_[((group * columns_ + m) * channels + c) * plane + k];
+                });
+    }
+  }
+
+  void run_block(std::span<const View> inputs, const View& y, const std::byte* source,
+                 std::int64_t block, std::int64_t first_panel, std::int64_t end_panel) const {
+    const std::byte* pointers[ConvRows::kPointers];
+    alignas(64) float buffer[kBuffer];
+    const std::int64_t count = rows_.set_pointers(source, block, pointers);
+    const std::int64_t first = block * rows_.block_rows();
+    for (std::int64_t p = first_panel; p < end_panel; ++p) {
+      const std::int64_t group = p / panels_per_group_;
+      const std::int64_t column = p % panels_per_group_ * panel_;
+      const std::int64_t channel = group * columns_ + column;
+      TileBf16 tile;
+      tile.columns = static_cast<int>(std::min(panel_, columns_ - column));
+      if (window_.has_bias) tile.bias = inputs[window_.bias].as<const float>() + channel;
+      for (std::int64_t t = 0; t < taps_; t += slice_taps_) {
+        for (std::int64_t d = 0; d < depth_; d += slice_depth_) {
+          tile.taps = std::min(slice_taps_, taps_ - t);
+          tile.depth = std::min(slice_depth_, depth_ - d);
+          tile.row_offset =
+              depthwise_ ? channel : group * (window_.channels / window_.group) + d;
+          tile.weights =
+              packed_.data() + p * panel_elements() + (t * ((depth_ + 1) / 2) + d / 2) * panel_ * 2;
+          run_tiles(inputs, y, tile, pointers, {first, count, channel, p, t}, t > 0 || d > 0,
+                    t + tile.taps == taps_ && d + tile.depth == depth_, buffer);
+        }
+      }
+      finish_panel(inputs, y, {first, count, channel, p, 0}, tile.columns, buffer);
+    }
+  }
+
+  // The rows of a block in one panel.
+  struct Place {
+    std::int64_t first, count, channel, panel, tap;
+  };
+
+  void run_tiles(std::span<const View> inputs, const View& y, TileBf16 tile,
+                 const std::byte* const* pointers, const Place& place, bool begun, bool ends,
+                 float* buffer) const {
+    const float* channel_weights =
+        depthwise_ ? channel_weights_.data() + place.panel * taps_ * panel_ : nullptr;
+    for (std::int64_t i = 0; i * tile_rows_ < place.count; ++i) {
+      float* sums = buffer + i * tile_rows_ * panel_;
+      tile.rows = reinterpret_cast<const std::uint16_t* const*>(
+          pointers + (i * taps_ + place.tap) * tile_rows_);
+      tile.row_count =
+          static_cast<int>(std::min<std::int64_t>(tile_rows_, place.count - i * tile_rows_));
+      tile.begin = begun ? sums : nullptr;
+      tile.sums = sums;
+      if (ends) {
+        epilogue_.set_finish(
+            inputs, y, (place.first + i * tile_rows_) * window_.out_channels + place.channel,
+            window_.out_channels, tile);
+        if (epilogue_.is_buffered()) {
+          tile.out = sums;
+          tile.out_stride = panel_;
+          tile.wide = true;
+        }
+      }
+      if (depthwise_) {
+        tiles_.run_channels(tile, channel_weights);
+      } else {
+        tiles_.run[vectors_](tile);
+      }
+    }
+  }
+
+  // What of the epilogue is not done in registers.
+  void finish_panel(std::span<const View> inputs, const View& y, const Place& place, int columns,
+                    float* buffer) const {
+    if (epilogue_.is_done()) return;
+    for (std::int64_t i = 0; i < place.count; ++i) {
+      const std::int64_t row = place.first + i;
+      const std::int64_t at = row * window_.out_channels + place.channel;
+      float* values = epilogue_.is_buffered() ? buffer + i * panel_ : y.as<float>() + at;
+      epilogue_.apply(inputs, row, place.channel, columns, values);
+      if (epilogue_.is_buffered()) tiles_.narrow(y.as<std::uint16_t>() + at, values, columns);
+    }
+  }
+
+  ConvWindow window_;
+  const TileSetBf16& tiles_;
+  NarrowEpilogue epilogue_;
+  ConvRows rows_{sizeof(std::uint16_t), 0, 0};
+  const std::uint16_t* weights_ = nullptr;
+  std::vector<std::uint16_t> packed_;
+  std::vector<float> channel_weights_;  // of a depthwise convolution instead
+  std::int64_t packed_depth_ = 0;
+  std::uint64_t copy_bytes_ = 0;
+  int threads_ = 1;
+  bool depthwise_ = false;
+  std::int64_t groups_ = 1, columns_ = 1;
+  int vectors_ = 1;
+  std::int64_t tile_rows_ = 1;
+  std::int64_t taps_ = 1, depth_ = 1, slice_taps_ = 1, slice_depth_ = 1;
+  std::int64_t panel_ = 1, panels_per_group_ = 1;
+};
+
+}  // namespace
+
+void register_conv_bf16_kernel(KernelTable& table) { table.add("conv_bf16", make<ConvBf16Kernel>); }
+
+}  // namespace strop::cpu

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products (matmul and gemm, with bias and epilogue) by a constant matrix, of operands
+// rounded to bf16.
+#include "backends/cpu/parameters.hpp"
+#include "backends/cpu/pointwise_functions.hpp"
+#include "backends/cpu/tactics/narrow_support.hpp"
+#include "backends/cpu/tactics/product_support.hpp"
+#include "ops/cast.hpp"
+
+namespace strop::cpu {
+const Tactic& tactic_matmul_cpu_bf16();
+namespace {
+
+Acceptance accepts(const Problem& problem) {
+  std::string refusal;
+  auto product = read_product_by_matrix(problem, refusal);
+  if (!product) return Acceptance::refuse(refusal);
+  if (std::string why = not_bf16(problem, product->view, product->bias); !why.empty())
+    return Acceptance::refuse(std::move(why));
+  if (product->trans_a) return Acceptance::refuse("its first operand is transposed");
+  if (problem.input_type(static_cast<std::size_t>(product->view.input(0))).rank() < 2)
+    return Acceptance::refuse("a 1-D operand");
+  if (problem.output_type(0).rank() < 2) return Acceptance::refuse("the rank of y is not known");
+  take_narrow_residual(problem, product->view.epilogue);
+  for (const EpilogueStep& step : product->view.epilogue) {
+    if (find_run_function(step) == nullptr)
+      return Acceptance::refuse("there is no kernel for " + step.function);
+    if (step.kind == EpilogueStep::binary && problem.input_type(step.input).dtype != DType::f32)
+      return Acceptance::refuse("an operand is " + problem.input_type(step.input).to_string());
+  }
+  return Acceptance::accept();
+}
+
+KernelChoice lower(const Problem& problem, std::string_view) {
+  std::string refusal;
+  auto product = read_product_by_matrix(problem, refusal);
+  STROP_CHECK(product.has_value(), "a problem is lowered after it was accepted");
+  Parameters parameters;
+  parameters.set("inputs", std::vector<std::int64_t>{product->view.input(0), product->view.input(1),
+                                                     product->bias});
+  parameters.set("trans_b", std::int64_t{product->trans_b});
+  parameters.set("residual", take_narrow_residual(problem, product->view.epilogue));
+  parameters.set("epilogue", to_text(product->view.epilogue));
+  return {"matmul_bf16", parameters.text()};
+}
+
+}  // namespace
+
+const Tactic& tactic_matmul_cpu_bf16() {
+  static const Tactic tactic{.name = "matmul_cpu_bf16",
+                             .backend = "cpu",
+                             .ops = {op_cast},
+                             .accepts = accepts,
+                             .lower = lower};
+  return tactic;
+}
+
+}  // namespace strop::cpu
