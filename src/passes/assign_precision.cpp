@@ -225,6 +225,8 @@ class Assigner {
 
   bool is_narrow(ValueId id) const { return id.index < narrow_.size() && narrow_[id.index]; }
 
+  static std::string narrow_name(const std::string& name) { return name + "_bf16"; }
+
   // Puts bf16 `made` in the place of f32 `before`, for whom does not look through the cast.
   static void replace_by_cast(Patch& patch, ValueId before, ValueId made) {
     patch.replace(before, patch.emit(op_cast(), CastAttributes{.to = DType::f32}, {made}));
@@ -243,6 +245,8 @@ class Assigner {
     Emitter::Options options;
     options.name = node.name;
     const std::vector<ValueId> before = node.outputs;
+    for (const ValueId output : before)
+      options.output_names.push_back(narrow_name(graph_.value(output).name));
     const auto after =
         patch.emit(*node.op, node.attributes, inputs, before.size(), std::move(options));
     for (std::size_t i = 0; i < before.size(); ++i) replace_by_cast(patch, before[i], after[i]);
@@ -267,6 +271,7 @@ class Assigner {
     options.name = node.name;
     options.subgraphs.push_back(
         std::make_shared<const Graph>(body(node, product, inputs, patch, narrow)));
+    if (narrow) options.output_names = {narrow_name(graph_.value(before).name)};
     std::vector<ValueId> given;
     std::ranges::copy_if(inputs, std::back_inserter(given), [](ValueId v) { return v.exists(); });
     const ValueId made = patch.emit(op_fused(), FusedAttributes{"bf16 " + kind}, std::move(given),
@@ -288,27 +293,37 @@ class Assigner {
       if (inputs[i].exists())
         values[i] = builder.add_input(patch.value(inputs[i]).name, patch.type(inputs[i]));
     }
-    const auto cast = [&](ValueId x, DType to) {
-      return builder.emit(op_cast(), CastAttributes{.to = to}, {x});
+    const auto cast = [&](ValueId x, DType to, std::string name) {
+      return builder.emit(op_cast(), CastAttributes{.to = to}, {x}, 1,
+                          {.output_names = {std::move(name)}})[0];
+    };
+    const auto widened = [&](ValueId x) {
+      return cast(x, DType::f32, builder.value(x).name + "_f32");
     };
     ValueId x = values[product.x];
-    if (builder.type(x).dtype != DType::bf16) x = cast(x, DType::bf16);
-    x = cast(x, DType::f32);
-    for (ValueId& value : values) {
-      if (!value.exists() || builder.type(value).dtype != DType::bf16) continue;
-      value = value == values[product.x] ? x : cast(value, DType::f32);
+    if (builder.type(x).dtype != DType::bf16)
+      x = cast(x, DType::bf16, narrow_name(builder.value(x).name));
+    x = widened(x);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!values[i].exists() || builder.type(values[i]).dtype != DType::bf16) continue;
+      values[i] = i == product.x ? x : widened(values[i]);
     }
     ValueId y = node.is(op_fused()) ? emit_steps(builder, node, values, x)
                                     : emit_alone(builder, node, product, values, x);
-    if (narrow) y = cast(y, DType::bf16);
-    builder.add_output(y, graph_.value(node.outputs[0]).name);
+    const std::string& name = graph_.value(node.outputs[0]).name;
+    if (narrow) y = cast(y, DType::bf16, narrow_name(name));
+    builder.add_output(y, narrow ? narrow_name(name) : name);
     return builder.take();
   }
 
-  static ValueId emit_alone(GraphBuilder& builder, const Node& node, const Product& product,
-                            std::vector<ValueId> values, ValueId x) {
+  ValueId emit_alone(GraphBuilder& builder, const Node& node, const Product& product,
+                     std::vector<ValueId> values, ValueId x) const {
     values[product.x] = x;
-    return builder.emit(*node.op, node.attributes, std::move(values));
+    Emitter::Options options;
+    options.name = node.name;
+    options.origins = node.origins;
+    options.output_names = {graph_.value(node.outputs[0]).name};
+    return builder.emit(*node.op, node.attributes, std::move(values), 1, std::move(options))[0];
   }
 
   // The body's nodes; the first one reads `x`, the others what there is of it.
@@ -333,6 +348,7 @@ class Assigner {
       Emitter::Options options;
       options.name = step.name;
       options.origins = step.origins;
+      options.output_names = {body.value(step.outputs[0]).name};
       made[step.outputs[0]] =
           builder.emit(*step.op, step.attributes, std::move(inputs), 1, std::move(options))[0];
     }

@@ -83,8 +83,8 @@ TEST_F(CpuPool, refuses_what_onednn_does_otherwise) {
   EXPECT_EQ(
       refusals(
           "graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"lp\", kernel=[3, 3]}(%x) }"),
-      "pool_cpu: it takes maxima of f32 and bytes, and means of f32; pool_onednn: oneDNN has no Lp "
-      "pooling");
+      "pool_cpu: it takes maxima of f32, bf16 and bytes, and means of f32; pool_onednn: oneDNN has "
+      "no Lp pooling");
   EXPECT_EQ(refusals("graph main(%x: f32[1,3,9,9]) -> (%y) { %y = pool{function=\"average\", "
                      "kernel=[3, 3], ceil_mode=true, count_include_pad=true}(%x) }"),
             "pool_cpu: it counts no padding where sizes round up; pool_onednn: oneDNN would count "
