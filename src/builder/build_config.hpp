@@ -30,10 +30,10 @@ struct BuildProgress {
 };
 
 struct BuildConfig {
-  std::string device = "cpu";  // cpu | reference | auto (cpu)
-  std::string precision = "fp32";
-  bool precise = false;        // leave out what reassociates sums
-  int threads = 0;             // of timing and self-check; 0: all processors
+  std::string device = "cpu";      // cpu | reference | auto (cpu)
+  std::string precision = "fp32";  // fp32 | bf16
+  bool precise = false;            // leave out what reassociates sums
+  int threads = 0;                 // of timing and self-check; 0: all processors
   double budget_seconds = 60;  // for timing candidates; when spent, the first candidate is taken
   bool tuning = true;
   std::filesystem::path timing_cache;  // empty: none

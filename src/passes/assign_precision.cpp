@@ -93,10 +93,12 @@ class Assigner {
     return &value.constant;
   }
 
-  static bool is_plain_product(const Node& node, std::int64_t weight_rank) {
-    if (node.is(op_conv())) return weight_rank == 3 || weight_rank == 4;
-    if (weight_rank != 2) return false;
-    if (node.is(op_matmul())) return true;
+  static bool takes_weights(const Node& node, std::int64_t rank) {
+    return node.is(op_conv()) ? rank == 3 || rank == 4 : rank == 2;
+  }
+
+  static bool is_plain_product(const Node& node) {
+    if (node.is(op_conv()) || node.is(op_matmul())) return true;
     if (!node.is(op_gemm())) return false;
     const auto& gemm = node.as<GemmAttributes>();
     return gemm.alpha == 1 && !gemm.trans_a && (!node.input(2).exists() || gemm.beta == 1);
@@ -106,10 +108,10 @@ class Assigner {
     if (node.outputs.size() != 1 || !graph_.value(node.outputs[0]).type.shape) return std::nullopt;
     const bool fused = node.is(op_fused());
     const Node& anchor = fused ? body_of(node).node(body_of(node).order()[0]) : node;
-    if (anchor.inputs.size() < 2) return std::nullopt;
+    if (!is_plain_product(anchor)) return std::nullopt;
     const auto place = [&](ValueId id) {
-      if (!fused) return static_cast<std::size_t>(std::ranges::find(node.inputs, id) -
-                                                  node.inputs.begin());
+      if (!fused)
+        return static_cast<std::size_t>(std::ranges::find(node.inputs, id) - node.inputs.begin());
       const auto inputs = body_of(node).inputs();
       return static_cast<std::size_t>(std::ranges::find(inputs, id) - inputs.begin());
     };
@@ -117,14 +119,14 @@ class Assigner {
     if (out.x >= node.inputs.size() || out.w >= node.inputs.size()) return std::nullopt;
     const Tensor* w = weights(node.inputs[out.w]);
     const ValueId x = node.inputs[out.x];
-    if (w == nullptr || !is_plain_product(anchor, w->rank()) || !is_f32(x) ||
+    if (w == nullptr || !takes_weights(anchor, w->rank()) || !is_f32(x) ||
         graph_.value(x).is_constant() || graph_.value(x).type.rank() < 2 || !stays_finite(*w)) {
       return std::nullopt;
     }
     if (fused) {
       out.residual = residual_of(node, place);
-      out.reads_x_again = out.residual != out.x &&
-                          body_of(node).value(anchor.inputs[0]).uses.size() > 1;
+      out.reads_x_again =
+          out.residual != out.x && body_of(node).value(anchor.inputs[0]).uses.size() > 1;
     }
     return out;
   }
@@ -153,8 +155,7 @@ class Assigner {
   bool is_move(const Node& node) const {
     if (node.inputs.empty() || !node.inputs[0].exists() || !is_f32(node.inputs[0])) return false;
     if (node.is(op_pool())) {
-      return node.outputs.size() == 1 &&
-             node.as<PoolAttributes>().function == PoolFunction::max &&
+      return node.outputs.size() == 1 && node.as<PoolAttributes>().function == PoolFunction::max &&
              node.as<PoolAttributes>().auto_pad == AutoPad::explicit_pads &&
              graph_.value(node.inputs[0]).type.rank() == 4;
     }
@@ -172,18 +173,17 @@ class Assigner {
     std::vector<bool> could(graph_.value_count(), false);
     for (const NodeId id : order_) {
       const Node& node = graph_.node(id);
-      const bool made =
-          products_.contains(id) || (is_move(node) && all_moved(node, could));
+      const bool made = products_.contains(id) || (is_move(node) && all_moved(node, could));
       for (const ValueId output : node.outputs) could[output.index] = made;
     }
     std::vector<bool> wanted(graph_.value_count(), false);
     for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
       for (const ValueId output : graph_.node(*id).outputs) {
         const Value& value = graph_.value(output);
-        wanted[output.index] =
-            !value.uses.empty() && !graph_.is_output(output) &&
-            std::ranges::all_of(value.uses,
-                                [&](const Use& use) { return takes(use, could, wanted); });
+        wanted[output.index] = !value.uses.empty() && !graph_.is_output(output) &&
+                               std::ranges::all_of(value.uses, [&](const Use& use) {
+                                 return takes(use, could, wanted);
+                               });
       }
     }
     narrow_.assign(graph_.value_count(), false);
@@ -209,8 +209,7 @@ class Assigner {
              (use.input == product->second.x && !product->second.reads_x_again);
     const Node& node = graph_.node(use.node);
     return is_move(node) && use.input < moved(node) && all_moved(node, could) &&
-           std::ranges::all_of(node.outputs,
-                               [&](ValueId output) { return wanted[output.index]; });
+           std::ranges::all_of(node.outputs, [&](ValueId output) { return wanted[output.index]; });
   }
 
   // The bf16 value that an f32 one was cast from; none: it was not.
@@ -257,8 +256,8 @@ class Assigner {
     const Node& node = graph_.node(id);
     const ValueId before = node.outputs[0];
     const bool narrow = is_narrow(before);
-    std::string kind = node.is(op_fused()) ? node.as<FusedAttributes>().kind
-                                           : std::string(node.op->name);
+    std::string kind =
+        node.is(op_fused()) ? node.as<FusedAttributes>().kind : std::string(node.op->name);
     Patch patch(graph_, "round the operands of " + label_of(node) + " to bf16");
     patch.descend_from(node);
     std::vector<ValueId> inputs = node.inputs;
@@ -372,7 +371,7 @@ class Assigner {
   const PassContext& context_;
   const std::vector<NodeId> order_;
   std::map<NodeId, Product> products_;
-  std::vector<bool> narrow_;             // by value: it becomes bf16 in memory
+  std::vector<bool> narrow_;            // by value: it becomes bf16 in memory
   std::map<ValueId, ValueId> weights_;  // f32 to bf16
   int rewrites_ = 0;
 };

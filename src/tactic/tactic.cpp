@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tactic/tactic.hpp"
 
+#include "ops/cast.hpp"
 #include "ops/fused.hpp"
 
 namespace strop {
@@ -45,6 +46,9 @@ void append_graph(const Graph& graph, std::string& out) {
 const OpDef& Problem::leading_op() const {
   if (!is(op_fused())) return op();
   const Graph& body = *node->subgraphs.at(0);
+  for (const NodeId id : body.order()) {
+    if (!body.node(id).is(op_cast())) return *body.node(id).op;
+  }
   return *body.node(body.order().at(0)).op;
 }
 

@@ -27,7 +27,7 @@ struct Problem {
 
   const OpDef& op() const { return *node->op; }
   bool is(const OpDef& other) const { return node->is(other); }
-  // The operator, or of a fused node the first one of its body.
+  // The operator, or of a fused node the first one of its body that is no cast.
   const OpDef& leading_op() const;
   template <class A>
   const A& attributes() const {

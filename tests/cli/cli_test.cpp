@@ -55,6 +55,16 @@ TEST_F(CommandLine, usage_errors_exit_with_2) {
   EXPECT_EQ(strop({"--version"}).exit_code, 0);
 }
 
+TEST_F(CommandLine, precision_is_one_of_those_that_are_built) {
+  const std::string path = folder_.path("relu.strop");
+  const ProgramResult built = strop({"build", model(), "-o", path, "--precision", "bf16"});
+  EXPECT_EQ(built.exit_code, 0) << built.output;
+  const ProgramResult header = strop({"inspect", path, "--header", "--json"});
+  EXPECT_NE(header.output.find("\"precision\": \"bf16\""), std::string::npos) << header.output;
+  expect_failure(strop({"build", model(), "-o", path, "--precision", "fp16"}), 2,
+                 "this version builds fp32 and bf16 engines");
+}
+
 TEST_F(CommandLine, missing_file_is_named) {
   for (const char* command : {"run", "bench", "inspect"})
     expect_failure(strop({command, folder_.path("gone.onnx")}), 1, "gone.onnx");

@@ -131,6 +131,12 @@ TEST(AssignPrecision, leaves_products_alone_that_have_no_constant_weights_or_are
                   })",
                   kRounds);
   check_unchanged(assign_precision(),
+                  R"(graph main(%x: f32[1,1,2,2]) -> (%y) {
+                    const %s = f32[4]{1, 1, 2, 2}
+                    %y = resize(%x, _, %s)
+                  })",
+                  kRounds);
+  check_unchanged(assign_precision(),
                   R"(graph main(%x: f16[3,2]) -> (%y) {
                     const %w = f16[2,2]{0x003c00c000420044}
                     %y = matmul(%x, %w)

@@ -43,7 +43,11 @@ void ModelOptions::add_to(CLI::App& command) {
   command.add_option("--device", device, "auto, cpu or reference")
       ->capture_default_str()
       ->group(group);
-  command.add_option("--precision", precision, "fp32")->capture_default_str()->group(group);
+  command
+      .add_option("--precision", precision,
+                  "fp32, or bf16: operands of products with constant weights are rounded to bf16")
+      ->capture_default_str()
+      ->group(group);
   command
       .add_flag("--precise", precise,
                 "as the model is written: no sum in another order, quantised layers in floats")

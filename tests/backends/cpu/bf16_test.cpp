@@ -7,6 +7,20 @@
 
 #include "backends/cpu/isa.hpp"
 #include "backends/cpu/tactic_check.hpp"
+#include "base/tolerance.hpp"
+#include "builder/pipeline.hpp"
+#include "builder/plan_execution.hpp"
+#include "builder/self_check.hpp"
+#include "ir/evaluate.hpp"
+#include "ir/text.hpp"
+#include "ir/text_scanner.hpp"
+#include "lower/lower.hpp"
+#include "ops/op_list.hpp"
+#include "passes/pass_runner.hpp"
+
+namespace strop::cpu {
+std::span<const Tactic* const> cpu_tactics();
+}
 
 namespace strop {
 namespace {
@@ -103,8 +117,8 @@ TEST_P(CpuBf16, matrix_products_with_bias_residuals_and_functions) {
 TEST_P(CpuBf16, convolutions_of_taps_and_lines) {
   conv({"conv{pads=[1, 1, 1, 1]}", "N,20,H,9", "70,20,3,3", "70", "", ""},
        {{{"N", 1}, {"H", 7}}, {{"N", 2}, {"H", 12}}, {{"N", 0}, {"H", 7}}});
-  conv({"conv{strides=[2, 2], pads=[3, 3, 3, 3]}", "1,3,23,24", "16,3,7,7", "16",
-        "%q = unary(%p)", ""});
+  conv({"conv{strides=[2, 2], pads=[3, 3, 3, 3]}", "1,3,23,24", "16,3,7,7", "16", "%q = unary(%p)",
+        ""});
   conv({"conv", "1,33,5,6", "130,33,1,1", "", "", ""});
   conv({"conv{strides=[2], dilations=[2], pads=[2, 1]}", "2,5,31", "6,5,3", "6", "", ""});
   conv({"conv{group=3, pads=[0, 1, 1, 0], auto_pad=\"explicit_pads\"}", "1,21,6,7", "36,7,2,2",
@@ -116,15 +130,14 @@ TEST_P(CpuBf16, convolutions_of_taps_and_lines) {
 }
 
 TEST_P(CpuBf16, depthwise_convolutions) {
-  conv({"conv{group=75, pads=[1, 1, 1, 1]}", "2,75,6,9", "75,1,3,3", "75",
-        "%q = unary(%p)", ""});
+  conv({"conv{group=75, pads=[1, 1, 1, 1]}", "2,75,6,9", "75,1,3,3", "75", "%q = unary(%p)", ""});
   conv({"conv{group=64, strides=[2, 2]}", "1,64,9,9", "64,1,5,5", "",
         "%q = unary{function=\"hard_swish\"}(%p)", ""});
 }
 
 TEST_P(CpuBf16, convolutions_with_residuals) {
-  conv({"conv", "2,16,5,6", "40,16,1,1", "40",
-        "%rr = cast(%r) %s = binary(%rr, %p) %q = unary(%s)", ", %r: bf16[2,40,5,6]"});
+  conv({"conv", "2,16,5,6", "40,16,1,1", "40", "%rr = cast(%r) %s = binary(%rr, %p) %q = unary(%s)",
+        ", %r: bf16[2,40,5,6]"});
   conv({"conv", "2,16,5,6", "40,16,1,1", "40",
         "%s = binary(%r, %p) %q = unary{function=\"silu\"}(%s)", ", %r: f32[2,40,5,6]"});
   conv({"conv", "2,16,5,6", "40,16,1,1", "40", "%q = binary{function=\"mul\"}(%p, %r)",
@@ -146,8 +159,8 @@ TEST_P(CpuBf16, casts_and_maxima) {
   for (const char* shape : {"3,5,7,9", "N,130", ""}) {
     for (const char* types : {"f32", "bf16"}) {
       const bool narrows = std::string(types) == "f32";
-      check_tactics("graph main(%x: " + std::string(types) + "[" + shape + "]) -> (%y) { %y = " +
-                        (narrows ? "cast{to=bf16}(%x) }" : "cast(%x) }"),
+      check_tactics("graph main(%x: " + std::string(types) + "[" + shape +
+                        "]) -> (%y) { %y = " + (narrows ? "cast{to=bf16}(%x) }" : "cast(%x) }"),
                     {"cast_cpu"}, {.sizes = {{{"N", 5}}, {{"N", 0}}}, .tolerance = 0});
     }
   }
@@ -160,8 +173,8 @@ TEST_P(CpuBf16, casts_and_maxima) {
 TEST_P(CpuBf16, numbers_that_are_none_and_without_end) {
   const float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> values = {inf, -inf, nan, -nan, 0.0f, -0.0f, 3.4e38f, -3.4e38f,
-                                     1.00390625f, 1.01171875f, -2.5f, 1e30f};
+  const std::vector<float> values = {inf,     -inf,     nan,         -nan,        0.0f,  -0.0f,
+                                     3.4e38f, -3.4e38f, 1.00390625f, 1.01171875f, -2.5f, 1e30f};
   const Tensor wide = Tensor::from<float>({12}, values);
   check_tactics("graph main(%x: f32[12]) -> (%y) { %y = cast{to=bf16}(%x) }", {"cast_cpu"},
                 {.inputs = {wide}, .tolerance = 0});
@@ -194,6 +207,66 @@ TEST_P(CpuBf16, refuses_bodies_that_round_elsewhere) {
   EXPECT_EQ(reason("%a = cast{to=bf16}(%x) %b = cast(%a) %w = cast(%const_w) %p = matmul(%b, %w) "
                    "%q = cast{to=bf16}(%p) %y = cast(%q)"),
             "it rounds something within");
+}
+
+// A small network: stem, maxima, a block with a residual, a depthwise one, mean, and a classifier.
+constexpr const char* kNetwork = R"(graph main(%x: f32[N,3,24,20]) -> (%y) {
+  const %w0 = @0
+  const %w1 = @1
+  const %w2 = @2
+  const %w3 = @3
+  const %w4 = @4
+  const %axes = i64[2]{2, 3}
+  const %shape = i64[2]{0, -1}
+  %a = conv{strides=[2, 2], pads=[1, 1, 1, 1]}(%x, %w0)
+  %b = unary(%a)
+  %c = pool{kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]}(%b)
+  %d = conv{pads=[1, 1, 1, 1]}(%c, %w1)
+  %e = unary{function="silu"}(%d)
+  %f = conv(%e, %w2)
+  %g = binary(%f, %c)
+  %h = unary(%g)
+  %i = concat{axis=1}(%h, %c)
+  %j = conv{group=32, pads=[1, 1, 1, 1]}(%i, %w3)
+  %k = reduce{function="mean"}(%j, %axes)
+  %l = reshape(%k, %shape)
+  %y = matmul(%l, %w4)
+})";
+
+TEST_P(CpuBf16, a_network_from_passes_to_results) {
+  const std::vector<Shape> weights = {
+      {16, 3, 3, 3}, {16, 16, 3, 3}, {16, 16, 1, 1}, {32, 1, 3, 3}, {32, 10}};
+  const Graph model = parse_graph(kNetwork, find_op, [&](std::size_t i) {
+    return random_tensor(DType::f32, weights.at(i), i + 1);
+  });
+  Graph graph = model.clone();
+  run_passes(graph, default_passes(), Target{.backend = "cpu", .operands = DType::bf16}, {});
+  LowerOptions options;
+  options.tactics = cpu::cpu_tactics();
+  options.sample = {{"N", 2}};
+  LowerReport report;
+  const Plan plan = lower(graph, options, report);
+  for (const NodeReport& entry : report.nodes) {
+    EXPECT_NE(entry.op, "cast") << entry.node;
+    EXPECT_NE(entry.backend, "reference") << entry.node << " " << entry.op;
+    if (entry.op == "fused") {
+      EXPECT_NE(entry.tactic.find("_bf16"), std::string::npos) << entry.node << entry.tactic;
+    }
+  }
+  BuildConfig config;
+  config.verify = Verify::always;
+  const SelfCheckReport verdict = check_engine(graph, plan, options, options.sample, config);
+  EXPECT_TRUE(verdict.done);
+  EXPECT_EQ(verdict.note, "");
+
+  PlanExecution execution(plan, 2);
+  const Tensor x = random_tensor(DType::f32, {2, 3, 24, 20}, 9);
+  execution.bind(std::vector<Tensor>{x});
+  execution.run();
+  const Tensor got = execution.outputs().at(0);
+  const Tensor exact = evaluate_graph(model, std::vector<Datum>{x}).at(0).tensor();
+  EXPECT_LE(compare(got, exact, 1).largest_relative, 0.02);
+  EXPECT_GT(compare(got, exact, 0).largest_relative, 1e-5) << "nothing was rounded";
 }
 
 INSTANTIATE_TEST_SUITE_P(InstructionSets, CpuBf16,

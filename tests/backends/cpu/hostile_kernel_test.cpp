@@ -76,6 +76,11 @@ TEST(CpuHostileKernels, convolution_of_an_input_without_columns) {
                     {{DType::f32, x}, {DType::f32, w, floats.data(), floats.size() * 4}},
                     {DType::f32, y, nullptr, 4 << 20}),
             "its window has too many elements");
+  const std::vector<std::uint16_t> narrow(4 * 4096);
+  EXPECT_EQ(refusal("conv_bf16", window + "residual=-1;epilogue=",
+                    {{DType::bf16, x}, {DType::bf16, w, narrow.data(), narrow.size() * 2}},
+                    {DType::bf16, y, nullptr, 2 << 20}),
+            "its window has too many elements");
 }
 
 TEST(CpuHostileKernels, global_pool_whose_sizes_wrap_to_its_outputs) {

@@ -16,10 +16,10 @@ class CastKernel final : public Kernel {
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
     const DType from = inputs[0].dtype, to = outputs[0].dtype;
-    require(((from == DType::f32 && to == DType::bf16) ||
-             (from == DType::bf16 && to == DType::f32)) &&
-                inputs[0].size() == outputs[0].size(),
-            kWhat, "its types or shapes do not fit");
+    require(
+        ((from == DType::f32 && to == DType::bf16) || (from == DType::bf16 && to == DType::f32)) &&
+            inputs[0].size() == outputs[0].size(),
+        kWhat, "its types or shapes do not fit");
     return 0;
   }
 

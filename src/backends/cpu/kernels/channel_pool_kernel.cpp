@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooling over tensors whose channels lie innermost, [N, H, W, C]: the maximum (f32, bf16, i8, u8) or the
-// mean (f32) of a window, whole runs of channels at a time. The padding after the last element
-// follows from the output's size.
+// Pooling over tensors whose channels lie innermost, [N, H, W, C]: the maximum (f32, bf16, i8, u8)
+// or the mean (f32) of a window, whole runs of channels at a time. The padding after the last
+// element follows from the output's size.
 //
 // Parameters function (max, average), kernel, strides, dilations, pads, count_include_pad.
 #include <algorithm>
@@ -38,8 +38,8 @@ class ChannelPoolKernel final : public Kernel {
             kWhat, "its parameters do not fit");
     dtype_ = init.inputs[0].dtype;
     const bool is_short = dtype_ == DType::i8 || dtype_ == DType::u8 || dtype_ == DType::bf16;
-    require(init.outputs[0].dtype == dtype_ && (dtype_ == DType::f32 || (is_short && is_max_)), kWhat,
-            "its types do not fit");
+    require(init.outputs[0].dtype == dtype_ && (dtype_ == DType::f32 || (is_short && is_max_)),
+            kWhat, "its types do not fit");
     element_bytes_ = bits_of(dtype_) / 8;
   }
 

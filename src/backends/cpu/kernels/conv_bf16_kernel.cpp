@@ -21,8 +21,9 @@ namespace strop::cpu {
 namespace {
 
 constexpr const char* kWhat = "convolution kernel conv_bf16";
-constexpr std::int64_t kSliceBytes = 96 * 1024;  // of a panel's weights, to stay in the L2 cache
-constexpr std::int64_t kBuffer = 96 * 64;        // f32 of a block's rows of one panel
+constexpr std::int64_t kSliceBytes = 96 * 1024;    // of a panel's weights, to stay in the L2 cache
+constexpr std::int64_t kMostPanel = 64;            // output channels
+constexpr std::int64_t kBuffer = 96 * kMostPanel;  // f32 of a block's rows of one panel
 
 class ConvBf16Kernel final : public Kernel {
  public:
@@ -81,19 +82,19 @@ class ConvBf16Kernel final : public Kernel {
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     columns_ = window_.out_channels / groups_;
-    vectors_ = depthwise_ ? tiles_.channel_vectors : best_vectors(tiles_, columns_);
-    tile_rows_ = depthwise_ ? tiles_.channel_rows : tiles_.rows[vectors_];
+    vectors_ = depthwise_ ? best_channel_vectors(tiles_, columns_) : best_vectors(tiles_, columns_);
+    tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
     rows_.prepare(window_, static_cast<int>(tile_rows_), kWhat);
     taps_ = rows_.taps();
     depth_ = rows_.depth();
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     panels_per_group_ = (columns_ + panel_ - 1) / panel_;
-    require(rows_.block_rows() * panel_ <= kBuffer, kWhat, "its blocks are too large");
+    require(panel_ <= kMostPanel && rows_.block_rows() * panel_ <= kBuffer, kWhat,
+            "its blocks are too large");
     // Slices of the sum, of whole pairs.
     const std::int64_t most = std::max<std::int64_t>(2, kSliceBytes / (panel_ * 2) / 2 * 2);
     slice_depth_ = std::min(depth_, most);
     slice_taps_ = slice_depth_ < depth_ ? 1 : std::max<std::int64_t>(1, most / depth_);
-    if (depthwise_) slice_taps_ = taps_;
   }
 
   std::int64_t panel_elements() const { return taps_ * ((depth_ + 1) / 2) * panel_ * 2; }
@@ -130,78 +131,81 @@ class ConvBf16Kernel final : public Kernel {
   void run_block(std::span<const View> inputs, const View& y, const std::byte* source,
                  std::int64_t block, std::int64_t first_panel, std::int64_t end_panel) const {
     const std::byte* pointers[ConvRows::kPointers];
-    alignas(64) float buffer[kBuffer];
     const std::int64_t count = rows_.set_pointers(source, block, pointers);
     const std::int64_t first = block * rows_.block_rows();
-    for (std::int64_t p = first_panel; p < end_panel; ++p) {
-      const std::int64_t group = p / panels_per_group_;
-      const std::int64_t column = p % panels_per_group_ * panel_;
-      const std::int64_t channel = group * columns_ + column;
-      TileBf16 tile;
-      tile.columns = static_cast<int>(std::min(panel_, columns_ - column));
-      if (window_.has_bias) tile.bias = inputs[window_.bias].as<const float>() + channel;
-      for (std::int64_t t = 0; t < taps_; t += slice_taps_) {
-        for (std::int64_t d = 0; d < depth_; d += slice_depth_) {
-          tile.taps = std::min(slice_taps_, taps_ - t);
-          tile.depth = std::min(slice_depth_, depth_ - d);
-          tile.row_offset =
-              depthwise_ ? channel : group * (window_.channels / window_.group) + d;
-          tile.weights =
-              packed_.data() + p * panel_elements() + (t * ((depth_ + 1) / 2) + d / 2) * panel_ * 2;
-          run_tiles(inputs, y, tile, pointers, {first, count, channel, p, t}, t > 0 || d > 0,
-                    t + tile.taps == taps_ && d + tile.depth == depth_, buffer);
-        }
-      }
-      finish_panel(inputs, y, {first, count, channel, p, 0}, tile.columns, buffer);
+    if (depthwise_) {
+      run_channels(inputs, y, pointers, first, count, first_panel, end_panel);
+    } else {
+      for (std::int64_t p = first_panel; p < end_panel; ++p)
+        run_panel(inputs, y, pointers, first, count, p);
     }
   }
 
-  // The rows of a block in one panel.
-  struct Place {
-    std::int64_t first, count, channel, panel, tap;
-  };
-
-  void run_tiles(std::span<const View> inputs, const View& y, TileBf16 tile,
-                 const std::byte* const* pointers, const Place& place, bool begun, bool ends,
-                 float* buffer) const {
-    const float* channel_weights =
-        depthwise_ ? channel_weights_.data() + place.panel * taps_ * panel_ : nullptr;
-    for (std::int64_t i = 0; i * tile_rows_ < place.count; ++i) {
-      float* sums = buffer + i * tile_rows_ * panel_;
-      tile.rows = reinterpret_cast<const std::uint16_t* const*>(
-          pointers + (i * taps_ + place.tap) * tile_rows_);
-      tile.row_count =
-          static_cast<int>(std::min<std::int64_t>(tile_rows_, place.count - i * tile_rows_));
-      tile.begin = begun ? sums : nullptr;
-      tile.sums = sums;
-      if (ends) {
-        epilogue_.set_finish(
-            inputs, y, (place.first + i * tile_rows_) * window_.out_channels + place.channel,
-            window_.out_channels, tile);
-        if (epilogue_.is_buffered()) {
-          tile.out = sums;
-          tile.out_stride = panel_;
-          tile.wide = true;
-        }
-      }
-      if (depthwise_) {
-        tiles_.run_channels(tile, channel_weights);
-      } else {
-        tiles_.run[vectors_](tile);
-      }
-    }
+  TileBf16 tile_at(std::span<const View> inputs, const std::byte* const* pointers,
+                   std::int64_t count, std::int64_t index, std::int64_t tap,
+                   std::int64_t channel) const {
+    TileBf16 tile;
+    tile.rows = reinterpret_cast<const std::uint16_t* const*>(pointers +
+                                                              (index * taps_ + tap) * tile_rows_);
+    tile.row_count = static_cast<int>(std::min(tile_rows_, count - index * tile_rows_));
+    if (window_.has_bias) tile.bias = inputs[window_.bias].as<const float>() + channel;
+    return tile;
   }
 
-  // What of the epilogue is not done in registers.
-  void finish_panel(std::span<const View> inputs, const View& y, const Place& place, int columns,
-                    float* buffer) const {
-    if (epilogue_.is_done()) return;
-    for (std::int64_t i = 0; i < place.count; ++i) {
-      const std::int64_t row = place.first + i;
-      const std::int64_t at = row * window_.out_channels + place.channel;
-      float* values = epilogue_.is_buffered() ? buffer + i * panel_ : y.as<float>() + at;
-      epilogue_.apply(inputs, row, place.channel, columns, values);
-      if (epilogue_.is_buffered()) tiles_.narrow(y.as<std::uint16_t>() + at, values, columns);
+  // One panel over all pixels of the block.
+  void run_panel(std::span<const View> inputs, const View& y, const std::byte* const* pointers,
+                 std::int64_t first, std::int64_t count, std::int64_t panel) const {
+    alignas(64) float buffer[kBuffer];
+    const std::int64_t group = panel / panels_per_group_;
+    const std::int64_t column = panel % panels_per_group_ * panel_;
+    const std::int64_t channel = group * columns_ + column;
+    const std::int64_t columns = std::min(panel_, columns_ - column);
+    const std::uint16_t* weights = packed_.data() + panel * panel_elements();
+    for (std::int64_t t = 0; t < taps_; t += slice_taps_) {
+      for (std::int64_t d = 0; d < depth_; d += slice_depth_) {
+        const std::int64_t taps = std::min(slice_taps_, taps_ - t);
+        const std::int64_t depth = std::min(slice_depth_, depth_ - d);
+        for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
+          TileBf16 tile = tile_at(inputs, pointers, count, i, t, channel);
+          tile.taps = taps;
+          tile.depth = depth;
+          tile.row_offset = group * (window_.channels / window_.group) + d;
+          tile.weights = weights + (t * ((depth_ + 1) / 2) + d / 2) * panel_ * 2;
+          tile.columns = static_cast<int>(columns);
+          float* sums = buffer + i * tile_rows_ * panel_;
+          tile.begin = t > 0 || d > 0 ? sums : nullptr;
+          tile.sums = sums;
+          if (t + taps == taps_ && d + depth == depth_) {
+            epilogue_.set_finish(inputs, y,
+                                 (first + i * tile_rows_) * window_.out_channels + channel, sums,
+                                 panel_, tile);
+          }
+          tiles_.run[vectors_](tile);
+        }
+      }
+    }
+    epilogue_.finish_rest(inputs, y, tiles_, first, count, channel, columns, buffer, panel_);
+  }
+
+  // A depthwise convolution: a few pixels after the other, each with all channels, which lie side
+  // by side; there are few weights.
+  void run_channels(std::span<const View> inputs, const View& y, const std::byte* const* pointers,
+                    std::int64_t first, std::int64_t count, std::int64_t first_panel,
+                    std::int64_t end_panel) const {
+    alignas(64) float buffer[kMostTileRows * kMostPanel];
+    for (std::int64_t i = 0; i * tile_rows_ < count; ++i) {
+      const std::int64_t row = first + i * tile_rows_;
+      for (std::int64_t p = first_panel; p < end_panel; ++p) {
+        const std::int64_t channel = p * panel_;
+        TileBf16 tile = tile_at(inputs, pointers, count, i, 0, channel);
+        tile.taps = taps_;
+        tile.row_offset = channel;
+        tile.columns = static_cast<int>(std::min(panel_, columns_ - channel));
+        epilogue_.set_finish(inputs, y, row * window_.out_channels + channel, buffer, panel_, tile);
+        tiles_.run_channels[vectors_](tile, channel_weights_.data() + p * taps_ * panel_);
+        epilogue_.finish_rest(inputs, y, tiles_, row, tile.row_count, channel, tile.columns, buffer,
+                              panel_);
+      }
     }
   }
 

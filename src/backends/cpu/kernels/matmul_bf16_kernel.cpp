@@ -113,8 +113,7 @@ class MatmulBf16Kernel final : public Kernel {
     TileBf16 tile;
     tile.rows = rows;
     tile.columns = static_cast<int>(count);
-    if (bias_ >= 0)
-      tile.bias = inputs[static_cast<std::size_t>(bias_)].as<const float>() + column;
+    if (bias_ >= 0) tile.bias = inputs[static_cast<std::size_t>(bias_)].as<const float>() + column;
     for (std::int64_t k = 0; k < depth_; k += slice_) {
       tile.depth = std::min(slice_, depth_ - k);
       tile.weights = packed_.data() + panel * panel_elements() + k * panel_;
@@ -125,25 +124,12 @@ class MatmulBf16Kernel final : public Kernel {
           rows[r] = a + std::min(i + r, last - 1) * depth_ + k;
         tile.begin = k > 0 ? sums : nullptr;
         tile.sums = sums;
-        if (k + tile.depth == depth_) {
-          epilogue_.set_finish(inputs, y, i * columns_ + column, columns_, tile);
-          if (epilogue_.is_buffered()) {
-            tile.out = sums;
-            tile.out_stride = panel_;
-            tile.wide = true;
-          }
-        }
+        if (k + tile.depth == depth_)
+          epilogue_.set_finish(inputs, y, i * columns_ + column, sums, panel_, tile);
         tiles_.run[vectors_](tile);
       }
     }
-    if (epilogue_.is_done()) return;
-    for (std::int64_t i = first; i < last; ++i) {
-      const std::int64_t at = i * columns_ + column;
-      float* values =
-          epilogue_.is_buffered() ? buffer + (i - first) * panel_ : y.as<float>() + at;
-      epilogue_.apply(inputs, i, column, count, values);
-      if (epilogue_.is_buffered()) tiles_.narrow(y.as<std::uint16_t>() + at, values, count);
-    }
+    epilogue_.finish_rest(inputs, y, tiles_, first, last - first, column, count, buffer, panel_);
   }
 
   bool trans_b_;

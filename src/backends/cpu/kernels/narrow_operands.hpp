@@ -45,33 +45,47 @@ class NarrowEpilogue {
     runs_.prepare(inputs, y.dims);
   }
 
-  // Whether f32 results pass through a buffer: what is left after the registers works on f32.
-  bool is_buffered() const { return !wide_ && !runs_.is_done(); }
   bool is_done() const { return runs_.is_done(); }
 
-  // Lets the tile finish its sums: `at` is the first element of the result that it writes.
-  void set_finish(std::span<const View> inputs, const View& y, std::int64_t at,
+  // Lets the tile finish its sums: `at` is the first element of the result that it writes, in rows
+  // of `columns`. What is left after that works on f32, for which bf16 results pass through
+  // `buffer`, rows of `stride` floats.
+  void set_finish(std::span<const View> inputs, const View& y, std::int64_t at, float* buffer,
                   std::int64_t stride, TileBf16& tile) const {
     const EpilogueRuns::InRegisters& last = runs_.in_registers();
     tile.sums = nullptr;
     tile.low = last.low;
     tile.high = last.high;
-    tile.residual_stride = stride;
-    tile.out_stride = stride;
-    tile.wide = wide_;
-    tile.out = y.as<std::byte>() + at * (wide_ ? 4 : 2);
+    tile.residual_stride = y.dims.back();
     if (residual_ >= 0) {
       tile.narrow_residual =
           inputs[static_cast<std::size_t>(residual_)].as<const std::uint16_t>() + at;
     }
     if (last.residual >= 0)
       tile.residual = inputs[static_cast<std::size_t>(last.residual)].as<const float>() + at;
+    const bool buffered = !wide_ && !runs_.is_done();
+    tile.wide = wide_ || buffered;
+    tile.out_stride = buffered ? stride : y.dims.back();
+    tile.out = buffered ? static_cast<void*>(buffer) : y.as<std::byte>() + at * (wide_ ? 4 : 2);
   }
 
-  // The rest, for `count` columns from `column` on of a row of the f32 result.
-  void apply(std::span<const View> inputs, std::int64_t row, std::int64_t column,
-             std::int64_t count, float* values) const {
-    runs_.apply(inputs, row, column, count, values);
+  // The rest, for rows [row, row + rows) and `count` columns from `column` on of the result: in
+  // place, or from the buffer, whose rows are `stride` floats apart.
+  void finish_rest(std::span<const View> inputs, const View& y, const TileSetBf16& tiles,
+                   std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t count,
+                   float* buffer, std::int64_t stride) const {
+    if (is_done()) return;
+    const std::int64_t columns = y.dims.back();
+    if (wide_) {
+      runs_.apply_rows(inputs, row, rows, column, count, y.as<float>() + row * columns + column,
+                       columns);
+      return;
+    }
+    runs_.apply_rows(inputs, row, rows, column, count, buffer, stride);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      tiles.narrow(y.as<std::uint16_t>() + (row + i) * columns + column, buffer + i * stride,
+                   count);
+    }
   }
 
  private:
@@ -93,6 +107,20 @@ inline int best_vectors(const TileSetBf16& tiles, std::int64_t columns) {
       best = v;
       best_cost = cost;
     }
+  }
+  return best;
+}
+
+// Vectors of a panel of a depthwise convolution: the widest ones that waste least of the last
+// panel.
+inline int best_channel_vectors(const TileSetBf16& tiles, std::int64_t columns) {
+  const auto waste = [&](int v) {
+    const std::int64_t wide = std::int64_t{v} * tiles.lanes;
+    return (columns + wide - 1) / wide * wide - columns;
+  };
+  int best = tiles.most_vectors;
+  for (int v = best - 1; v >= 1; --v) {
+    if (waste(v) < waste(best)) best = v;
   }
   return best;
 }

@@ -98,10 +98,14 @@ bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Ep
   return body.ends_in(running);
 }
 
-std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
-                                  std::string& refusal) {
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
+                                  Casts casts) {
   const FusedView body(problem);
   if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  if (body.casts() && casts == Casts::refused) {
+    refusal = "its operands are rounded";
+    return std::nullopt;
+  }
   AnchorView view;
   view.anchor = body.nodes()[0];
   const Type& sum = body.type(view.anchor->outputs[0]);
@@ -124,7 +128,7 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
 
 std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal) {
   const FusedView body(problem);
-  if (body.nodes().empty()) return std::nullopt;
+  if (body.nodes().empty() || body.casts()) return std::nullopt;
   const Node& first = *body.nodes()[0];
   if (!first.is(op_unary()) && !first.is(op_binary()) && !first.is(op_clip())) return std::nullopt;
   AnchorView view;

@@ -34,10 +34,16 @@ std::optional<Epilogue> read_steps(const FusedView& body, std::size_t first, std
 bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Epilogue& epilogue,
                    std::string& refusal);
 
+// Bodies that begin with casts (passes/assign_precision.cpp).
+enum class Casts : std::uint8_t {
+  refused,
+  looked_through,  // as if the body's inputs and outputs were of the types it computes in
+};
+
 // Nothing when the problem's main operator is another one (`refusal` stays empty), or when the
 // chain cannot be written as an epilogue (`refusal` says why).
-std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor,
-                                  std::string& refusal);
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
+                                  Casts casts = Casts::refused);
 
 // As view_as for a problem that is nothing but a chain of pointwise steps: a plain pointwise node,
 // or a fused one. `inputs[0]` is the value the chain starts from, `anchor` the first step's node.

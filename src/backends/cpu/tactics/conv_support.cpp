@@ -10,7 +10,7 @@ namespace {
 
 AnchorView accepted_view(const Problem& problem) {
   std::string refusal;
-  auto view = view_as(problem, op_conv(), refusal);
+  auto view = view_as(problem, op_conv(), refusal, Casts::looked_through);
   STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
   return std::move(*view);
 }
@@ -31,13 +31,23 @@ std::optional<AnchorView> view_as_conv_f32(const Problem& problem, std::string& 
                     ", this tactic is for f32");
     }
   }
-  const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->input(0))).rank();
-  if (rank < 3 || rank > 4) return refuse("it takes 1-D and 2-D convolutions");
-  const Tensor* w = problem.constant(static_cast<std::size_t>(view->input(1)));
-  if (w == nullptr) return refuse("its weights are not constant");
-  if (w->size() == 0) return refuse("there is nothing to sum over");
-  if (!runs_take(problem, view->epilogue, refusal)) return std::nullopt;
+  if (!takes_conv(problem, *view, refusal)) return std::nullopt;
   return view;
+}
+
+bool takes_conv(const Problem& problem, const AnchorView& view, std::string& refusal) {
+  const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view.input(0))).rank();
+  const Tensor* w = problem.constant(static_cast<std::size_t>(view.input(1)));
+  if (rank < 3 || rank > 4) {
+    refusal = "it takes 1-D and 2-D convolutions";
+  } else if (w == nullptr) {
+    refusal = "its weights are not constant";
+  } else if (w->size() == 0) {
+    refusal = "there is nothing to sum over";
+  } else {
+    return runs_take(problem, view.epilogue, refusal);
+  }
+  return false;
 }
 
 std::vector<OperandLayouts> conv_layouts(const Problem& problem, std::string_view) {
@@ -53,7 +63,10 @@ std::vector<OperandLayouts> conv_layouts(const Problem& problem, std::string_vie
 }
 
 Parameters conv_parameters(const Problem& problem) {
-  const AnchorView view = accepted_view(problem);
+  return conv_parameters(problem, accepted_view(problem));
+}
+
+Parameters conv_parameters(const Problem& problem, const AnchorView& view) {
   const auto& conv = view.anchor->as<ConvAttributes>();
   const auto rank =
       static_cast<std::size_t>(problem.input_type(static_cast<std::size_t>(view.input(0))).rank());

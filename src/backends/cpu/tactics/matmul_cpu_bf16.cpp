@@ -5,15 +5,21 @@
 #include "backends/cpu/pointwise_functions.hpp"
 #include "backends/cpu/tactics/narrow_support.hpp"
 #include "backends/cpu/tactics/product_support.hpp"
-#include "ops/cast.hpp"
+#include "ops/gemm.hpp"
+#include "ops/matmul.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_matmul_cpu_bf16();
 namespace {
 
+std::optional<Product> read(const Problem& problem, std::string& refusal) {
+  if (!begins_with_cast(problem)) return std::nullopt;
+  return read_product_by_matrix(problem, refusal, Casts::looked_through);
+}
+
 Acceptance accepts(const Problem& problem) {
   std::string refusal;
-  auto product = read_product_by_matrix(problem, refusal);
+  auto product = read(problem, refusal);
   if (!product) return Acceptance::refuse(refusal);
   if (std::string why = not_bf16(problem, product->view, product->bias); !why.empty())
     return Acceptance::refuse(std::move(why));
@@ -33,7 +39,7 @@ Acceptance accepts(const Problem& problem) {
 
 KernelChoice lower(const Problem& problem, std::string_view) {
   std::string refusal;
-  auto product = read_product_by_matrix(problem, refusal);
+  auto product = read(problem, refusal);
   STROP_CHECK(product.has_value(), "a problem is lowered after it was accepted");
   Parameters parameters;
   parameters.set("inputs", std::vector<std::int64_t>{product->view.input(0), product->view.input(1),
@@ -49,7 +55,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 const Tactic& tactic_matmul_cpu_bf16() {
   static const Tactic tactic{.name = "matmul_cpu_bf16",
                              .backend = "cpu",
-                             .ops = {op_cast},
+                             .ops = {op_matmul, op_gemm},
                              .accepts = accepts,
                              .lower = lower};
   return tactic;

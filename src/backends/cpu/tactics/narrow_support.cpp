@@ -8,8 +8,7 @@ namespace {
 
 bool is_cast(const Graph& body, ValueId id, DType to) {
   const NodeId producer = body.value(id).producer;
-  return producer.exists() && body.node(producer).is(op_cast()) &&
-         body.value(id).type.dtype == to;
+  return producer.exists() && body.node(producer).is(op_cast()) && body.value(id).type.dtype == to;
 }
 
 // The anchor's operand is f32 that was cast from bf16: an input, or what rounds an f32 input.
@@ -47,8 +46,9 @@ bool casts_at_the_ends(const Graph& body, const Node& anchor) {
 
 }  // namespace
 
+bool begins_with_cast(const Problem& problem) { return FusedView(problem).casts(); }
+
 std::string not_bf16(const Problem& problem, const AnchorView& view, std::int64_t bias) {
-  if (!problem.is(op_fused())) return "its operands are not rounded to bf16";
   const Graph& body = *problem.node->subgraphs.at(0);
   if (!is_rounded(body, view.anchor->inputs[0]) || !is_rounded(body, view.anchor->inputs[1]) ||
       problem.input_type(static_cast<std::size_t>(view.input(1))).dtype != DType::bf16) {

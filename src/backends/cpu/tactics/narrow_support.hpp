@@ -8,6 +8,10 @@
 
 namespace strop::cpu {
 
+// Whether the problem is a fused node that rounds operands, in which case it is for the tactics of
+// such products alone.
+bool begins_with_cast(const Problem& problem);
+
 // Why the fused node is no product of bf16 with f32 sums: its casts, or the types of its operands;
 // empty when it is one.
 std::string not_bf16(const Problem& problem, const AnchorView& view, std::int64_t bias);

@@ -17,14 +17,15 @@ void take_bias(const Problem& problem, Product& product) {
   epilogue.erase(epilogue.begin());
 }
 
-std::optional<Product> read_matmul_or_gemm(const Problem& problem, std::string& refusal) {
+std::optional<Product> read_matmul_or_gemm(const Problem& problem, std::string& refusal,
+                                           Casts casts) {
   Product product;
-  if (auto view = view_as(problem, op_matmul(), refusal)) {
+  if (auto view = view_as(problem, op_matmul(), refusal, casts)) {
     product.view = std::move(*view);
     return product;
   }
   if (!refusal.empty()) return std::nullopt;
-  auto view = view_as(problem, op_gemm(), refusal);
+  auto view = view_as(problem, op_gemm(), refusal, casts);
   if (!view) return std::nullopt;
   const auto& gemm = view->anchor->as<GemmAttributes>();
   product.view = std::move(*view);
@@ -60,14 +61,15 @@ void fit_bias(const Problem& problem, Product& product, std::int64_t columns) {
 
 }  // namespace
 
-std::optional<Product> read_product(const Problem& problem, std::string& refusal) {
-  auto product = read_matmul_or_gemm(problem, refusal);
+std::optional<Product> read_product(const Problem& problem, std::string& refusal, Casts casts) {
+  auto product = read_matmul_or_gemm(problem, refusal, casts);
   if (product) take_bias(problem, *product);
   return product;
 }
 
-std::optional<Product> read_product_by_matrix(const Problem& problem, std::string& refusal) {
-  auto product = read_product(problem, refusal);
+std::optional<Product> read_product_by_matrix(const Problem& problem, std::string& refusal,
+                                              Casts casts) {
+  auto product = read_product(problem, refusal, casts);
   if (!product) return std::nullopt;
   const Tensor* weights = problem.constant(static_cast<std::size_t>(product->view.input(1)));
   if (weights == nullptr || weights->rank() != 2) {

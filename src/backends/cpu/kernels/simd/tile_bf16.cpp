@@ -24,9 +24,7 @@ using Factor = __m512bh;
 using Pairs = __m512bh;
 
 inline Factor load_factor(const std::uint16_t* p) { return (Factor)_mm512_loadu_si512(p); }
-inline Pairs spread(std::uint32_t two) {
-  return (Pairs)_mm512_set1_epi32(static_cast<int>(two));
-}
+inline Pairs spread(std::uint32_t two) { return (Pairs)_mm512_set1_epi32(static_cast<int>(two)); }
 inline Vec dot(Vec sum, Pairs x, Factor w) { return _mm512_dpbf16_ps(sum, x, w); }
 inline Vec load_narrow(const std::uint16_t* p, int n) {
   const __m256i half = _mm256_maskz_loadu_epi16(mask_of(n), p);

@@ -47,9 +47,8 @@ struct TileSetBf16 {
   void (*run[kMostTileVectors + 1])(const TileBf16&) = {};
   // Each column times the same column of the rows, from row_offset on: a depthwise convolution,
   // `depth` 1, in one slice. Weights are f32 here, [taps][panel columns].
-  int channel_rows = 0;
-  int channel_vectors = 0;
-  void (*run_channels)(const TileBf16&, const float* weights) = nullptr;
+  int channel_rows[kMostTileVectors + 1] = {};
+  void (*run_channels[kMostTileVectors + 1])(const TileBf16&, const float* weights) = {};
   void (*narrow)(std::uint16_t* to, const float* from, std::int64_t n) = nullptr;
   void (*widen)(float* to, const std::uint16_t* from, std::int64_t n) = nullptr;
 };
