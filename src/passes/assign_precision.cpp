@@ -104,11 +104,17 @@ class Assigner {
     return gemm.alpha == 1 && !gemm.trans_a && (!node.input(2).exists() || gemm.beta == 1);
   }
 
+  static bool holds_two_products(const Graph& body) {
+    return std::ranges::count_if(body.order(),
+                                 [&](NodeId id) { return is_plain_product(body.node(id)); }) > 1;
+  }
+
   std::optional<Product> as_product(const Node& node) const {
     if (node.outputs.size() != 1 || !graph_.value(node.outputs[0]).type.shape) return std::nullopt;
     const bool fused = node.is(op_fused());
     const Node& anchor = fused ? body_of(node).node(body_of(node).order()[0]) : node;
-    if (!is_plain_product(anchor)) return std::nullopt;
+    if (!is_plain_product(anchor) || (fused && holds_two_products(body_of(node))))
+      return std::nullopt;
     const auto place = [&](ValueId id) {
       if (!fused)
         return static_cast<std::size_t>(std::ranges::find(node.inputs, id) - node.inputs.begin());

@@ -39,12 +39,12 @@ Pass fuse_batch_norm();
 // A product and the pointwise nodes after it become one `fused` node, and so do chains of pointwise
 // nodes. Goes last: it hides nodes.
 Pass fuse_epilogue();
+// Products take rounded operands where the target says so. After fuse_epilogue, whose nodes it
+// looks into, and before fuse_depthwise, whose nodes it leaves alone.
+Pass assign_precision();
 // A 1 x 1 convolution and the depthwise one after it become one `fused` node, for the CPU. After
 // fuse_epilogue.
 Pass fuse_depthwise();
-// Products take rounded operands where the target says so. After fuse_epilogue, which it looks
-// into.
-Pass assign_precision();
 // Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).
 Pass fuse_quantized();
 // Integer operators that are a function of one byte become a table.

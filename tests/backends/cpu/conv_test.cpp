@@ -162,6 +162,7 @@ TEST_F(CpuConv, winograd_agrees_at_borders_in_blocks_and_with_epilogues) {
             "%d = unary(%c) %y = unary{function=\"silu\", alpha=1.5}(%d) } }",
         both, {.tolerance = 2e-5});
   }
+  cpu::limit_isa(cpu::Isa::avx512_bf16);
 }
 
 TEST_F(CpuConv, expansion_and_depthwise_agree_in_one_step) {

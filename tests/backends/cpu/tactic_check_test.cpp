@@ -314,7 +314,7 @@ void check_other_shapes(const Graph& graph, const Candidate& candidate, const Sy
 std::vector<std::pair<std::string, PlanExecution>> packed_plans(const Plan& plain) {
   const cpu::Isa here = cpu::isa();
   std::vector<std::pair<std::string, PlanExecution>> out;
-  for (int set = 0; set <= static_cast<int>(cpu::Isa::avx512_vnni); ++set) {
+  for (int set = 0; set <= static_cast<int>(cpu::Isa::avx512_bf16); ++set) {
     const auto other = static_cast<cpu::Isa>(set);
     cpu::limit_isa(other);
     if (cpu::isa() == other) {

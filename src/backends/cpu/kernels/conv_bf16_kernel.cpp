@@ -15,6 +15,7 @@
 #include "backends/cpu/kernels/conv_rows.hpp"
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/narrow_operands.hpp"
+#include "backends/cpu/kernels/pack_bf16.hpp"
 #include "base/float_types.hpp"
 
 namespace strop::cpu {
@@ -30,10 +31,29 @@ class ConvBf16Kernel final : public Kernel {
   explicit ConvBf16Kernel(const KernelInit& init)
       : window_(ConvWindow::read(init, kWhat)), tiles_(tile_set_bf16()), epilogue_(init, kWhat) {
     const KernelInit::Operand& w = init.inputs[window_.w];
-    require(w.constant != nullptr && w.dtype == DType::bf16, kWhat,
-            "its weights are no bf16 constant");
-    window_.set_weights(w.constant_shape, kWhat);
-    weights_ = static_cast<const std::uint16_t*>(w.constant);
+    weights_shape_ = weights_shape(init, w, kWhat);
+    window_.set_weights(weights_shape_, kWhat);
+    is_packed_ = is_packed(init);
+    choose_panels();
+    require(!depthwise_ || !is_packed_, kWhat, "depthwise weights are not packed");
+    const std::int64_t channels = window_.channels / window_.group;
+    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
+    const auto* weights = static_cast<const std::uint16_t*>(w.constant);
+    packed_.read(init, w, groups_, columns_, plane * channels,
+                 PlainWeights<std::uint16_t>::of_window(weights, channels, plane), kWhat);
+    if (depthwise_) widen_weights(weights, plane);
+  }
+
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_ || depthwise_) return std::nullopt;
+    // How most inputs are read, whatever their sizes.
+    const bool lines = ConvRows::may_read_lines(window_);
+    const FormBf16 form =
+        lines ? FormBf16{panel_, window_.kernel_h, window_.kernel_w * window_.channels}
+              : FormBf16{panel_, window_.kernel_h * window_.kernel_w,
+                         window_.channels / window_.group};
+    return PackedConstant{window_.w, packed_parameters(PackedBf16::numbers(form), weights_shape_),
+                          packed_.packed(form)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
@@ -49,7 +69,7 @@ class ConvBf16Kernel final : public Kernel {
               kWhat, "its bias does not fit");
     }
     choose_runs();
-    pack();
+    if (!depthwise_) packed_.prepare({panel_, taps_, depth_});
     copy_bytes_ = (rows_.workspace_bytes() + 63) / 64 * 64;
     return copy_bytes_ + (x.dtype == DType::f32 ? x.bytes / 2 : 0);
   }
@@ -77,18 +97,21 @@ class ConvBf16Kernel final : public Kernel {
   }
 
  private:
-  void choose_runs() {
+  void choose_panels() {
     depthwise_ = window_.group > 1 && window_.group == window_.channels &&
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     columns_ = window_.out_channels / groups_;
     vectors_ = depthwise_ ? best_channel_vectors(tiles_, columns_) : best_vectors(tiles_, columns_);
     tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
+    panel_ = std::int64_t{vectors_} * tiles_.lanes;
+    panels_per_group_ = (columns_ + panel_ - 1) / panel_;
+  }
+
+  void choose_runs() {
     rows_.prepare(window_, static_cast<int>(tile_rows_), kWhat);
     taps_ = rows_.taps();
     depth_ = rows_.depth();
-    panel_ = std::int64_t{vectors_} * tiles_.lanes;
-    panels_per_group_ = (columns_ + panel_ - 1) / panel_;
     require(panel_ <= kMostPanel && rows_.block_rows() * panel_ <= kBuffer, kWhat,
             "its blocks are too large");
     // Slices of the sum, of whole pairs.
@@ -97,34 +120,14 @@ class ConvBf16Kernel final : public Kernel {
     slice_taps_ = slice_depth_ < depth_ ? 1 : std::max<std::int64_t>(1, most / depth_);
   }
 
-  std::int64_t panel_elements() const { return taps_ * ((depth_ + 1) / 2) * panel_ * 2; }
-
-  // Runs of an input may be lines or taps, which is known with its sizes.
-  void pack() {
-    if (packed_depth_ == depth_) return;
-    packed_depth_ = depth_;
-    const std::int64_t channels = window_.channels / window_.group;
-    const std::int64_t plane = window_.kernel_h * window_.kernel_w;
-    if (depthwise_) {
-      channel_weights_.assign(static_cast<std::size_t>(panels_per_group_ * taps_ * panel_), 0.0f);
-      for (std::int64_t c = 0; c < columns_; ++c) {
-        for (std::int64_t t = 0; t < taps_; ++t) {
-          channel_weights_[static_cast<std::size_t>((c / panel_ * taps_ + t) * panel_ +
-                                                    c % panel_)] =
-              bf16_to_f32(weights_[c * plane + t]);
-        }
+  // [panel][tap][columns of the panel], zeros beyond the last column.
+  void widen_weights(const std::uint16_t* weights, std::int64_t plane) {
+    channel_weights_.assign(static_cast<std::size_t>(panels_per_group_ * plane * panel_), 0.0f);
+    for (std::int64_t c = 0; c < columns_; ++c) {
+      for (std::int64_t t = 0; t < plane; ++t) {
+        const std::int64_t at = (c / panel_ * plane + t) * panel_ + c % panel_;
+        channel_weights_[static_cast<std::size_t>(at)] = bf16_to_f32(weights[c * plane + t]);
       }
-      return;
-    }
-    packed_.resize(static_cast<std::size_t>(groups_ * panels_per_group_ * panel_elements()));
-    for (std::int64_t group = 0; group < groups_; ++group) {
-      pack_bf16(columns_, panel_, taps_, depth_,
-                packed_.data() + group * panels_per_group_ * panel_elements(),
-                [&](std::int64_t m, std::int64_t tap, std::int64_t d) {
-                  const std::int64_t k = (tap * depth_ + d) / channels;
-                  const std::int64_t c = (tap * depth_ + d) % channels;
-                  return weights_[((group * columns_ + m) * channels + c) * plane + k];
-                });
     }
   }
 
@@ -160,7 +163,7 @@ class ConvBf16Kernel final : public Kernel {
     const std::int64_t column = panel % panels_per_group_ * panel_;
     const std::int64_t channel = group * columns_ + column;
     const std::int64_t columns = std::min(panel_, columns_ - column);
-    const std::uint16_t* weights = packed_.data() + panel * panel_elements();
+    const std::uint16_t* weights = packed_.panel(panel);
     for (std::int64_t t = 0; t < taps_; t += slice_taps_) {
       for (std::int64_t d = 0; d < depth_; d += slice_depth_) {
         const std::int64_t taps = std::min(slice_taps_, taps_ - t);
@@ -213,10 +216,10 @@ class ConvBf16Kernel final : public Kernel {
   const TileSetBf16& tiles_;
   NarrowEpilogue epilogue_;
   ConvRows rows_{sizeof(std::uint16_t), 0, 0};
-  const std::uint16_t* weights_ = nullptr;
-  std::vector<std::uint16_t> packed_;
+  Shape weights_shape_;
+  bool is_packed_ = false;
+  PackedBf16 packed_;
   std::vector<float> channel_weights_;  // of a depthwise convolution instead
-  std::int64_t packed_depth_ = 0;
   std::uint64_t copy_bytes_ = 0;
   int threads_ = 1;
   bool depthwise_ = false;

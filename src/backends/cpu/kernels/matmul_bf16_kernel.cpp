@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/narrow_operands.hpp"
+#include "backends/cpu/kernels/pack_bf16.hpp"
 
 namespace strop::cpu {
 namespace {
@@ -35,13 +36,27 @@ class MatmulBf16Kernel final : public Kernel {
             kWhat, "its list of inputs does not fit");
     a_ = static_cast<std::size_t>(inputs[0]);
     bias_ = inputs[2];
-    const KernelInit::Operand& b = init.inputs[static_cast<std::size_t>(inputs[1])];
-    require(b.constant != nullptr && b.dtype == DType::bf16 && b.constant_shape.size() == 2, kWhat,
-            "its second operand is no constant bf16 matrix");
-    depth_ = b.constant_shape[trans_b_ ? 1 : 0];
-    columns_ = b.constant_shape[trans_b_ ? 0 : 1];
+    b_ = static_cast<std::size_t>(inputs[1]);
+    const KernelInit::Operand& b = init.inputs[b_];
+    weights_shape_ = weights_shape(init, b, kWhat);
+    require(weights_shape_.size() == 2, kWhat, "its second operand is no constant matrix");
+    depth_ = weights_shape_[trans_b_ ? 1 : 0];
+    columns_ = weights_shape_[trans_b_ ? 0 : 1];
     require(depth_ >= 1 && columns_ >= 1, kWhat, "its weights are empty");
-    weights_ = static_cast<const std::uint16_t*>(b.constant);
+    is_packed_ = is_packed(init);
+    choose_panels();
+    const auto* weights = static_cast<const std::uint16_t*>(b.constant);
+    packed_.read(init, b, 1, columns_, depth_,
+                 trans_b_ ? PlainWeights<std::uint16_t>::of_columns(weights, depth_)
+                          : PlainWeights<std::uint16_t>::of_matrix(weights, depth_, columns_),
+                 kWhat);
+  }
+
+  std::optional<PackedConstant> pack_constant() const override {
+    if (is_packed_) return std::nullopt;
+    const FormBf16 form{panel_, 1, depth_};
+    return PackedConstant{b_, packed_parameters(PackedBf16::numbers(form), weights_shape_),
+                          packed_.packed(form)};
   }
 
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
@@ -57,7 +72,7 @@ class MatmulBf16Kernel final : public Kernel {
     }
     epilogue_.prepare(inputs, y, kWhat);
     row_count_ = a.size() / depth_;
-    if (packed_.empty()) pack();
+    packed_.prepare({panel_, 1, depth_});
     return a.dtype == DType::f32 ? a.bytes / 2 : 0;
   }
 
@@ -86,7 +101,7 @@ class MatmulBf16Kernel final : public Kernel {
  private:
   std::int64_t panel_count() const { return (columns_ + panel_ - 1) / panel_; }
 
-  void pack() {
+  void choose_panels() {
     vectors_ = best_vectors(tiles_, columns_);
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     require(panel_ <= kMostPanel, kWhat, "its panels are too wide");
@@ -94,14 +109,7 @@ class MatmulBf16Kernel final : public Kernel {
     const std::int64_t most = kSliceBytes / (panel_ * 2);
     const std::int64_t slices = (depth_ + most - 1) / most;
     slice_ = ((depth_ + slices - 1) / slices + 1) / 2 * 2;
-    packed_.resize(static_cast<std::size_t>(panel_count() * panel_elements()));
-    pack_bf16(columns_, panel_, 1, depth_, packed_.data(),
-              [&](std::int64_t n, std::int64_t, std::int64_t k) {
-                return weights_[trans_b_ ? n * depth_ + k : k * columns_ + n];
-              });
   }
-
-  std::int64_t panel_elements() const { return (depth_ + 1) / 2 * panel_ * 2; }
 
   void run_panel(std::span<const View> inputs, const View& y, const std::uint16_t* a,
                  std::int64_t first, std::int64_t last, std::int64_t panel) const {
@@ -116,7 +124,7 @@ class MatmulBf16Kernel final : public Kernel {
     if (bias_ >= 0) tile.bias = inputs[static_cast<std::size_t>(bias_)].as<const float>() + column;
     for (std::int64_t k = 0; k < depth_; k += slice_) {
       tile.depth = std::min(slice_, depth_ - k);
-      tile.weights = packed_.data() + panel * panel_elements() + k * panel_;
+      tile.weights = packed_.panel(panel) + k * panel_;
       for (std::int64_t i = first; i < last; i += tile_rows) {
         float* sums = buffer + (i - first) * panel_;
         tile.row_count = static_cast<int>(std::min(tile_rows, last - i));
@@ -138,8 +146,10 @@ class MatmulBf16Kernel final : public Kernel {
   std::size_t a_ = 0;
   std::int64_t bias_ = -1;
   std::int64_t depth_ = 0, columns_ = 0, row_count_ = 0;
-  const std::uint16_t* weights_ = nullptr;
-  std::vector<std::uint16_t> packed_;
+  std::size_t b_ = 0;
+  Shape weights_shape_;
+  bool is_packed_ = false;
+  PackedBf16 packed_;
   int vectors_ = 1;
   std::int64_t panel_ = 1, slice_ = 1;
 };

@@ -125,27 +125,4 @@ inline int best_channel_vectors(const TileSetBf16& tiles, std::int64_t columns) 
   return best;
 }
 
-// Weights of a product in the order in which tiles read them: [panel][taps][(depth + 1) / 2]
-// [panel columns][2], zeros beyond the last column and element. weight(column, tap, element) is one
-// of the first `columns`.
-template <class Weight>
-void pack_bf16(std::int64_t columns, std::int64_t panel, std::int64_t taps, std::int64_t depth,
-               std::uint16_t* to, const Weight& weight) {
-  const std::int64_t pairs = (depth + 1) / 2;
-  const std::int64_t panels = (columns + panel - 1) / panel;
-  parallel_for(panels, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t p = begin; p < end; ++p) {
-      std::uint16_t* at = to + p * taps * pairs * panel * 2;
-      std::fill_n(at, taps * pairs * panel * 2, std::uint16_t{0});
-      const std::int64_t count = std::min(panel, columns - p * panel);
-      for (std::int64_t t = 0; t < taps; ++t) {
-        for (std::int64_t d = 0; d < depth; ++d) {
-          std::uint16_t* pair = at + (t * pairs + d / 2) * panel * 2 + d % 2;
-          for (std::int64_t m = 0; m < count; ++m) pair[m * 2] = weight(p * panel + m, t, d);
-        }
-      }
-    }
-  });
-}
-
 }  // namespace strop::cpu

@@ -38,6 +38,7 @@ std::optional<Pair> read_pair(const Problem& problem, std::string& refusal) {
     refusal = why;
     return std::nullopt;
   };
+  if (body.casts()) return refuse("its operands are rounded");
   for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
     if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32)
       return refuse("it takes f32");

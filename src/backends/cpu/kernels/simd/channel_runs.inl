@@ -110,6 +110,6 @@ void dequantize(float* to, const T* q, float scale, std::int32_t zero, std::int6
 }
 
 inline constexpr ChannelRuns kChannelRuns = {
-    max_f32, max_bf16,   max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32, add_i32, sum_i32, widen<std::int8_t>, widen<std::uint8_t>,
+    max_f32,   max_bf16, max_whole<std::int8_t>,  max_whole<std::uint8_t>,  add_f32, add_i32, sum_i32, widen<std::int8_t>, widen<std::uint8_t>,
     scale_f32, blend_f32, sum_f32, range_f32, quantize,
     dequantize<std::int8_t>,            dequantize<std::uint8_t>, dequantize<std::int32_t>};
