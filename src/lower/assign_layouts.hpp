@@ -7,8 +7,9 @@
 // plain; everything channels_last where it can be); the cheapest result wins. Networks are chains
 // with few branches, where this finds the optimum or close to it. Deterministic.
 //
-// Ways that open a library make an engine slow to load, by more than many runs take. So the whole
-// graph does without them unless it would be slower by more than kLibraryGain.
+// Ways that open a library make an engine slow to load, by more than many runs take, and with more
+// than one thread its pool and ours get in each other's way, which no timing of a step shows. So
+// the whole graph does without them unless it would be slower by more than kLibraryGain.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@
 
 namespace strop {
 
-inline constexpr double kLibraryGain = 0.05;
+inline constexpr double kLibraryGain = 0.1;
 
 // One way to run a node.
 struct NodeOption {
