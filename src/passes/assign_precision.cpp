@@ -130,6 +130,8 @@ class Assigner {
       return std::nullopt;
     }
     if (fused) {
+      // What else reads the weights would see them rounded.
+      if (body_of(node).value(anchor.inputs[1]).uses.size() > 1) return std::nullopt;
       out.residual = residual_of(node, place);
       out.reads_x_again =
           out.residual != out.x && body_of(node).value(anchor.inputs[0]).uses.size() > 1;

@@ -55,10 +55,14 @@ void set_condition(Graph& graph, ValueId condition, bool value, Patch& patch) {
   patch.replace(condition, constant_like(patch, graph.value(condition).type, value));
 }
 
-// What the graph becomes where the condition is `value`; nothing where no shapes fit any more.
-// Nested graphs are left as they are: none of them need run.
-std::optional<Graph> try_condition(const Graph& graph, ValueId condition, bool value,
-                                   const PassContext& context) {
+struct Trial {
+  bool possible = true;          // shapes fit, as far as is known
+  std::optional<Graph> graph{};  // where everything could be inferred
+};
+
+// What the graph becomes where the condition is `value`. Nested graphs are left as they are: none
+// of them need run.
+Trial try_condition(const Graph& graph, ValueId condition, bool value, const PassContext& context) {
   PassContext quiet;
   quiet.target = context.target;
   Graph trial = graph.clone();
@@ -77,10 +81,16 @@ std::optional<Graph> try_condition(const Graph& graph, ValueId condition, bool v
       if (rewrites == 0) break;
     }
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::bad_shape) return std::nullopt;
-    throw;
+    switch (error.code()) {
+      case ErrorCode::cancelled:
+      case ErrorCode::internal:
+      case ErrorCode::out_of_memory:
+        throw;
+      default:  // an axis that is not there, for example, says nothing about the sizes
+        return {.possible = error.code() != ErrorCode::bad_shape, .graph = {}};
+    }
   }
-  return trial;
+  return {.possible = true, .graph = std::move(trial)};
 }
 
 bool requires_equality(const Graph& graph, const Equality& equality) {
@@ -100,9 +110,9 @@ int run(Graph& graph, const PassContext& context) {
     if (!node.is(op_if_else()) || !graph.value(node.inputs[0]).type.is_static()) continue;
     const auto equality = read_equality(graph, node);
     if (!equality || ++trials > kMostTrials) continue;
-    if (try_condition(graph, equality->condition, false, context)) continue;
-    const auto taken = try_condition(graph, equality->condition, true, context);
-    if (!taken || !requires_equality(*taken, *equality)) continue;
+    if (try_condition(graph, equality->condition, false, context).possible) continue;
+    const Trial taken = try_condition(graph, equality->condition, true, context);
+    if (!taken.graph || !requires_equality(*taken.graph, *equality)) continue;
     Patch patch(graph, "know that " + equality->a.to_string() + " is " + equality->b.to_string() +
                            " for " + label_of(node));
     patch.descend_from(node);

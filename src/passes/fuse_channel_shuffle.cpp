@@ -29,7 +29,9 @@ bool all_constant(const SymShape& shape, std::size_t first) {
                      [](const Dim& dim) { return dim.is_constant() && dim.value() >= 1; });
 }
 
-bool swaps_groups(const std::vector<std::int64_t>& perm) {
+// Of `rank` axes. An empty perm reverses them.
+bool swaps_groups(const std::vector<std::int64_t>& perm, std::size_t rank) {
+  if (perm.size() != rank) return false;
   for (std::size_t i = 0; i < perm.size(); ++i) {
     const std::size_t wanted = i == 1 ? 2 : i == 2 ? 1 : i;
     if (perm[i] != static_cast<std::int64_t>(wanted)) return false;
@@ -53,7 +55,7 @@ std::optional<Shuffle> shuffle_ending_in(const Graph& graph, const Node& last) {
                     all_constant(x, 1) && all_constant(g, 1) &&
                     g[1].value() * g[2].value() == x[1].value() &&
                     std::equal(x.begin() + 2, x.end(), g.begin() + 3) &&
-                    swaps_groups(out.transpose->as<TransposeAttributes>().perm);
+                    swaps_groups(out.transpose->as<TransposeAttributes>().perm, g.size());
   return fits ? std::optional(out) : std::nullopt;
 }
 

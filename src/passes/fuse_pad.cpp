@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Zeros that a pad adds around an image before a convolution become the convolution's own padding,
-// which adds none. The result is the same to the bit. A pad stays for whoever else reads it.
+// which adds none. The result is the same to the bit where weights are finite (a zero times
+// infinity is NaN, and padding may be left out of a sum). A pad stays for whoever else reads it.
 #include <cmath>
 
 #include "ops/conv.hpp"

@@ -37,7 +37,7 @@ Pass fuse_channel_shuffle();
 // Scales and shifts after a product go into its weights. Likewise.
 Pass fuse_batch_norm();
 // A product and the pointwise nodes after it become one `fused` node, and so do chains of pointwise
-// nodes. Goes last: it hides nodes.
+// nodes. After all that does not look into bodies: it hides nodes.
 Pass fuse_epilogue();
 // Products take rounded operands where the target says so. After fuse_epilogue, whose nodes it
 // looks into, and before fuse_depthwise, whose nodes it leaves alone.

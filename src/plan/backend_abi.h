@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define STROP_BACKEND_ABI_VERSION 1
+#define STROP_BACKEND_ABI_VERSION 2
 
 /* Error code (ErrorCode of base/error.hpp), 0 for success. The texts are owned by the error and
  * freed with free_error of the table that filled it. */

@@ -35,7 +35,7 @@ TEST(AssignLayouts, opens_no_library_for_a_few_percent) {
 }
 
 TEST(AssignLayouts, opens_a_library_that_is_worth_it_for_the_whole_graph) {
-  EXPECT_EQ(choose({own(100), of_library(80)}, {own(100), of_library(101)}), (Choice{1, 0}));
+  EXPECT_EQ(choose({own(100), of_library(70)}, {own(100), of_library(101)}), (Choice{1, 0}));
 }
 
 TEST(AssignLayouts, weighs_the_graph_and_not_a_node) {

@@ -101,5 +101,13 @@ TEST(FoldImpliedConditions, leaves_conditions_about_data) {
                   })");
 }
 
+TEST(FoldImpliedConditions, draws_no_conclusion_from_an_axis_that_is_not_there) {
+  // Without the condition the softmax has no axis 3.
+  check_unchanged(fold_implied_conditions(), squeeze_if_one("%y = softmax{axis=3}(%s)\n", R"(
+                    const %sizes = i64[4]{0, 4, 1, 1}
+                    %t = reshape(%c, %sizes))"),
+                  {.symbols = {{"K", 1}}});
+}
+
 }  // namespace
 }  // namespace strop

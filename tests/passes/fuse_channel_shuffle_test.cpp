@@ -32,6 +32,10 @@ TEST(FuseChannelShuffle, makes_one_node_of_any_number_of_groups) {
 }
 
 TEST(FuseChannelShuffle, leaves_other_moves) {
+  // No perm: all axes reversed.
+  check_unchanged(fuse_channel_shuffle(),
+                  "graph main(%x: f32[4,6,4]) -> (%y) { const %s = i64[4]{4, 2, 3, 4} const %t = "
+                  "i64[3]{4, 6, 4} %a = reshape(%x, %s) %b = transpose(%a) %y = reshape(%b, %t) }");
   check_unchanged(fuse_channel_shuffle(), shuffle("2, 3, 4, 5", "0, 2, 1, 4, 3", "6, 4, 5"));
   check_unchanged(fuse_channel_shuffle(), shuffle("2, 3, 4, 5", "0, 2, 1, 3, 4", "4, 6, 5"));
   check_unchanged(fuse_channel_shuffle(), shuffle("6, 2, 2, 5", "0, 2, 1, 3, 4", "6, 4, 5"));

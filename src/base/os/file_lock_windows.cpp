@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that is open cannot be replaced, so the lock is on one beside it, which goes with the last
-// who has it open.
+// A file that is open cannot be replaced, so the lock is on one beside it. That one stays: were it
+// deleted, one builder could hold the old and another a new one.
 #include "base/os/file_lock.hpp"
 
 #define WIN32_LEAN_AND_MEAN
@@ -18,10 +18,9 @@ struct FileLock::Held {
 FileLock::FileLock(const std::string& path) {
   if (path.find('\0') != std::string::npos) return;
   const std::wstring name = to_wide(path + ".lock");
-  const HANDLE handle =
-      CreateFileW(name.c_str(), GENERIC_READ | GENERIC_WRITE,
-                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr, OPEN_ALWAYS,
-                  FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE, nullptr);
+  const HANDLE handle = CreateFileW(name.c_str(), GENERIC_READ | GENERIC_WRITE,
+                                    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+                                    OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL, nullptr);
   if (handle == INVALID_HANDLE_VALUE) return;
   FileHandle file(reinterpret_cast<std::intptr_t>(handle));
   OVERLAPPED from_start{};

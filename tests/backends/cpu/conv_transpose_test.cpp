@@ -70,7 +70,7 @@ TEST(CpuConvTranspose, each_instruction_set) {
     check("[24,24,2,2]", "strides=[2, 2]", 24, 24, true);
     check("[8,17,3,3]", "strides=[2, 2], pads=[1, 1, 1, 1]", 8, 17, true);
   }
-  cpu::limit_isa(cpu::Isa::avx512_vnni);
+  cpu::limit_isa(cpu::Isa::avx512_bf16);
 }
 
 TEST(CpuConvTranspose, refuses_groups_and_weights_that_change) {

@@ -104,7 +104,7 @@ TEST(CpuTranspose, each_instruction_set) {
     check_tactics("graph main(%x: f32[2,70,33]) -> (%y) { %y = transpose{perm=[0, 2, 1]}(%x) }",
                   {"transpose_cpu"});
   }
-  cpu::limit_isa(cpu::Isa::avx512_vnni);
+  cpu::limit_isa(cpu::Isa::avx512_bf16);
 }
 
 TEST(CpuResize, repeats_elements_of_axes_of_any_size) {

@@ -40,7 +40,7 @@ TEST(RecurrentCpu, each_instruction_set) {
     check_tactics(layer("gru", 3, 7, 12, 1, "linear_before_reset=true", true), {"recurrent_cpu"},
                   {.sizes = kSizes});
   }
-  cpu::limit_isa(cpu::Isa::avx512_vnni);
+  cpu::limit_isa(cpu::Isa::avx512_bf16);
 }
 
 TEST(RecurrentCpu, cells_of_several_sizes) {

@@ -233,25 +233,10 @@ std::optional<HostileStep> packed_step(const Candidate& candidate, const Plan& p
 }
 
 void check_hostile(const Graph& graph, const HostileStep& kernel, const SymbolValues& sizes) {
-  static constexpr std::string_view kPieces[] = {"",
-                                                 "-",
-                                                 "0",
-                                                 "1",
-                                                 "2",
-                                                 "-1",
-                                                 "9223372036854775807",
-                                                 "7",
-                                                 "63",
-                                                 "nan",
-                                                 "1000000",
-                                                 "4294967296",
-                                                 "-9223372036854775808",
-                                                 ",",
-                                                 ";",
-                                                 "=",
-                                                 "|",
-                                                 ":",
-                                                 "x"};
+  static constexpr std::string_view kPieces[] = {
+      "",    "-",    "0",      "1",     "2",       "-1",         "9223372036854775807",  "7", "63",
+      "nan", "sums", "floats", "bytes", "1000000", "4294967296", "-9223372036854775808", ",", ";",
+      "=",   "|",    ":",      "x"};
   std::minstd_rand random(7);
   const auto pick = [&](std::size_t count) { return random() % std::max<std::size_t>(1, count); };
   run_hostile(graph, kernel, kernel.parameters, sizes, 0);

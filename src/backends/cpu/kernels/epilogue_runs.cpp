@@ -120,10 +120,7 @@ void EpilogueRuns::apply(std::span<const View> inputs, std::int64_t row, std::in
 void EpilogueRuns::apply_rows(std::span<const View> inputs, std::int64_t row, std::int64_t rows,
                               std::int64_t begin, std::int64_t count, float* values,
                               std::int64_t stride) const {
-  const bool without_operands =
-      std::all_of(steps_.begin() + static_cast<std::ptrdiff_t>(first_), steps_.end(),
-                  [](const Step& own) { return own.step.kind != EpilogueStep::binary; });
-  if (count == stride && without_operands) return apply(inputs, row, begin, rows * count, values);
+  if (count == stride && !has_operands()) return apply(inputs, row, begin, rows * count, values);
   for (std::int64_t i = 0; i < rows; ++i) apply(inputs, row + i, begin, count, values + i * stride);
 }
 

@@ -33,7 +33,8 @@ class EpilogueRuns {
   const InRegisters& in_registers() const { return in_registers_; }
   bool is_done() const { return first_ == steps_.size(); }
 
-  // Whether the rest reads nothing but the values themselves: rows in a row are then one run.
+  // Whether the rest reads anything beside the values themselves. If not, rows in a row are one
+  // run.
   bool has_operands() const;
 
   // Applies the rest to columns [begin, begin + count) of row `row` (all outer dimensions as one),

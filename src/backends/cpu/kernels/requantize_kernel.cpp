@@ -21,6 +21,7 @@ class RequantizeKernel final : public Kernel {
   explicit RequantizeKernel(const KernelInit& init)
       : requantize_(init, kWhat), tiles_(tile_set_s8()) {
     require(init.inputs.size() >= 3 && init.outputs.size() == 1, kWhat, "its operands do not fit");
+    require(init.parameters.string("result") == "bytes", kWhat, "its result is of another type");
     x_type_ = init.inputs[0].dtype;
     require(x_type_ == DType::i32 || is_byte(x_type_), kWhat, "its operands do not fit");
     const std::int64_t zero = init.parameters.integer("x_zero");

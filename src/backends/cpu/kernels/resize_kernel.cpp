@@ -3,9 +3,8 @@
 // rows by two columns of it.
 //
 // Parameters rows, columns: which of x, per row and column of the result, or repeat_rows and
-// repeat_columns: each of x so many times; for weighted sums also
-// rows_1, columns_1 (the other one of the two) and row_weights, column_weights (of the other one,
-// the bits of floats as numbers).
+// repeat_columns: each of x so many times; for weighted sums also rows_1, columns_1 (the other one
+// of the two) and row_weights, column_weights (of the other one, the bits of floats as numbers).
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -67,17 +66,19 @@ class ResizeKernel final : public Kernel {
                 bits_of(init.inputs[0].dtype) >= 8 &&
                 (!linear_ || init.inputs[0].dtype == DType::f32),
             kWhat, "its operands do not fit");
-    element_bytes_ = bits_of(init.inputs[0].dtype) / 8;
+    dtype_ = init.inputs[0].dtype;
+    element_bytes_ = bits_of(dtype_) / 8;
   }
 
-  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs,
-                        int threads) override {
+  std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
     const auto &x = inputs[0].dims, &y = outputs[0].dims;
     require(x.size() == 4 && y.size() == 4 && x[0] == y[0] && x[3] == y[3], kWhat,
             "its shapes do not fit");
+    require(inputs[0].dtype == dtype_ && outputs[0].dtype == dtype_, kWhat,
+            "its operands are of other types");
+    if (outputs[0].size() == 0) return 0;  // run is not called
     rows_.prepare(x[1], y[1]);
     columns_.prepare(x[2], y[2]);
-    (void)threads;
     return 0;
   }
 
@@ -131,6 +132,7 @@ class ResizeKernel final : public Kernel {
   const ChannelRuns& runs_;
   bool linear_;
   Axis rows_, columns_;
+  DType dtype_ = DType::undefined;
   std::int64_t element_bytes_ = 4;
 };
 

@@ -44,6 +44,8 @@ class ShuffleKernel final : public Kernel {
   std::uint64_t prepare(std::span<const View> inputs, std::span<const View> outputs, int) override {
     const auto& dims = inputs[0].dims;
     const auto axis = static_cast<std::size_t>(axis_);
+    require(inputs[0].dtype == outputs[0].dtype && bits_of(inputs[0].dtype) == element_bytes_ * 8,
+            kWhat, "its operands are of other types");
     require(axis < dims.size() && std::ranges::equal(dims, outputs[0].dims) &&
                 dims[axis] % groups_ == 0,
             kWhat, "its shapes do not fit");

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 namespace strop::cpu {
@@ -14,8 +15,11 @@ class WorkspacePieces {
   class Use {
    public:
     explicit Use(WorkspacePieces& pieces) : pieces_(pieces) {
-      while (pieces_.taken_[index_].exchange(true, std::memory_order_acquire))
-        index_ = (index_ + 1) % pieces_.taken_.size();
+      while (pieces_.taken_[index_].exchange(true, std::memory_order_acquire)) {
+        if (++index_ < pieces_.taken_.size()) continue;
+        index_ = 0;
+        std::this_thread::yield();  // more threads than the context was prepared for
+      }
     }
     ~Use() { pieces_.taken_[index_].store(false, std::memory_order_release); }
     Use(const Use&) = delete;

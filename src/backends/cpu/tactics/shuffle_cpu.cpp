@@ -28,6 +28,7 @@ std::int64_t groups_of(const Problem& problem) {
     return 0;
   }
   const auto& perm = nodes[1]->as<TransposeAttributes>().perm;
+  if (perm.size() != groups.shape->size()) return 0;
   for (std::size_t i = 0; i < perm.size(); ++i) {
     const std::size_t wanted = i == 1 ? 2 : i == 2 ? 1 : i;
     if (perm[i] != static_cast<std::int64_t>(wanted)) return 0;

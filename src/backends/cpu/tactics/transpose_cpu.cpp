@@ -12,6 +12,7 @@ const Tactic& tactic_transpose_cpu();
 namespace {
 
 Acceptance accepts(const Problem& problem) {
+  if (!problem.is(op_transpose())) return Acceptance::refuse({});
   const Type& x = problem.input_type(0);
   const auto bits = x.dtype == DType::string ? 0 : bits_of(x.dtype);
   if (bits != 8 && bits != 16 && bits != 32 && bits != 64)
