@@ -98,6 +98,7 @@ TEST_F(CpuMatmul, refuses_what_it_does_not_compute) {
       "matmul_cpu: it takes no alpha or beta other than 1; "
       "matmul_onednn: it takes no alpha or beta other than 1");
   EXPECT_EQ(refusals("graph main(%a: f16[5,7], %b: f16[7,9]) -> (%y) { %y = matmul(%a, %b) }"),
+            "matmul_batch_cpu: it takes f32; "
             "matmul_cpu: its second operand is no constant matrix; "
             "matmul_onednn: input 0 is f16, this tactic is for f32");
 }
@@ -163,6 +164,22 @@ TEST(CpuMatmulTiles, refuses_what_it_does_not_compute) {
             "matmul_cpu: its second operand is empty");
   EXPECT_EQ(reason("%a: f32[5], %const_b: f32[5,9]", "matmul(%a, %const_b)"),
             "matmul_cpu: a 1-D operand");
+}
+
+TEST(CpuMatmulTiles, multiplies_matrices_of_which_neither_is_constant) {
+  for_each_isa([] {
+    check_tactics("graph main(%a: f32[N,3,M,K], %b: f32[N,3,K,C]) -> (%y) { %y = matmul(%a, %b) }",
+                  {"matmul_batch_cpu"},
+                  {.sizes = {{{"N", 2}, {"M", 7}, {"K", 5}, {"C", 70}},
+                             {{"N", 1}, {"M", 1}, {"K", 130}, {"C", 3}},
+                             {{"N", 0}, {"M", 4}, {"K", 5}, {"C", 6}},
+                             {{"N", 1}, {"M", 33}, {"K", 64}, {"C", 128}}}});
+    check_tactics("graph main(%a: f32[9,4], %b: f32[4,5]) -> (%y) { %y = matmul(%a, %b) }",
+                  {"matmul_batch_cpu"});
+  });
+  EXPECT_NE(refusals("graph main(%a: f32[2,9,4], %b: f32[1,4,5]) -> (%y) { %y = matmul(%a, %b) }")
+                .find("matmul_batch_cpu: the leading axes of its operands differ"),
+            std::string::npos);
 }
 
 }  // namespace
