@@ -16,6 +16,7 @@
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/narrow_operands.hpp"
 #include "backends/cpu/kernels/pack_bf16.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 #include "base/float_types.hpp"
 
 namespace strop::cpu {
@@ -102,7 +103,8 @@ class ConvBf16Kernel final : public Kernel {
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     columns_ = window_.out_channels / groups_;
-    vectors_ = depthwise_ ? best_channel_vectors(tiles_, columns_) : best_vectors(tiles_, columns_);
+    vectors_ = depthwise_ ? channel_panel_vectors(tiles_.lanes, tiles_.most_vectors, columns_)
+                          : panel_vectors(tiles_, columns_);
     tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     panels_per_group_ = (columns_ + panel_ - 1) / panel_;

@@ -16,6 +16,7 @@
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/epilogue_runs.hpp"
 #include "backends/cpu/kernels/pack_f32.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "backends/cpu/kernels/workspace_pieces.hpp"
 #include "base/parallel.hpp"
@@ -118,14 +119,8 @@ class ConvExpandDepthwiseF32Kernel final : public Kernel {
 
   // Of widths that both kinds of tiles have: the one that wastes least, the widest of those.
   void choose_panels() {
-    std::int64_t least = 0;
-    for (int v = std::min(tiles_.most_vectors, tiles_.most_channel_vectors); v >= 1; --v) {
-      const std::int64_t wide = std::int64_t{v} * tiles_.lanes;
-      const std::int64_t computed = (window_.channels + wide - 1) / wide * wide;
-      if (vectors_ != 0 && computed >= least) continue;
-      least = computed;
-      vectors_ = v;
-    }
+    vectors_ = channel_panel_vectors(
+        tiles_.lanes, std::min(tiles_.most_vectors, tiles_.most_channel_vectors), window_.channels);
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     panels_ = (window_.channels + panel_ - 1) / panel_;
     rows_ = tiles_.channel_rows[vectors_];

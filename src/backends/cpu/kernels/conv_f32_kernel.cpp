@@ -16,6 +16,7 @@
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/epilogue_runs.hpp"
 #include "backends/cpu/kernels/pack_f32.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "base/parallel.hpp"
 
@@ -88,7 +89,9 @@ class ConvF32Kernel final : public Kernel {
                  window_.group == window_.out_channels;
     groups_ = depthwise_ ? 1 : window_.group;
     const std::int64_t columns = window_.out_channels / groups_;
-    vectors_ = depthwise_ ? best_channel_vectors(columns) : panel_vectors(tiles_, columns);
+    vectors_ = depthwise_
+                   ? channel_panel_vectors(tiles_.lanes, tiles_.most_channel_vectors, columns)
+                   : panel_vectors(tiles_, columns);
     tile_rows_ = depthwise_ ? tiles_.channel_rows[vectors_] : tiles_.rows[vectors_];
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     panels_per_group_ = (columns + panel_ - 1) / panel_;
@@ -103,19 +106,6 @@ class ConvF32Kernel final : public Kernel {
     slice_depth_ = std::min(depth_, most);
     slice_taps_ = slice_depth_ < depth_ ? 1 : std::max<std::int64_t>(1, most / depth_);
     if (depthwise_) slice_taps_ = taps_;
-  }
-
-  // The widest ones that waste least of the last panel.
-  int best_channel_vectors(std::int64_t columns) const {
-    const auto waste = [&](int v) {
-      const std::int64_t wide = std::int64_t{v} * tiles_.lanes;
-      return (columns + wide - 1) / wide * wide - columns;
-    };
-    int best = tiles_.most_channel_vectors;
-    for (int v = best - 1; v >= 1; --v) {
-      if (waste(v) < waste(best)) best = v;
-    }
-    return best;
   }
 
   void run_block(std::span<const View> inputs, const View& y, const std::byte* source,

@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/epilogue_runs.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "base/parallel.hpp"
 

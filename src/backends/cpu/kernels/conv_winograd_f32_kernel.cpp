@@ -16,6 +16,7 @@
 #include "backends/cpu/kernels/conv_window.hpp"
 #include "backends/cpu/kernels/epilogue_runs.hpp"
 #include "backends/cpu/kernels/pack_f32.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "backends/cpu/kernels/simd/winograd_f32.hpp"
 #include "backends/cpu/kernels/workspace_pieces.hpp"
@@ -154,17 +155,8 @@ class ConvWinogradF32Kernel final : public Kernel {
   }
 
   void choose_panels() {
-    double best = 0;
-    for (int v = 1; v <= tiles_.most_vectors; ++v) {
-      const std::int64_t wide = std::int64_t{v} * tiles_.lanes;
-      const double rows = tiles_.rows[v];
-      const double cost = static_cast<double>((window_.out_channels + wide - 1) / wide) *
-                          (v * rows + 0.3 * (v + rows)) / rows;
-      if (v > 1 && cost >= best) continue;
-      best = cost;
-      vectors_ = v;
-      panel_ = wide;
-    }
+    vectors_ = panel_vectors(tiles_, window_.out_channels);
+    panel_ = std::int64_t{vectors_} * tiles_.lanes;
     panels_ = (window_.out_channels + panel_ - 1) / panel_;
     slice_ = std::max<std::int64_t>(1, kSliceBytes / (panel_ * 4));
     slice_ = std::min(slice_, window_.channels);

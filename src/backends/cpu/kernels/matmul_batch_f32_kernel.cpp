@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "backends/cpu/kernels/kernel.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 #include "backends/cpu/kernels/simd/tile_f32.hpp"
 #include "backends/cpu/kernels/workspace_pieces.hpp"
 #include "base/parallel.hpp"

@@ -12,6 +12,7 @@
 
 #include "backends/cpu/kernels/narrow_operands.hpp"
 #include "backends/cpu/kernels/pack_bf16.hpp"
+#include "backends/cpu/kernels/panel_width.hpp"
 
 namespace strop::cpu {
 namespace {
@@ -102,7 +103,7 @@ class MatmulBf16Kernel final : public Kernel {
   std::int64_t panel_count() const { return (columns_ + panel_ - 1) / panel_; }
 
   void choose_panels() {
-    vectors_ = best_vectors(tiles_, columns_);
+    vectors_ = panel_vectors(tiles_, columns_);
     panel_ = std::int64_t{vectors_} * tiles_.lanes;
     require(panel_ <= kMostPanel, kWhat, "its panels are too wide");
     // Slices of like size, of whole pairs.

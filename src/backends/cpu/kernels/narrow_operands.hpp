@@ -94,35 +94,4 @@ class NarrowEpilogue {
   bool wide_ = true;
 };
 
-// Vectors of a panel, so that little of the last panel is wasted and a tile has work for its loads.
-inline int best_vectors(const TileSetBf16& tiles, std::int64_t columns) {
-  int best = 1;
-  double best_cost = 0;
-  for (int v = 1; v <= tiles.most_vectors; ++v) {
-    const std::int64_t panel = std::int64_t{v} * tiles.lanes;
-    const auto panels = static_cast<double>((columns + panel - 1) / panel);
-    const double rows = tiles.rows[v];
-    const double cost = panels * (v * rows + 0.3 * (v + rows)) / rows;
-    if (v == 1 || cost < best_cost) {
-      best = v;
-      best_cost = cost;
-    }
-  }
-  return best;
-}
-
-// Vectors of a panel of a depthwise convolution: the widest ones that waste least of the last
-// panel.
-inline int best_channel_vectors(const TileSetBf16& tiles, std::int64_t columns) {
-  const auto waste = [&](int v) {
-    const std::int64_t wide = std::int64_t{v} * tiles.lanes;
-    return (columns + wide - 1) / wide * wide - columns;
-  };
-  int best = tiles.most_vectors;
-  for (int v = best - 1; v >= 1; --v) {
-    if (waste(v) < waste(best)) best = v;
-  }
-  return best;
-}
-
 }  // namespace strop::cpu

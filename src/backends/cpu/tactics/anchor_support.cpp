@@ -156,6 +156,28 @@ std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& ref
   return view;
 }
 
+std::string operand_not_f32(const Problem& problem) {
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
+      return "input " + std::to_string(i) + " is " +
+             std::string(to_string(problem.input_type(i).dtype)) + ", this tactic is for f32";
+    }
+  }
+  return {};
+}
+
+std::vector<OperandLayouts> channels_last_layouts(const Problem& problem, std::int64_t x,
+                                                  const Epilogue& epilogue) {
+  OperandLayouts out;
+  out.outputs = {Layout::channels_last};
+  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
+  out.inputs[static_cast<std::size_t>(x)] = Layout::channels_last;
+  for (const EpilogueStep& step : epilogue) {
+    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
+  }
+  return {out};
+}
+
 bool runs_take(const Problem& problem, const Epilogue& epilogue, std::string& refusal) {
   const std::int64_t rank = problem.output_type(0).rank();
   for (const EpilogueStep& step : epilogue) {

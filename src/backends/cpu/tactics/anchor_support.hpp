@@ -49,6 +49,14 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, s
 // or a fused one. `inputs[0]` is the value the chain starts from, `anchor` the first step's node.
 std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal);
 
+// Which operand is not f32, as a refusal; empty when all are.
+std::string operand_not_f32(const Problem& problem);
+
+// Input `x`, the output, and tensors that the epilogue reads channels last; the rest, parameters,
+// plain.
+std::vector<OperandLayouts> channels_last_layouts(const Problem& problem, std::int64_t x,
+                                                  const Epilogue& epilogue);
+
 // Whether there are functions over runs of floats for all of it (pointwise_functions.hpp), and its
 // operands can be had with channels innermost for nothing where they have less axes than the
 // output.

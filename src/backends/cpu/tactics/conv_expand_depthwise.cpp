@@ -104,14 +104,7 @@ Acceptance accepts(const Problem& problem) {
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   const Pair pair = accepted_pair(problem);
-  OperandLayouts out;
-  out.outputs = {Layout::channels_last};
-  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
-  out.inputs[static_cast<std::size_t>(pair.x)] = Layout::channels_last;
-  for (const EpilogueStep& step : pair.epilogue) {
-    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
-  }
-  return {out};
+  return channels_last_layouts(problem, pair.x, pair.epilogue);
 }
 
 KernelChoice lower(const Problem& problem, std::string_view) {

@@ -15,13 +15,8 @@ Acceptance accepts(const Problem& problem) {
   std::string refusal;
   const auto view = view_as(problem, op_conv(), refusal);
   if (!view) return Acceptance::refuse(refusal);
-  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
-    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
-      return Acceptance::refuse("input " + std::to_string(i) + " is " +
-                                std::string(to_string(problem.input_type(i).dtype)) +
-                                ", this tactic is for f32");
-    }
-  }
+  if (std::string why = operand_not_f32(problem); !why.empty())
+    return Acceptance::refuse(std::move(why));
   const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->input(0))).rank();
   if (rank < 3 || rank > 5)
     return Acceptance::refuse("it takes 1-D to 3-D convolutions of known rank");

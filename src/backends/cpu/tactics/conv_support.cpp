@@ -24,13 +24,7 @@ std::optional<AnchorView> view_as_conv_f32(const Problem& problem, std::string& 
   };
   auto view = view_as(problem, op_conv(), refusal);
   if (!view) return std::nullopt;
-  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
-    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
-      return refuse("input " + std::to_string(i) + " is " +
-                    std::string(to_string(problem.input_type(i).dtype)) +
-                    ", this tactic is for f32");
-    }
-  }
+  if (std::string why = operand_not_f32(problem); !why.empty()) return refuse(std::move(why));
   if (!takes_conv(problem, *view, refusal)) return std::nullopt;
   return view;
 }
@@ -52,14 +46,7 @@ bool takes_conv(const Problem& problem, const AnchorView& view, std::string& ref
 
 std::vector<OperandLayouts> conv_layouts(const Problem& problem, std::string_view) {
   const AnchorView view = accepted_view(problem);
-  OperandLayouts out;
-  out.outputs = {Layout::channels_last};
-  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
-  out.inputs[static_cast<std::size_t>(view.input(0))] = Layout::channels_last;
-  for (const EpilogueStep& step : view.epilogue) {
-    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
-  }
-  return {out};
+  return channels_last_layouts(problem, view.input(0), view.epilogue);
 }
 
 Parameters conv_parameters(const Problem& problem) {

@@ -21,13 +21,7 @@ std::optional<AnchorView> read(const Problem& problem, std::string& refusal) {
   };
   auto view = view_as(problem, op_conv_transpose(), refusal);
   if (!view) return std::nullopt;
-  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
-    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
-      return refuse("input " + std::to_string(i) + " is " +
-                    std::string(to_string(problem.input_type(i).dtype)) +
-                    ", this tactic is for f32");
-    }
-  }
+  if (std::string why = operand_not_f32(problem); !why.empty()) return refuse(std::move(why));
   const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->input(0))).rank();
   if (rank < 3 || rank > 4) return refuse("it takes one or two spatial axes");
   const Tensor* w = problem.constant(static_cast<std::size_t>(view->input(1)));
@@ -59,14 +53,7 @@ AnchorView accepted_view(const Problem& problem) {
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   const AnchorView view = accepted_view(problem);
-  OperandLayouts out;
-  out.outputs = {Layout::channels_last};
-  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
-  out.inputs[static_cast<std::size_t>(view.input(0))] = Layout::channels_last;
-  for (const EpilogueStep& step : view.epilogue) {
-    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
-  }
-  return {out};
+  return channels_last_layouts(problem, view.input(0), view.epilogue);
 }
 
 KernelChoice lower(const Problem& problem, std::string_view) {

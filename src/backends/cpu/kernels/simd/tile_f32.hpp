@@ -51,7 +51,4 @@ struct TileSetF32 {
 // Of this processor (isa.hpp).
 const TileSetF32& tile_set_f32();
 
-// Vectors of a panel, so that little of the last panel is wasted and a tile has work for its loads.
-int panel_vectors(const TileSetF32& tiles, std::int64_t columns);
-
 }  // namespace strop::cpu
