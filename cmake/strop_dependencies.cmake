@@ -41,3 +41,22 @@ target_compile_definitions(strop_onednn_headers INTERFACE STROP_WITH_ONEDNN=${ST
 if(STROP_WITH_ONEDNN)
   target_include_directories(strop_onednn_headers SYSTEM INTERFACE ${STROP_ONEDNN_INCLUDE})
 endif()
+
+# CUDA's libraries are opened at run time; the build needs the headers of the driver API and of NVRTC, from a toolkit or
+# from the wheels of PyPI that script/bootstrap installs.
+set(STROP_CUDA_ROOT "" CACHE PATH "CUDA toolkit, or folder with include/cuda.h and include/nvrtc.h")
+if(STROP_WITH_CUDA AND NOT CMAKE_CROSSCOMPILING)
+  file(GLOB wheels ${CMAKE_SOURCE_DIR}/.cache/cuda/nvidia/*/include ${CMAKE_SOURCE_DIR}/.cache/cuda/nvidia/include)
+  find_path(STROP_CUDA_INCLUDE cuda.h HINTS ${STROP_CUDA_ROOT}/include PATHS /usr/local/cuda/include ${wheels} NO_DEFAULT_PATH)
+  find_path(STROP_NVRTC_INCLUDE nvrtc.h HINTS ${STROP_CUDA_ROOT}/include PATHS /usr/local/cuda/include ${wheels} NO_DEFAULT_PATH)
+endif()
+if(NOT STROP_CUDA_INCLUDE OR NOT STROP_NVRTC_INCLUDE)
+  if(STROP_WITH_CUDA AND NOT CMAKE_CROSSCOMPILING)
+    message(STATUS "CUDA's headers not found: built without the CUDA backend")
+  endif()
+  set(STROP_WITH_CUDA OFF)
+endif()
+add_library(strop_cuda_headers INTERFACE)
+if(STROP_WITH_CUDA)
+  target_include_directories(strop_cuda_headers SYSTEM INTERFACE ${STROP_CUDA_INCLUDE} ${STROP_NVRTC_INCLUDE})
+endif()

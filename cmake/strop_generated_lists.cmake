@@ -142,3 +142,44 @@ void register_all_kernels([[maybe_unused]] KernelTable& table) {
 ]=])
   set(${result} ${output} PARENT_SCOPE)
 endfunction()
+
+# src/backends/cuda/kernels/<name>.cuh, embedded as text. Generates
+# `std::string_view strop::cuda::kernel_source(std::string_view name)`, declared in
+# backends/cuda/codegen/kernel_source.hpp.
+function(strop_embed_cuda_sources result)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/backends/cuda/kernels/*.cuh)
+  list(SORT files)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/kernel_source.cpp)
+  set(script ${CMAKE_SOURCE_DIR}/cmake/strop_embed_text.cmake)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} "-DFILES=${files}" -P ${script}
+    DEPENDS ${files} ${script} COMMENT "CUDA sources as text" VERBATIM)
+  set(${result} ${output} PARENT_SCOPE)
+endfunction()
+
+# src/backends/cuda/tactics/<name>.cpp defines `namespace strop::cuda { const Tactic& tactic_<name>(); }`.
+# Generates `std::span<const Tactic* const> strop::cuda::cuda_tactics()`.
+function(strop_generate_cuda_tactic_list result)
+  strop_list_names(names ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp "\\.cpp")
+  list(SORT names)
+  strop_list_lines(declarations "const Tactic& tactic_@name@();" ${names})
+  strop_list_lines(entries "      &tactic_@name@()," ${names})
+  list(LENGTH names count)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/tactic_list.cpp)
+  file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [=[// Generated from the file names of src/backends/cuda/tactics.
+#include <array>
+#include <span>
+
+#include "tactic/tactic.hpp"
+namespace strop::cuda {
+@declarations@
+std::span<const Tactic* const> cuda_tactics();
+std::span<const Tactic* const> cuda_tactics() {
+  static const std::array<const Tactic*, @count@> tactics = {
+@entries@  };
+  return tactics;
+}
+}  // namespace strop::cuda
+]=])
+  set(${result} ${output} PARENT_SCOPE)
+endfunction()

@@ -71,6 +71,7 @@ std::string Problem::key() const {
   out += ")";
   for (const auto& nested : node->subgraphs) append_graph(*nested, out);
   if (precise) out += " precise";
+  if (device != nullptr) out += " sm_" + std::to_string(device->compute_capability);
   return out;
 }
 

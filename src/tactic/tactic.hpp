@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "ir/graph.hpp"
 #include "plan/plan.hpp"
+#include "tactic/device.hpp"
 #include "tactic/layout.hpp"
 
 namespace strop {
@@ -22,8 +24,9 @@ namespace strop {
 struct Problem {
   const Node* node = nullptr;
   const Graph* graph = nullptr;
-  bool precise = false;      // leave out whatever reassociates
-  OperandLayouts layouts{};  // of the candidate being lowered; plain otherwise
+  bool precise = false;                      // leave out whatever reassociates
+  OperandLayouts layouts{};                  // of the candidate being lowered; plain otherwise
+  const DeviceProperties* device = nullptr;  // what the engine is for; null: the processor
 
   const OpDef& op() const { return *node->op; }
   bool is(const OpDef& other) const { return node->is(other); }
@@ -55,11 +58,21 @@ struct Acceptance {
   static Acceptance refuse(std::string reason) { return {false, std::move(reason)}; }
 };
 
+// A constant that a tactic gives its step.
+struct StepConstant {
+  Tensor tensor;
+  bool in_host_memory = false;  // also where the step's operands lie on a device
+};
+
 // What a candidate lowers to.
 struct KernelChoice {
   std::string kernel;      // in the backend's kernel table
   std::string parameters;  // for that kernel; text, "key=value" separated by ';' unless the kernel
                            // says otherwise
+  // What the step reads instead of the node's input of that number: a constant in another form.
+  std::map<std::size_t, StepConstant> replaced{};
+  // What it reads after the node's inputs: tables, machine code.
+  std::vector<StepConstant> added{};
 };
 
 struct Tactic {
