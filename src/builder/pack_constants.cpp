@@ -64,6 +64,8 @@ void pack_constants(Plan& plan) {
       nested = std::make_shared<const Plan>(std::move(inner));
     }
     if (step.kind != StepKind::kernel || !reads_constants(plan, step)) continue;
+    // What a device reads is packed by its tactics, which need none.
+    if (!plan.device.empty() && step.backend == plan.device) continue;
     std::optional<PackedConstant> packed = StepInstance(plan, step, values).pack();
     if (!packed) continue;
     STROP_CHECK(packed->input < step.inputs.size(), "a packed constant is an input of its step");

@@ -76,6 +76,7 @@ LowerOptions lower_options(const BuildConfig& config, const BuildTarget& target)
   LowerOptions options;
   options.backend = target.backend;
   options.tactics = target.tactics;
+  options.device = target.device;
   options.precise = config.precise;
   for (const std::string& entry : config.tactics) {
     if (!entry.starts_with('-') || entry.size() < 2) {
@@ -138,7 +139,7 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   report.sample = find_sample_symbols(graph, config.shapes);
   const SymbolValues sample = report.sample.value_or(SymbolValues{});
   lowering.sample = sample;
-  Tuner tuner(config, sample);
+  Tuner tuner(config, target, sample);
   if (const auto note = tuner.load_cache()) report.notes.push_back(*note);
   if (config.stop_after != "lower" && config.tuning) {
     lowering.measure = [&](const Problem& problem, std::span<const Candidate> candidates,
@@ -158,6 +159,10 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   report.weight_bytes = constant_bytes(engine.plan);
 
   stages.run("self-check", 0.7, [&] {
+    if (!target.can_run()) {
+      report.self_check.note = "self-check left out: the device is not here";
+      return;
+    }
     report.self_check = check_engine(graph, engine.plan, lowering, report.sample, config);
   });
   if (!report.self_check.note.empty()) report.notes.push_back(report.self_check.note);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/plan_execution.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/os/clock.hpp"
@@ -11,14 +12,15 @@
 namespace strop {
 
 struct PlanExecution::State {
-  State(Plan the_plan, int threads)
+  State(Plan the_plan, int threads, int device)
       : plan(std::move(the_plan)),
         layout(make_layout(plan)),
-        session(options_for(threads)),
+        session(options_for(threads, device)),
         runner(*layout, session, 1) {}
 
-  static ContextOptions options_for(int threads) {
+  static ContextOptions options_for(int threads, int device) {
     ContextOptions options;
+    options.device = device;
     options.threads = threads;
     return options;
   }
@@ -30,9 +32,9 @@ struct PlanExecution::State {
   std::vector<Tensor> inputs;
 };
 
-PlanExecution::PlanExecution(Plan plan, int threads) {
+PlanExecution::PlanExecution(Plan plan, int threads, int device) {
   verify(plan);
-  state_ = std::make_unique<State>(std::move(plan), threads);
+  state_ = std::make_unique<State>(std::move(plan), threads, device);
 }
 
 PlanExecution::~PlanExecution() = default;
@@ -60,6 +62,11 @@ void PlanExecution::run(std::int64_t deadline_ms) {
   session.options.deadline_ms = deadline_ms;
   session.deadline_ns = deadline_ms > 0 ? os::monotonic_ns() + deadline_ms * 1'000'000 : 0;
   state_->runner.run();
+}
+
+double PlanExecution::time_on_device(int copies, int launches, int samples) {
+  const std::vector<double> times = state_->runner.time_device_steps(copies, launches, samples);
+  return *std::ranges::min_element(times);
 }
 
 std::vector<Tensor> PlanExecution::outputs() const {

@@ -13,8 +13,8 @@ namespace strop {
 
 class PlanExecution {
  public:
-  // threads 0: all processors.
-  PlanExecution(Plan plan, int threads);
+  // threads 0: all processors. `device`: number of the GPU, of a plan for one.
+  PlanExecution(Plan plan, int threads, int device = 0);
   ~PlanExecution();
   PlanExecution(PlanExecution&&) noexcept;
 
@@ -22,6 +22,9 @@ class PlanExecution {
   void bind(std::span<const Tensor> inputs);
   // Throws Error(limit_exceeded) when it takes longer than that; 0: no limit.
   void run(std::int64_t deadline_ms = 0);
+  // Nanoseconds that the steps on the device take, the least of `samples` (PlanRunner's
+  // time_device_steps). After a run.
+  double time_on_device(int copies, int launches, int samples);
   // Copies of the outputs that are tensors in plain memory; undefined tensors for the others.
   std::vector<Tensor> outputs() const;
 

@@ -30,6 +30,10 @@ bool draws_random_numbers(const Graph& graph) {
   });
 }
 
+int ordinal_of(const LowerOptions& lowering) {
+  return lowering.device ? lowering.device->ordinal : 0;
+}
+
 std::string verdict_text(double error, double tolerance) {
   char text[96];
   std::snprintf(text, sizeof text, "relative error %.3g, tolerance %.3g", error, tolerance);
@@ -85,7 +89,7 @@ std::string first_divergence(const Graph& graph, const LowerOptions& lowering,
   all.keep_all_values = true;
   LowerReport report;
   const Plan debug = lower(graph, all, report);
-  PlanExecution execution(debug, config.threads);
+  PlanExecution execution(debug, config.threads, ordinal_of(lowering));
   execution.bind(inputs);
   execution.run();
   const std::vector<Tensor> outputs = execution.outputs();
@@ -195,7 +199,7 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
   if (config.verify == Verify::automatic) {
     limits.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kLongestMs);
   }
-  PlanExecution execution(plan, config.threads);
+  PlanExecution execution(plan, config.threads, ordinal_of(lowering));
   std::vector<Datum> expected;
   try {
     expected = evaluate_graph(graph, data, limits);

@@ -3,16 +3,25 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "backends/plugin/tactics/plugin_tactic.hpp"
 #include "builder/plugin_use.hpp"
 #include "ir/text.hpp"
+#include "runtime/backend_loader.hpp"
+#include "runtime/step_instance.hpp"
 
 #if STROP_WITH_CPU
 namespace strop::cpu {
 std::span<const Tactic* const>
 cpu_tactics();  // generated from the file names of src/backends/cpu/tactics
+}
+#endif
+#if STROP_WITH_CUDA
+namespace strop::cuda {
+std::span<const Tactic* const> cuda_tactics();  // likewise
 }
 #endif
 
@@ -39,16 +48,115 @@ DType operand_type(const BuildConfig& config) {
   return config.precision == "bf16" ? DType::bf16 : DType::f32;
 }
 
+namespace {
+
+#if STROP_WITH_CPU || STROP_WITH_CUDA
+std::vector<const Tactic*> joined(std::initializer_list<std::span<const Tactic* const>> lists) {
+  std::vector<const Tactic*> out;
+  for (const auto& list : lists) out.insert(out.end(), list.begin(), list.end());
+  out.push_back(&plugin_tactic());
+  return out;
+}
+#endif
+
+std::span<const Tactic* const> host_tactics() {
+#if STROP_WITH_CPU
+  return cpu::cpu_tactics();
+#else
+  return {};
+#endif
+}
+
+#if STROP_WITH_CUDA
+// Chips that engines can be built for without one: multiprocessors as in the largest part, shared
+// memory of a block and L2 cache as CUDA's documentation gives them.
+std::optional<DeviceProperties> known_chip(int compute_capability) {
+  struct Chip {
+    int compute_capability, multiprocessors;
+    std::int64_t shared_bytes, l2_mib;
+  };
+  static constexpr Chip kChips[] = {{80, 108, 166'912, 40},   {86, 84, 101'376, 6},
+                                    {89, 142, 101'376, 96},   {90, 132, 232'448, 50},
+                                    {100, 148, 232'448, 126}, {120, 188, 101'376, 128}};
+  for (const Chip& chip : kChips) {
+    if (chip.compute_capability != compute_capability) continue;
+    DeviceProperties out;
+    out.backend = "cuda";
+    out.compute_capability = compute_capability;
+    out.ordinal = -1;
+    out.multiprocessors = chip.multiprocessors;
+    out.shared_bytes = chip.shared_bytes;
+    out.l2_bytes = chip.l2_mib << 20;
+    return out;
+  }
+  return std::nullopt;
+}
+
+DeviceProperties describe_gpu(int ordinal) {
+  const StropBackendTable& backend = find_backend("cuda");
+  StropAbiDevice device{};
+  StropAbiError error{};
+  throw_reported(backend, backend.device->describe(ordinal, &device, &error), error);
+  return {"cuda",
+          device.name,
+          device.compute_capability,
+          device.multiprocessors,
+          device.shared_bytes,
+          device.l2_bytes,
+          device.memory_bytes,
+          ordinal};
+}
+#endif
+
+// "cuda", "cuda:N", "cuda:sm_90".
+BuildTarget cuda_target(const std::string& device) {
+  [[maybe_unused]] const auto bad = [&](const std::string& why) {
+    throw Error(ErrorCode::bad_option, "--device " + device, why,
+                "for example cuda:0, the first GPU, or cuda:sm_90, a chip that need not be here: "
+                "sm_80, sm_86, sm_89, sm_90, sm_100, sm_120");
+  };
+#if STROP_WITH_CUDA
+  static const std::vector<const Tactic*> tactics = joined({cuda::cuda_tactics(), host_tactics()});
+  BuildTarget out{"cuda", tactics};
+  std::string_view which = device;
+  which.remove_prefix(std::min<std::size_t>(which.size(), 4));
+  if (!which.empty() && which[0] != ':') bad("there is no such device");
+  which.remove_prefix(std::min<std::size_t>(which.size(), 1));
+  const bool chip = which.starts_with("sm_");
+  if (chip) which.remove_prefix(3);
+  int number = 0;
+  const auto [end, failed] = std::from_chars(which.data(), which.data() + which.size(), number);
+  if (device != "cuda" &&
+      (failed != std::errc() || end != which.data() + which.size() || number < 0))
+    bad("there is no such device");
+  if (chip) {
+    out.device = known_chip(number);
+    if (!out.device) bad("there is no such chip");
+    return out;
+  }
+  out.device = describe_gpu(number);
+  return out;
+#else
+  throw Error(ErrorCode::missing_device, "--device " + device,
+              "this Strop was built without the CUDA backend", "use --device cpu");
+#endif
+}
+
+}  // namespace
+
+int device_ordinal(const std::string& device) {
+  constexpr std::string_view kPrefix = "cuda:";
+  int number = 0;
+  if (device.starts_with(kPrefix))
+    std::from_chars(device.data() + kPrefix.size(), device.data() + device.size(), number);
+  return number;
+}
+
 BuildTarget find_target(const BuildConfig& config) {
   if (config.device == "reference") return {"reference", {}};
   if (config.device == "cpu" || config.device == "auto") {
 #if STROP_WITH_CPU
-    static const std::vector<const Tactic*> tactics = [] {
-      const std::span<const Tactic* const> own = cpu::cpu_tactics();
-      std::vector<const Tactic*> out(own.begin(), own.end());
-      out.push_back(&plugin_tactic());
-      return out;
-    }();
+    static const std::vector<const Tactic*> tactics = joined({host_tactics()});
     return {"cpu", tactics};
 #else
     if (config.device == "auto") return {"reference", {}};
@@ -56,12 +164,9 @@ BuildTarget find_target(const BuildConfig& config) {
                 "this Strop was built without the CPU backend", "use --device reference");
 #endif
   }
-  if (config.device.starts_with("cuda")) {
-    throw Error(ErrorCode::missing_device, "--device " + config.device,
-                "this version has no CUDA backend", "use --device cpu");
-  }
+  if (config.device.starts_with("cuda")) return cuda_target(config.device);
   throw Error(ErrorCode::bad_option, "--device " + config.device, "there is no such device",
-              "devices are auto, cpu, reference");
+              "devices are auto, cpu, reference, cuda, cuda:N, cuda:sm_XX");
 }
 
 namespace {

@@ -3,6 +3,7 @@
 // says of it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -15,8 +16,12 @@
 namespace strop {
 
 struct BuildTarget {
-  std::string backend;  // "reference", "cpu"
+  std::string backend;  // "reference", "cpu", "cuda"
   std::span<const Tactic* const> tactics;
+  std::optional<DeviceProperties> device{};  // of a backend with memory of its own
+
+  // Otherwise nothing can be timed or checked.
+  bool can_run() const { return !device || device->ordinal >= 0; }
 };
 
 // Throws Error(bad_option) for options that contradict themselves or that this version does not
@@ -24,6 +29,8 @@ struct BuildTarget {
 void check_config(const BuildConfig& config);
 // What --precision makes the operands of products, of a config that was checked.
 DType operand_type(const BuildConfig& config);
+// Number of the GPU that --device names; 0 where it names none.
+int device_ordinal(const std::string& device);
 // Throws Error(bad_option, missing_device).
 BuildTarget find_target(const BuildConfig& config);
 // Fills in everything of the engine but its plan.

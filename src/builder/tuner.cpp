@@ -2,9 +2,12 @@
 #include "builder/tuner.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 #include "base/os/clock.hpp"
 #include "base/os/cpu_features.hpp"
+#include "base/parallel.hpp"
 #include "builder/plan_execution.hpp"
 #include "plugin/plugin.hpp"
 #include "runtime/backend_loader.hpp"
@@ -19,10 +22,17 @@ constexpr int kRunsPerRound = 3;
 constexpr std::int64_t kHopeless = 4;
 constexpr std::int64_t kDisturbanceNs = 20'000'000;
 constexpr int kWarmUps = 2;  // beside the first run
+constexpr double kDeviceSampleNs = 200'000;
+constexpr int kDeviceSamples = 7;
 
 // What times depend on beside the problem: the processor and the versions that backends report.
-std::string device_text(int threads) {
-  std::string out = os::cpu_features().brand + "; threads " + std::to_string(threads);
+std::string device_text(int threads, const BuildTarget& target) {
+  std::string out;
+  if (target.device) {
+    out = target.device->name + ", " + std::to_string(target.device->multiprocessors) +
+          " multiprocessors; ";
+  }
+  out += os::cpu_features().brand + "; threads " + std::to_string(threads);
   for (const BackendStatus& backend : probe_backends()) {
     if (!backend.version.empty())
       out += "; " + backend.name + " " + backend.version + " " + backend.description;
@@ -62,8 +72,11 @@ std::optional<std::vector<Shape>> sample_shapes(const Problem& problem,
 
 }  // namespace
 
-Tuner::Tuner(const BuildConfig& config, const SymbolValues& sample)
-    : config_(config), sample_(sample), cache_(device_text(config.threads)) {}
+Tuner::Tuner(const BuildConfig& config, const BuildTarget& target, const SymbolValues& sample)
+    : config_(config),
+      target_(target),
+      sample_(sample),
+      cache_(device_text(config.threads, target)) {}
 
 std::optional<std::string> Tuner::load_cache() {
   return config_.timing_cache.empty() ? std::nullopt : cache_.load(config_.timing_cache);
@@ -92,6 +105,7 @@ std::vector<double> Tuner::times(const Problem& problem, std::span<const Candida
   const std::vector<TimedCandidate>* times = cache_.find(key, names);
   std::vector<TimedCandidate> measured;
   if (times == nullptr) {
+    if (!target_.can_run()) return {};
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start_;
     if (spent.count() > config_.budget_seconds) return {};
     try {
@@ -123,8 +137,48 @@ std::vector<double> Tuner::times(const Problem& problem, std::span<const Candida
   return out;
 }
 
+// On a device: every candidate in a graph that does it several times in a row, so that neither
+// launches nor the clock's steps count.
+std::vector<TimedCandidate> Tuner::measure_on_device(const Problem& problem,
+                                                     std::span<const Candidate> candidates) {
+  std::vector<std::optional<Plan>> plans(candidates.size());
+  std::vector<std::string> problems(candidates.size());
+  // Compiling is most of it.
+  parallel_for(
+      static_cast<std::int64_t>(candidates.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+          try {
+            plans[i] = lower_single(problem, candidates[i], sample_);
+          } catch (const Error& error) {
+            problems[i] = error.message();
+          }
+        }
+      });
+  std::vector<TimedCandidate> times;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    times.push_back({candidates[i].name(), std::numeric_limits<std::int64_t>::max()});
+    if (!plans[i]) throw Error(ErrorCode::internal, candidates[i].name(), problems[i]);
+    std::vector<Tensor> inputs;
+    for (const std::uint32_t input : plans[i]->inputs) {
+      const Slot& slot = plans[i]->slots[input];
+      inputs.push_back(random_tensor(slot.dtype, *to_concrete(*slot.shape), inputs.size() + 1));
+    }
+    PlanExecution execution(std::move(*plans[i]), config_.threads, target_.device->ordinal);
+    execution.bind(inputs);
+    execution.run();
+    const double once = execution.time_on_device(2, 1, 2);
+    const int copies =
+        std::clamp(static_cast<int>(kDeviceSampleNs / std::max(once, 1000.0)), 1, 50);
+    const double best = execution.time_on_device(copies, 1, kDeviceSamples);
+    times.back().nanoseconds = std::max<std::int64_t>(1, std::llround(best));
+  }
+  return times;
+}
+
 std::vector<TimedCandidate> Tuner::measure(const Problem& problem,
                                            std::span<const Candidate> candidates) {
+  if (target_.device && works_on_device(problem, *candidates[0].tactic))
+    return measure_on_device(problem, candidates);
   std::vector<PlanExecution> executions;
   std::vector<TimedCandidate> times;
   for (const Candidate& candidate : candidates) {

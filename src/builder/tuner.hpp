@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "builder/build_config.hpp"
+#include "builder/targets.hpp"
 #include "lower/lower.hpp"
 #include "tactic/timing_cache.hpp"
 
@@ -18,7 +19,8 @@ namespace strop {
 class Tuner {
  public:
   // `sample` gives open dimensions their sizes; what it does not determine is not timed.
-  Tuner(const BuildConfig& config, const SymbolValues& sample);
+  // Without a device at hand, what the cache knows is all that is known.
+  Tuner(const BuildConfig& config, const BuildTarget& target, const SymbolValues& sample);
 
   // Nanoseconds of each candidate; empty when the budget is spent, sizes are unknown, or a
   // candidate refuses made-up data, which is noted. Candidates within 2 % of the fastest count as
@@ -36,8 +38,11 @@ class Tuner {
  private:
   std::vector<TimedCandidate> measure(const Problem& problem,
                                       std::span<const Candidate> candidates);
+  std::vector<TimedCandidate> measure_on_device(const Problem& problem,
+                                                std::span<const Candidate> candidates);
 
   const BuildConfig& config_;
+  const BuildTarget& target_;
   const SymbolValues& sample_;
   TimingCache cache_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -7,12 +7,15 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "ir/text.hpp"
 #include "lower/assign_layouts.hpp"
 #include "lower/nested_inputs.hpp"
 #include "lower/node_ways.hpp"
+#include "lower/plan_slots.hpp"
 #include "lower/scan_to_loop.hpp"
 #include "lower/split_fused.hpp"
 #include "ops/dims.hpp"
@@ -38,18 +41,6 @@ std::string reference_parameters(const Node& node) {
   return out;
 }
 
-Slot describe_slot(const Value& value, SlotKind kind) {
-  Slot slot;
-  slot.name = value.name;
-  slot.kind = kind;
-  slot.type = value.type.to_string();
-  if (value.type.is_tensor()) {
-    slot.dtype = value.type.dtype;
-    slot.shape = value.type.shape;
-  }
-  return slot;
-}
-
 int nesting(const Graph& graph) {
   int deepest = 0;
   for (const NodeId id : graph.order()) {
@@ -63,6 +54,29 @@ int nesting(const Graph& graph) {
 Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& report,
                  const std::set<std::string>& known_symbols);
 
+// Where a value lies and how: it may have a slot for each.
+struct Home {
+  Layout layout = Layout::plain;
+  MemorySpace space = MemorySpace::host;
+
+  std::size_t index() const {
+    return 2 * static_cast<std::size_t>(space) + static_cast<std::size_t>(layout);
+  }
+  Home in(MemorySpace other) const { return {layout, other}; }
+  Home as(Layout other) const { return {other, space}; }
+};
+
+struct SlotsOfValue {
+  std::array<std::uint32_t, 4> at{kUnplaced, kUnplaced, kUnplaced, kUnplaced};
+};
+
+Layout other_layout(Layout layout) {
+  return layout == Layout::plain ? Layout::channels_last : Layout::plain;
+}
+MemorySpace other_space(MemorySpace space) {
+  return space == MemorySpace::host ? MemorySpace::device : MemorySpace::host;
+}
+
 class Lowering {
  public:
   Lowering(const Graph& graph, const LowerOptions& options, LowerReport& report,
@@ -71,13 +85,14 @@ class Lowering {
         options_(options),
         report_(report),
         known_(std::move(known_symbols)),
-        slots_(graph.value_count(), {kUnplaced, kUnplaced}) {}
+        slots_(graph.value_count(), SlotsOfValue{}) {}
 
   Plan run() {
     plan_.name = graph_.name();
+    if (options_.device) plan_.device = options_.backend;
     for (ValueId id : graph_.inputs()) {
       learn_symbols(graph_.value(id));
-      plan_.inputs.push_back(place(id, SlotKind::input, Layout::plain));
+      plan_.inputs.push_back(place(id, SlotKind::input, Home{}));
     }
     steps_known_ = known_;
     std::vector<NodeReport> entries;
@@ -88,7 +103,7 @@ class Lowering {
       report_.nodes.push_back(std::move(entries[i]));
     }
     for (std::size_t i = 0; i < graph_.outputs().size(); ++i) {
-      plan_.outputs.push_back(slot(graph_.outputs()[i], Layout::plain));
+      plan_.outputs.push_back(slot(graph_.outputs()[i], Home{}));
       plan_.output_names.push_back(graph_.output_name(i));
     }
     if (options_.keep_all_values) keep_all_values();
@@ -144,9 +159,11 @@ class Lowering {
            graph_.value(node.inputs[i]).type.rank() < graph_.value(node.outputs[0]).type.rank();
   }
 
-  std::uint32_t add_slot(const Value& value, SlotKind kind, std::optional<SymShape> shape) {
+  std::uint32_t add_slot(const Value& value, SlotKind kind, std::optional<SymShape> shape,
+                         MemorySpace space) {
     const auto index = static_cast<std::uint32_t>(plan_.slots.size());
     Slot& slot = plan_.slots.emplace_back(describe_slot(value, kind));
+    slot.space = space;
     if (shape && value.type.is_tensor() && shape != slot.shape) {
       slot.type = Type::tensor(slot.dtype, *shape).to_string();
       slot.shape = std::move(shape);
@@ -154,44 +171,109 @@ class Lowering {
     return index;
   }
 
-  std::uint32_t place(ValueId id, SlotKind kind, Layout layout) {
+  std::uint32_t& known_slot(ValueId id, Home home) { return slots_[id.index].at[home.index()]; }
+
+  std::uint32_t place(ValueId id, SlotKind kind, Home home) {
     const Value& value = graph_.value(id);
     std::optional<SymShape> shape = value.type.shape;
-    if (layout != Layout::plain) shape = physical_shape(*shape, layout);
-    const std::uint32_t index = add_slot(value, kind, std::move(shape));
-    slots_[id.index][static_cast<std::size_t>(layout)] = index;
+    if (home.layout != Layout::plain) shape = physical_shape(*shape, home.layout);
+    const std::uint32_t index = add_slot(value, kind, std::move(shape), home.space);
+    known_slot(id, home) = index;
     return index;
   }
 
-  std::uint32_t place_constant(const Value& value, Tensor tensor) {
-    const std::uint32_t index = add_slot(value, SlotKind::constant, to_symbolic(tensor.shape()));
+  std::uint32_t place_constant(const Value& value, Tensor tensor, MemorySpace space) {
+    const std::uint32_t index =
+        add_slot(value, SlotKind::constant, to_symbolic(tensor.shape()), space);
     plan_.slots[index].constant = std::move(tensor);
     return index;
   }
 
-  // The slot that holds the value in that layout, made if need be.
-  std::uint32_t slot(ValueId id, Layout layout) {
-    if (!id.exists()) return kNoSlot;
-    std::uint32_t& known = slots_[id.index][static_cast<std::size_t>(layout)];
-    if (known != kUnplaced) return known;
-    const Value& value = graph_.value(id);
-    if (value.is_constant()) {
-      known = place_constant(
-          value, layout == Layout::plain ? value.constant : relayout(value.constant, layout));
-      return known;
-    }
-    const Layout other = layout == Layout::plain ? Layout::channels_last : Layout::plain;
-    const std::uint32_t from = slots_[id.index][static_cast<std::size_t>(other)];
-    STROP_CHECK(from != kUnplaced, "a value is placed before it is read");
-    known = is_same_order(*value.type.shape, layout, other) ? alias(id, from, layout)
-                                                            : reorder(id, from, layout);
-    return known;
+  // A constant that a tactic made. Equal ones (machine code, mostly) are one.
+  std::uint32_t place_step_constant(const std::string& name, const StepConstant& constant,
+                                    MemorySpace space) {
+    const Tensor& tensor = constant.tensor;
+    if (constant.in_host_memory) space = MemorySpace::host;
+    const Hash hash = Hasher()
+                          .add(std::span(tensor.data(), static_cast<std::size_t>(tensor.bytes())))
+                          .add(tensor.dtype())
+                          .add(to_string(tensor.shape()))
+                          .add(space)
+                          .result();
+    const auto [known, fresh] = step_constants_.try_emplace(hash, kUnplaced);
+    if (!fresh) return known->second;
+    known->second = static_cast<std::uint32_t>(plan_.slots.size());
+    plan_.slots.push_back(constant_slot(name, tensor, space));
+    return known->second;
   }
 
-  std::uint32_t alias(ValueId id, std::uint32_t of, Layout layout) {
-    const std::uint32_t index = place(id, SlotKind::alias, layout);
+  // The slot that holds the value in that layout and memory, made if need be.
+  std::uint32_t slot(ValueId id, Home home) {
+    if (!id.exists()) return kNoSlot;
+    if (known_slot(id, home) != kUnplaced) return known_slot(id, home);
+    const Value& value = graph_.value(id);
+    if (value.is_constant()) {
+      return known_slot(id, home) = place_constant(value,
+                                                   home.layout == Layout::plain
+                                                       ? value.constant
+                                                       : relayout(value.constant, home.layout),
+                                                   home.space);
+    }
+    const Home twin = home.as(other_layout(home.layout));
+    if (known_slot(id, twin) != kUnplaced) {
+      const std::uint32_t from = known_slot(id, twin);
+      return is_same_order(*value.type.shape, home.layout, twin.layout) ? alias(id, from, home)
+                                                                        : reorder(id, from, home);
+    }
+    const Home away = home.in(other_space(home.space));
+    if (known_slot(id, away) != kUnplaced) return copy(id, known_slot(id, away), home);
+    STROP_CHECK(known_slot(id, away.as(twin.layout)) != kUnplaced,
+                "a value is placed before it is read");
+    // The device is the faster one to reorder on.
+    if (home.space == MemorySpace::device) {
+      copy(id, known_slot(id, away.as(twin.layout)), twin);
+      return slot(id, home);
+    }
+    slot(id, away);
+    return slot(id, home);
+  }
+
+  // Where a value lies that may be read in either memory.
+  MemorySpace space_of(ValueId id) const {
+    const SlotsOfValue& slots = slots_[id.index];
+    const bool on_device =
+        slots.at[Home{Layout::plain, MemorySpace::device}.index()] != kUnplaced ||
+        slots.at[Home{Layout::channels_last, MemorySpace::device}.index()] != kUnplaced;
+    return on_device ? MemorySpace::device : MemorySpace::host;
+  }
+
+  std::uint32_t alias(ValueId id, std::uint32_t of, Home home) {
+    const std::uint32_t index = place(id, SlotKind::alias, home);
     plan_.slots[index].alias_of = of;
     return index;
+  }
+
+  std::uint32_t copy(ValueId id, std::uint32_t from, Home home) {
+    Step step;
+    step.kind = StepKind::copy;
+    step.name = "copy of " + graph_.value(id).name;
+    step.op = home.space == MemorySpace::device ? "to device" : "to host";
+    step.tactic = "copy";
+    step.inputs = {from};
+    report_extra_step(step);
+    const std::uint32_t index = place(id, SlotKind::arena, home);
+    step.outputs = {index};
+    plan_.steps.push_back(std::move(step));
+    return index;
+  }
+
+  void report_extra_step(const Step& step) {
+    NodeReport entry;
+    entry.node = step.name;
+    entry.op = step.op;
+    entry.backend = step.backend;
+    entry.tactic = step.tactic;
+    report_.nodes.push_back(std::move(entry));
   }
 
   // Axes of the tensor in its other layout, in the order in which this one has them.
@@ -206,58 +288,92 @@ class Lowering {
     return axes;
   }
 
-  std::uint32_t reorder(ValueId id, std::uint32_t from, Layout layout) {
+  std::uint32_t reorder(ValueId id, std::uint32_t from, Home home) {
     Step step;
     step.name = "reorder of " + graph_.value(id).name;
     step.op = "reorder";
-    step.backend = options_.backend;
+    step.backend = home.space == MemorySpace::device ? options_.backend
+                   : options_.device                 ? "cpu"
+                                                     : options_.backend;
     step.kernel = "reorder";
-    step.parameters = layout == Layout::plain ? "to=plain" : "to=nhwc";
-    if (options_.backend == "reference") {
+    step.parameters = home.layout == Layout::plain ? "to=plain" : "to=nhwc";
+    step.inputs = {from};
+    if (step.backend == "reference") {
       step.kernel = op_transpose().name;
       step.parameters =
-          Attributes(TransposeAttributes{reorder_axes(graph_.value(id).type.rank(), layout)})
+          Attributes(TransposeAttributes{reorder_axes(graph_.value(id).type.rank(), home.layout)})
               .to_string();
+    } else if (home.space == MemorySpace::device) {
+      choose_device_reorder(id, home.layout, step);
     }
     step.tactic = "reorder";
-    step.inputs = {from};
-    NodeReport entry;
-    entry.node = step.name;
-    entry.op = step.op;
-    entry.backend = step.backend;
-    entry.tactic = step.tactic;
-    report_.nodes.push_back(std::move(entry));
-    const std::uint32_t index = place(id, SlotKind::arena, layout);
+    report_extra_step(step);
+    const std::uint32_t index = place(id, SlotKind::arena, home);
     step.outputs = {index};
     plan_.steps.push_back(std::move(step));
     return index;
   }
 
+  // As the backend's tactics would transpose it.
+  void choose_device_reorder(ValueId id, Layout to, Step& step) {
+    const Type& type = graph_.value(id).type;
+    GraphBuilder builder("reorder");
+    const ValueId from = builder.add_input(
+        "from", Type::tensor(type.dtype, physical_shape(*type.shape, other_layout(to))));
+    builder.add_output(
+        builder.emit(op_transpose(), TransposeAttributes{reorder_axes(type.rank(), to)}, {from}),
+        "to");
+    const Graph graph = builder.take();
+    const Problem problem = problem_of(graph.node(graph.order().at(0)), graph, options_);
+    const CandidateList list = list_candidates(problem, options_);
+    if (list.candidates.empty() || !works_on_device(problem, *list.candidates[0].tactic)) {
+      throw Error(ErrorCode::no_implementation, "reordering " + graph_.value(id).name,
+                  "no tactic of " + options_.backend + " transposes " + type.to_string());
+    }
+    const Candidate& candidate = list.candidates[0];
+    take_kernel(candidate.tactic->lower(problem, candidate.config), MemorySpace::device, step);
+  }
+
+  // What a tactic chose: the kernel, and the constants that it reads instead of, or after, the
+  // node's inputs.
+  void take_kernel(KernelChoice kernel, MemorySpace space, Step& step) {
+    step.kernel = std::move(kernel.kernel);
+    step.parameters = std::move(kernel.parameters);
+    for (const auto& [input, constant] : kernel.replaced)
+      step.inputs.at(input) = place_step_constant(step.name, constant, space);
+    for (const StepConstant& constant : kernel.added)
+      step.inputs.push_back(place_step_constant(step.name, constant, space));
+  }
+
   // An operand of lower rank than the node's output, as if it had leading dimensions of 1.
-  std::uint32_t extended_slot(ValueId id, std::size_t rank, Layout layout) {
+  std::uint32_t extended_slot(ValueId id, std::size_t rank, Home home) {
     const Value& value = graph_.value(id);
-    const auto [known, fresh] = extended_.try_emplace({id.index, rank}, kUnplaced);
+    const auto [known, fresh] =
+        extended_.try_emplace(std::tuple(id.index, rank, home.space), kUnplaced);
     if (!fresh) return known->second;
     const SymShape shape = extended_shape(*value.type.shape, rank);
     if (value.is_constant()) {
       const Tensor reshaped = value.constant.reshaped(*to_concrete(shape));
-      known->second = place_constant(value, relayout(reshaped, layout));
+      known->second = place_constant(value, relayout(reshaped, home.layout), home.space);
     } else {
-      STROP_CHECK(is_same_order(shape, Layout::plain, layout),
+      STROP_CHECK(is_same_order(shape, Layout::plain, home.layout),
                   "a tactic asks for no reorder of an operand of lower rank");
-      const std::uint32_t plain = slot(id, Layout::plain);
-      known->second = add_slot(value, SlotKind::alias, physical_shape(shape, layout));
+      const std::uint32_t plain = slot(id, home.as(Layout::plain));
+      known->second =
+          add_slot(value, SlotKind::alias, physical_shape(shape, home.layout), home.space);
       plan_.slots[known->second].alias_of = plain;
     }
     return known->second;
   }
 
-  std::uint32_t input_slot(const Node& node, std::size_t i, const OperandLayouts& layouts) {
-    if (layouts.input(i) != Layout::plain && has_lower_rank(node, i)) {
+  std::uint32_t input_slot(const Node& node, std::size_t i, const OperandLayouts& layouts,
+                           MemorySpace space) {
+    const Home home{layouts.input(i), space};
+    if (home.layout != Layout::plain && has_lower_rank(node, i)) {
       const auto rank = static_cast<std::size_t>(graph_.value(node.outputs[0]).type.rank());
-      return extended_slot(node.inputs[i], rank, layouts.input(i));
+      return extended_slot(node.inputs[i], rank, home);
     }
-    return slot(node.inputs[i], layouts.input(i));
+    return slot(node.inputs[i], home);
   }
 
   void lower_node(const Node& node, const Way& way, NodeReport& entry) {
@@ -269,15 +385,18 @@ class Lowering {
     entry.backend = "runtime";
     switch (way.kind) {
       case Way::shape_value: {
-        const std::uint32_t index = place(node.outputs[0], SlotKind::arena, Layout::plain);
+        const std::uint32_t index = place(node.outputs[0], SlotKind::arena, Home{});
         plan_.slots[index].elements = node.as<DimsAttributes>().values;
         entry.tactic = "shape";
         return;
       }
-      case Way::view:
-        alias(node.outputs[0], slot(node.inputs[0], way.layouts.input(0)), way.layouts.output(0));
+      case Way::view: {
+        const MemorySpace space = space_of(node.inputs[0]);
+        const std::uint32_t of = slot(node.inputs[0], {way.layouts.input(0), space});
+        alias(node.outputs[0], of, {way.layouts.output(0), space});
         entry.tactic = "view";
         return;
+      }
       case Way::control_flow:
         return node.is(op_scan()) ? lower_scan(node, entry) : lower_control_flow(node, entry);
       case Way::candidate:
@@ -288,7 +407,7 @@ class Lowering {
 
   void lower_control_flow(const Node& node, NodeReport& entry) {
     const bool is_branch = node.is(op_if_else());
-    Step step = begin_step(node, {});
+    Step step = begin_step(node, {}, MemorySpace::host);
     step.kind = is_branch ? StepKind::branch : StepKind::loop;
     for (const auto& nested : node.subgraphs) step.nested.push_back(lower_nested(nested));
     // Outputs of a loop's body: condition, carried values, scan outputs; the node has all of them
@@ -296,7 +415,7 @@ class Lowering {
     if (!is_branch) step.carried = node.as<LoopAttributes>().carried;
     step.cut = true;
     entry.tactic = is_branch ? "branch" : "loop";
-    finish_step(node, std::move(step), {});
+    finish_step(node, std::move(step), {}, MemorySpace::host);
   }
 
   std::shared_ptr<const Plan> lower_nested(const std::shared_ptr<const Graph>& nested) {
@@ -313,7 +432,7 @@ class Lowering {
     trips.dtype = DType::i64;
     trips.shape = SymShape{};
     trips.elements = {*scan_trips(graph_, node)};
-    Step step = begin_step(node, {});
+    Step step = begin_step(node, {}, MemorySpace::host);
     step.kind = StepKind::loop;
     step.inputs[0] = static_cast<std::uint32_t>(plan_.slots.size());
     step.inputs.insert(step.inputs.begin() + 1, kNoSlot);  // the condition
@@ -322,11 +441,21 @@ class Lowering {
     step.carried = node.as<ScanAttributes>().states;
     step.cut = true;
     entry.tactic = "loop";
-    finish_step(node, std::move(step), {});
+    finish_step(node, std::move(step), {}, MemorySpace::host);
   }
 
   void lower_kernel(const Node& node, const Way& way, NodeReport& entry) {
-    Step step = begin_step(node, way.layouts);
+    const bool on_device =
+        way.kind == Way::candidate &&
+        works_on_device(problem_of(node, graph_, options_), *way.of_tactic.tactic);
+    const MemorySpace space = on_device ? MemorySpace::device : MemorySpace::host;
+    KernelChoice kernel;
+    if (way.kind == Way::candidate) {
+      Problem problem = problem_of(node, graph_, options_);
+      problem.layouts = way.of_tactic.layouts;
+      kernel = way.of_tactic.tactic->lower(problem, way.of_tactic.config);
+    }
+    Step step = begin_step(node, way.layouts, space, kernel.replaced);
     if (way.kind == Way::reference) {
       step.backend = "reference";
       step.kernel = node.op->name;
@@ -339,29 +468,32 @@ class Lowering {
       }
     } else {
       const Candidate& candidate = way.of_tactic;
-      const Problem problem{&node, &graph_, options_.precise, candidate.layouts};
-      KernelChoice kernel = candidate.tactic->lower(problem, candidate.config);
       step.backend = candidate.tactic->backend;
-      step.kernel = std::move(kernel.kernel);
-      step.parameters = std::move(kernel.parameters);
       step.tactic = candidate.name();
+      take_kernel(std::move(kernel), space, step);
+      if (options_.device && !on_device) {
+        report_.notes.push_back("node " + (node.name.empty() ? entry.op : node.name) + " (" +
+                                entry.op + ") runs on the CPU: " + refusal_text(entry.refusals));
+      }
     }
     entry.backend = step.backend;
     entry.tactic = step.tactic;
-    finish_step(node, std::move(step), way.layouts);
+    finish_step(node, std::move(step), way.layouts, space);
   }
 
-  Step begin_step(const Node& node, const OperandLayouts& layouts) {
+  // Constants that the step reads in another form are not placed.
+  Step begin_step(const Node& node, const OperandLayouts& layouts, MemorySpace space,
+                  const std::map<std::size_t, StepConstant>& replaced = {}) {
     Step step;
     step.name = node.name;
     step.op = node.op->name;
     step.origins = node.origins;
     for (std::size_t i = 0; i < node.inputs.size(); ++i)
-      step.inputs.push_back(input_slot(node, i, layouts));
+      step.inputs.push_back(replaced.contains(i) ? kNoSlot : input_slot(node, i, layouts, space));
     return step;
   }
 
-  void finish_step(const Node& node, Step step, const OperandLayouts& layouts) {
+  void finish_step(const Node& node, Step step, const OperandLayouts& layouts, MemorySpace space) {
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {
       const Value& value = graph_.value(node.outputs[i]);
       SlotKind kind = SlotKind::arena;
@@ -372,7 +504,7 @@ class Lowering {
         kind = SlotKind::dynamic;
       }
       if (kind != SlotKind::arena) step.cut = true;
-      step.outputs.push_back(place(node.outputs[i], kind, layouts.output(i)));
+      step.outputs.push_back(place(node.outputs[i], kind, {layouts.output(i), space}));
     }
     for (const ValueId id : node.outputs) {
       if (!graph_.value(id).type.shape) continue;
@@ -395,12 +527,15 @@ class Lowering {
   void keep_all_values() {
     for (const NodeId node : graph_.order()) {
       for (const ValueId id : graph_.node(node).outputs) {
-        const auto& [plain, last] = slots_[id.index];
-        const std::uint32_t written = plain != kUnplaced ? plain : last;
+        const auto& homes = slots_[id.index].at;
+        const auto first =
+            std::ranges::find_if(homes, [](std::uint32_t slot) { return slot != kUnplaced; });
+        if (first == homes.end()) continue;
+        const std::uint32_t written = *first;
         const SlotKind kind = plan_.slots[written].kind;
         if (kind != SlotKind::arena && kind != SlotKind::dynamic) continue;
         if (plan_.slots[written].elements) continue;
-        const std::uint32_t index = slot(id, Layout::plain);
+        const std::uint32_t index = slot(id, Home{});
         if (std::ranges::count(plan_.outputs, index) > 0) continue;
         plan_.outputs.push_back(index);
         plan_.output_names.push_back("value:" + std::to_string(index) + ":" +
@@ -412,10 +547,12 @@ class Lowering {
   const Graph& graph_;
   const LowerOptions& options_;
   LowerReport& report_;
-  std::set<std::string> known_;                      // before the node whose ways are looked for
-  std::set<std::string> steps_known_;                // before the step that is made
-  std::vector<std::array<std::uint32_t, 2>> slots_;  // of a value, by layout
-  std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> extended_;  // by value and rank
+  std::set<std::string> known_;        // before the node whose ways are looked for
+  std::set<std::string> steps_known_;  // before the step that is made
+  std::vector<SlotsOfValue> slots_;    // of a value
+  std::map<std::tuple<std::uint32_t, std::size_t, MemorySpace>, std::uint32_t>
+      extended_;                                  // by value, rank and memory
+  std::map<Hash, std::uint32_t> step_constants_;  // by contents
   Plan plan_;
 };
 
@@ -424,66 +561,16 @@ Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& r
   Graph working = graph.clone();
   const std::vector<std::string> split =
       split_fused(working, [&](const Graph& inside, const Node& node) {
-        return !list_candidates(Problem{&node, &inside, options.precise, {}}, options.tactics,
-                                options.excluded_tactics)
-                    .candidates.empty();
+        const CandidateList list = list_candidates(problem_of(node, inside, options), options);
+        return !list.candidates.empty() &&
+               (!options.device ||
+                works_on_device(problem_of(node, inside, options), *list.candidates[0].tactic));
       });
   for (const std::string& name : split) {
     if (options.backend != "reference")
       report.notes.push_back("fused node " + name + " was split: no tactic takes it");
   }
   return Lowering(working, options, report, known_symbols).run();
-}
-
-// A plan of one step over the node's own inputs, each in the layout that the candidate wants.
-Plan single_step_plan(const Problem& problem, Step step, const SymbolValues& sizes) {
-  Plan plan;
-  const Graph& graph = *problem.graph;
-  const auto rank = static_cast<std::size_t>(problem.output_type(0).rank());
-  const auto shape_of = [&](const Type& type, Layout layout) {
-    const SymShape shape = to_symbolic(evaluate(*type.shape, sizes));
-    return layout == Layout::plain ? shape : physical_shape(extended_shape(shape, rank), layout);
-  };
-  const auto add_slot = [&](ValueId id, SlotKind kind, Layout layout) {
-    const Value& value = graph.value(id);
-    Slot& slot = plan.slots.emplace_back(describe_slot(value, kind));
-    slot.shape = shape_of(value.type, layout);
-    slot.type = Type::tensor(slot.dtype, *slot.shape).to_string();
-    if (kind == SlotKind::constant) {
-      slot.constant = value.constant;
-      if (layout != Layout::plain) {
-        const SymShape whole = extended_shape(to_symbolic(value.constant.shape()), rank);
-        slot.constant = relayout(value.constant.reshaped(*to_concrete(whole)), layout);
-      }
-    }
-    return static_cast<std::uint32_t>(plan.slots.size() - 1);
-  };
-  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
-    const ValueId id = problem.node->inputs[i];
-    if (!id.exists()) {
-      step.inputs.push_back(kNoSlot);
-      continue;
-    }
-    const bool constant = graph.value(id).is_constant();
-    const std::uint32_t index =
-        add_slot(id, constant ? SlotKind::constant : SlotKind::input, problem.layouts.input(i));
-    if (!constant) {
-      plan.slots[index].name = "input" + std::to_string(i);
-      plan.inputs.push_back(index);
-    }
-    step.inputs.push_back(index);
-  }
-  for (std::size_t i = 0; i < problem.node->outputs.size(); ++i) {
-    const std::uint32_t index =
-        add_slot(problem.node->outputs[i], SlotKind::arena, problem.layouts.output(i));
-    step.outputs.push_back(index);
-    plan.outputs.push_back(index);
-    plan.output_names.push_back("output" + std::to_string(i));
-  }
-  step.op = problem.op().name;
-  step.name = problem.node->name;
-  plan.steps.push_back(std::move(step));
-  return plan;
 }
 
 }  // namespace
@@ -495,18 +582,6 @@ Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report)
         "its branches and loops are nested more than " + std::to_string(kMaxPlanDepth) + " deep");
   }
   return lower_graph(graph, options, report, {});
-}
-
-Plan lower_single(const Problem& plain, const Candidate& candidate, const SymbolValues& sizes) {
-  Problem problem = plain;
-  problem.layouts = candidate.layouts;
-  const KernelChoice kernel = candidate.tactic->lower(problem, candidate.config);
-  Step step;
-  step.backend = candidate.tactic->backend;
-  step.kernel = kernel.kernel;
-  step.parameters = kernel.parameters;
-  step.tactic = candidate.name();
-  return single_step_plan(problem, std::move(step), sizes);
 }
 
 }  // namespace strop

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,6 +38,9 @@ struct LowerReport {
 
 struct LowerOptions {
   std::string backend = "cpu";  // what the engine is for; "reference" uses no tactics
+  // The chip, where the backend's steps work on memory of their own. Nodes that its tactics do not
+  // take go to other backends, with copies between.
+  std::optional<DeviceProperties> device;
   std::span<const Tactic* const> tactics;
   std::vector<std::string> excluded_tactics;
   bool precise = false;
@@ -52,6 +56,10 @@ struct LowerOptions {
   // Decides alone instead, whatever the layouts around; for tests of a single candidate.
   std::function<std::size_t(const Problem&, std::span<const Candidate>)> choose;
 };
+
+// What the tactics offer for a problem under these options: those of the target's own backend where
+// there is one, else all others.
+CandidateList list_candidates(const Problem& problem, const LowerOptions& options);
 
 // The graph has passed the passes. Throws Error(no_implementation) for what cannot be planned.
 Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report);

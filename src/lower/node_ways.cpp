@@ -66,17 +66,31 @@ void add_transposes_without_work(const Graph& graph, const Node& node,
   }
 }
 
+// Sizes and the like, which shapes say: of them the host makes more in the time of one copy.
+bool is_small_integers(const Graph& graph, const Node& node) {
+  constexpr std::int64_t kSmall = 1024;
+  const auto small = [&](ValueId id) {
+    if (!id.exists()) return true;
+    const Type& type = graph.value(id).type;
+    if (!type.is_tensor() || !type.shape || is_floating(type.dtype)) return false;
+    const auto shape = to_concrete(*type.shape);
+    return shape && element_count(*shape) <= kSmall;
+  };
+  return std::ranges::all_of(node.inputs, small) && std::ranges::all_of(node.outputs, small);
+}
+
 std::vector<Way> kernel_ways(const Graph& graph, const Node& node, const LowerOptions& options,
                              const std::set<std::string>& known, NodeReport& entry) {
-  const Problem problem{&node, &graph, options.precise};
+  const Problem problem = problem_of(node, graph, options);
   // Tactics write into memory that is planned, so sizes that only running tells are not for them.
   const bool dynamic =
       node.op->traits.data_dependent || std::ranges::any_of(node.outputs, [&](ValueId v) {
         return !is_known(graph.value(v).type, known);
       });
   CandidateList list;
-  if (!any_boxed(graph, node) && !dynamic)
-    list = list_candidates(problem, options.tactics, options.excluded_tactics);
+  if (!any_boxed(graph, node) && !dynamic && !(options.device && is_small_integers(graph, node))) {
+    list = list_candidates(problem, options);
+  }
   entry.refusals = std::move(list.refusals);
   std::vector<Way> ways;
   const double guess = estimate(graph, node, options.sample);
@@ -106,6 +120,22 @@ std::vector<Way> kernel_ways(const Graph& graph, const Node& node, const LowerOp
 }
 
 }  // namespace
+
+CandidateList list_candidates(const Problem& problem, const LowerOptions& options) {
+  CandidateList list = list_candidates(problem, options.tactics, options.excluded_tactics);
+  const auto on_device = [&](const Candidate& candidate) {
+    return works_on_device(problem, *candidate.tactic);
+  };
+  if (std::ranges::any_of(list.candidates, on_device))
+    std::erase_if(list.candidates, [&](const Candidate& c) { return !on_device(c); });
+  return list;
+}
+
+Problem problem_of(const Node& node, const Graph& graph, const LowerOptions& options) {
+  Problem problem{&node, &graph, options.precise};
+  if (options.device) problem.device = &*options.device;
+  return problem;
+}
 
 bool is_known(const Type& type, const std::set<std::string>& known) {
   if (!type.shape) return false;

@@ -31,6 +31,9 @@ struct Way {
 std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOptions& options,
                          const std::set<std::string>& known, NodeReport& entry);
 
+// The node as a question to the tactics.
+Problem problem_of(const Node& node, const Graph& graph, const LowerOptions& options);
+
 // Every size of the type follows from `known`.
 bool is_known(const Type& type, const std::set<std::string>& known);
 

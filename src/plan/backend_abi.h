@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define STROP_BACKEND_ABI_VERSION 2
+#define STROP_BACKEND_ABI_VERSION 3
 
 /* Error code (ErrorCode of base/error.hpp), 0 for success. The texts are owned by the error and
  * freed with free_error of the table that filled it. */
@@ -38,16 +38,16 @@ typedef struct StropAbiError {
  */
 #define STROP_ABI_UNKNOWN_RANK 0xffffffffu
 
-/* A tensor in host memory (dtype as enum DType, dims outermost first, contiguous), or a boxed
- * value. Absent: dtype 0 and boxed null. dtype of a boxed value is 0 unless it is a string tensor.
- */
+/* A tensor (dtype as enum DType, dims outermost first, contiguous), or a boxed value. Absent: dtype
+ * 0 and boxed null. dtype of a boxed value is 0 unless it is a string tensor. It lies in host
+ * memory, but for the operands of a backend that has memory of its own. */
 typedef struct StropAbiValue {
   uint32_t dtype;
   uint32_t rank;
   const int64_t* dims;
   void* data; /* null where only the shape is known, and in run for outputs of dynamic shape; never
                * null in run otherwise, not even for an empty tensor. Inputs are aligned for their
-               * element type, planned memory to 64 bytes. */
+               * element type, planned memory to 64 bytes, on a device to 256. */
   uint64_t bytes;
   void* boxed; /* owned by libstrop_ops; made and freed with its box functions */
 } StropAbiValue;
@@ -59,8 +59,9 @@ typedef struct StropAbiStep {
   uint32_t input_count, output_count;
   const StropAbiValue*
       inputs; /* constants with their data; others with dtype, and rank and dims where static */
-  const uint8_t* input_constant; /* 1 where inputs[i] is a constant */
+  const uint8_t* input_constant; /* 1 where inputs[i] is a constant, 2 if in the device's memory */
   const StropAbiValue* outputs;
+  void* device; /* opened by the backend; null where it has none */
 } StropAbiStep;
 
 /* Given to run. Callbacks are for steps whose output shapes are their own business. */
@@ -80,6 +81,8 @@ typedef struct StropAbiRun {
   int64_t tensor_bytes;
   int64_t sequence_length;
   int64_t* iterations; /* of loops in this run so far: a step that loops adds its own */
+  void* stream; /* of a backend with memory of its own: what run orders is done there, after what
+                 * was ordered before; run does not wait for it. The workspace is the device's. */
 } StropAbiRun;
 
 /* A constant of a step in the form that its kernel reads on this processor. */
@@ -98,6 +101,51 @@ typedef struct StropAbiPlugin {
   const void* description; /* strop_plugin of strop/plugin.h */
   const char* operators;   /* "domain::name:version", one a line */
 } StropAbiPlugin;
+
+/* What a device is. The text lives as long as the process. */
+typedef struct StropAbiDevice {
+  const char* name;
+  int32_t compute_capability; /* of NVIDIA GPUs: 10 * major + minor */
+  int32_t multiprocessors;
+  int64_t shared_bytes; /* of one block, at most */
+  int64_t l2_bytes;
+  int64_t memory_bytes;
+} StropAbiDevice;
+
+enum { STROP_ABI_TO_DEVICE = 0, STROP_ABI_TO_HOST = 1, STROP_ABI_ON_DEVICE = 2 };
+
+/* Of a backend whose steps work on memory of their own. Devices are counted from 0. Streams are
+ * used by one thread at a time; all else is safe from any thread. What returns an int32_t returns 0
+ * or an error code, and fills *error then. */
+typedef struct StropDeviceTable {
+  uint32_t struct_size;
+  int32_t (*count)(int32_t* count, StropAbiError* error);
+  int32_t (*describe)(int32_t ordinal, StropAbiDevice* device, StropAbiError* error);
+  /* A device that was opened lives as long as the process. */
+  int32_t (*open)(int32_t ordinal, void** device, StropAbiError* error);
+  int32_t (*memory)(void* device, uint64_t* free_bytes, uint64_t* total_bytes,
+                    StropAbiError* error);
+  int32_t (*allocate)(void* device, uint64_t bytes, void** memory, StropAbiError* error);
+  void (*release)(void* device, void* memory);
+  /* `external`: a stream of the caller's (CUstream), or null for one of its own. */
+  int32_t (*create_stream)(void* device, void* external, void** stream, StropAbiError* error);
+  void (*destroy_stream)(void* stream);
+  /* Host memory stays as it is until the copy is done: synchronize tells. */
+  int32_t (*copy)(void* stream, void* to, const void* from, uint64_t bytes, uint32_t direction,
+                  StropAbiError* error);
+  int32_t (*synchronize)(void* stream, StropAbiError* error);
+  /* What is ordered between begin and end is not done but becomes a graph, which does it as often
+   * as it is launched, with the addresses of then. */
+  int32_t (*begin_capture)(void* stream, StropAbiError* error);
+  int32_t (*end_capture)(void* stream, void** graph, StropAbiError* error);
+  int32_t (*launch_graph)(void* stream, void* graph, StropAbiError* error);
+  void (*destroy_graph)(void* graph);
+  /* Points of time in a stream. elapsed waits for the second. */
+  int32_t (*create_event)(void* device, void** event, StropAbiError* error);
+  void (*destroy_event)(void* event);
+  int32_t (*record)(void* stream, void* event, StropAbiError* error);
+  int32_t (*elapsed)(void* from, void* to, int64_t* nanoseconds, StropAbiError* error);
+} StropDeviceTable;
 
 typedef struct StropBackendTable {
   uint32_t abi_version;
@@ -150,6 +198,8 @@ typedef struct StropBackendTable {
   int32_t (*load_plugin)(const char* path, StropAbiError* error);
   uint32_t (*plugin_count)(void);
   int32_t (*plugin_at)(uint32_t index, StropAbiPlugin* plugin);
+
+  const StropDeviceTable* device; /* null: its steps work on host memory */
 } StropBackendTable;
 
 typedef const StropBackendTable* (*StropBackendEntry)(void);

@@ -27,9 +27,16 @@ enum class SlotKind : std::uint8_t {
   alias,     // the memory of `alias_of` under another shape (reshape and the like)
 };
 
+// Whose memory a slot lies in.
+enum class MemorySpace : std::uint8_t {
+  host,
+  device,  // of the backend Plan::device
+};
+
 struct Slot {
   std::string name;  // of the value in the model
   SlotKind kind = SlotKind::arena;
+  MemorySpace space = MemorySpace::host;  // device: constant, arena and alias alone
   std::string type;  // full type text, e.g. "seq(f32[*])"; tensors have the two fields below too
   DType dtype = DType::undefined;  // of a tensor
   std::optional<SymShape> shape;   // of a tensor; nothing: rank unknown before its step has run
@@ -48,6 +55,7 @@ enum class StepKind : std::uint8_t {
            // theirs
   loop,  // ONNX Loop: inputs are trip count, condition, carried values, captures; nested[0] is the
          // body
+  copy,  // from inputs[0] to outputs[0], which lie in different memory
 };
 
 struct Step {
@@ -80,6 +88,7 @@ struct PlanConstraint {
 
 struct Plan {
   std::string name = "main";
+  std::string device;  // the backend with memory of its own that slots lie in; empty: none
   std::vector<Slot> slots;
   std::vector<Step> steps;
   std::vector<std::uint32_t> inputs;

@@ -74,6 +74,7 @@ class PlanReader {
     Plan out;
     const fbs::PlanRecord& record = *plans_.next();
     out.name = text(record.name());
+    out.device = text(record.device());
     out.slots.resize(slots_.require(record.slots()));
     for (Slot& slot : out.slots) this->slot(slot);
     out.constraints.resize(constraints_.require(record.constraints()));
@@ -195,6 +196,10 @@ class PlanReader {
       invalid("slot " + out.name + " is of no known kind");
     }
     out.kind = static_cast<SlotKind>(record.kind());
+    if (record.space() > static_cast<std::uint8_t>(MemorySpace::device)) {
+      invalid("slot " + out.name + " lies in no known memory");
+    }
+    out.space = static_cast<MemorySpace>(record.space());
     out.dtype = dtype(record.dtype());
     if ((!record.has_shape() && record.rank() != 0) ||
         (!record.has_elements() && record.elements() != 0)) {
@@ -216,7 +221,7 @@ class PlanReader {
     indices(out.inputs, record.inputs());
     indices(out.outputs, record.outputs());
     texts(out.origins, record.origins());
-    if (record.kind() > static_cast<std::uint8_t>(StepKind::loop)) {
+    if (record.kind() > static_cast<std::uint8_t>(StepKind::copy)) {
       invalid("step " + out.name + " is of no known kind");
     }
     out.kind = static_cast<StepKind>(record.kind());

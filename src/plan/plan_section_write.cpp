@@ -60,7 +60,9 @@ class WeightWriter {
 class PlanWriter {
  public:
   void plan(const Plan& plan) {
-    plans_.emplace_back(text(plan.name), count(plan.slots.size()), count(plan.constraints.size()),
+    const std::uint32_t name = text(plan.name);
+    const std::uint32_t device = text(plan.device);
+    plans_.emplace_back(name, device, count(plan.slots.size()), count(plan.constraints.size()),
                         count(plan.inputs.size()), count(plan.outputs.size()),
                         count(plan.steps.size()));
     for (const Slot& slot : plan.slots) this->slot(slot);
@@ -154,7 +156,8 @@ class PlanWriter {
     const std::uint32_t type = text(slot.type);
     slots_.emplace_back(name, type, slot.alias_of, count(rank), count(elements),
                         static_cast<std::uint8_t>(slot.kind), static_cast<std::uint8_t>(slot.dtype),
-                        slot.shape.has_value(), slot.elements.has_value());
+                        slot.shape.has_value(), slot.elements.has_value(),
+                        static_cast<std::uint8_t>(slot.space));
     if (slot.shape) {
       for (const Dim& d : *slot.shape) dim(d);
     }

@@ -92,6 +92,7 @@ void print(const Plan& plan, const std::string& indent, std::string& out);
 
 void print_slot(const Slot& slot, std::size_t index, const std::string& indent, std::string& out) {
   out += indent + "  %" + std::to_string(index) + " " + kind_name(slot.kind);
+  if (slot.space == MemorySpace::device) out += " on device";
   if (slot.kind == SlotKind::alias) out += " of " + slot_name(slot.alias_of);
   out += " " + type_text(slot) + " " + shown(slot.name);
   if (slot.constant.defined()) {
@@ -106,7 +107,7 @@ void print_step(const Step& step, std::size_t index, const std::string& indent, 
   if (step.kind == StepKind::kernel) {
     out += shown(step.backend) + "/" + shown(step.kernel);
   } else {
-    out += step.kind == StepKind::branch ? "branch" : "loop";
+    out += step.kind == StepKind::branch ? "branch" : step.kind == StepKind::loop ? "loop" : "copy";
   }
   out += slot_list(step.inputs) + " -> " + slot_list(step.outputs);
   if (step.kind == StepKind::loop) out += " carried=" + std::to_string(step.carried);
@@ -124,7 +125,9 @@ void print_step(const Step& step, std::size_t index, const std::string& indent, 
 }
 
 void print(const Plan& plan, const std::string& indent, std::string& out) {
-  out += indent + "plan " + shown(plan.name) + slot_list(plan.inputs) + "\n";
+  out += indent + "plan " + shown(plan.name) + slot_list(plan.inputs);
+  if (!plan.device.empty()) out += " on " + shown(plan.device);
+  out += '\n';
   for (std::size_t i = 0; i < plan.slots.size(); ++i) print_slot(plan.slots[i], i, indent, out);
   for (const PlanConstraint& constraint : plan.constraints) {
     out += indent + "  require " + constraint.a.to_string() + " == " + constraint.b.to_string();

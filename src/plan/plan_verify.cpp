@@ -100,6 +100,56 @@ class PlanVerifier {
       invalid(slot_text(i), "it names memory to share but is no alias");
     }
     if (slot.elements) check_elements(i);
+    if (slot.space == MemorySpace::device) check_device_slot(i);
+  }
+
+  void check_device_slot(std::size_t i) const {
+    const Slot& slot = plan_.slots[i];
+    const bool kind_fits = slot.kind == SlotKind::arena || slot.kind == SlotKind::constant ||
+                           slot.kind == SlotKind::alias;
+    if (plan_.device.empty() || !kind_fits || slot.dtype == DType::undefined ||
+        slot.dtype == DType::string || slot.elements) {
+      invalid(slot_text(i), "it cannot lie in the memory of a device");
+    }
+  }
+
+  // Kernels of the device work on its memory, and may read constants of the host; all others know
+  // nothing of it.
+  void check_spaces(std::size_t index) const {
+    const Step& step = plan_.steps[index];
+    const bool on_device =
+        step.kind == StepKind::kernel && !plan_.device.empty() && step.backend == plan_.device;
+    const auto is_device = [&](std::uint32_t i) {
+      return i != kNoSlot && slot(i).space == MemorySpace::device;
+    };
+    for (const std::uint32_t i : step.inputs) {
+      if (i == kNoSlot || is_device(i) == on_device) continue;
+      if (on_device && slot(i).kind == SlotKind::constant) continue;
+      invalid(step_text(index), "it reads " + slot(i).name + " in memory that is not its own");
+    }
+    for (const std::uint32_t i : step.outputs) {
+      if (i == kNoSlot || is_device(i) == on_device) continue;
+      invalid(step_text(index), "it writes " + slot(i).name + " in memory that is not its own");
+    }
+  }
+
+  void check_copy(std::size_t index) const {
+    const Step& step = plan_.steps[index];
+    const bool two = step.inputs.size() == 1 && step.outputs.size() == 1 &&
+                     step.inputs[0] != kNoSlot && step.outputs[0] != kNoSlot;
+    if (!two) invalid(step_text(index), "a copy is from one slot to one");
+    const Slot& from = slot(step.inputs[0]);
+    const Slot& to = slot(step.outputs[0]);
+    if (from.space == to.space || from.dtype != to.dtype || from.dtype == DType::undefined ||
+        from.dtype == DType::string || to.kind != SlotKind::arena) {
+      invalid(step_text(index), "it copies " + from.name + " to " + to.name +
+                                    ", which are not the same in different memory");
+    }
+    if (from.shape && to.shape && *from.shape != *to.shape) {
+      invalid(step_text(index),
+              "it copies " + to_string(*from.shape) + " to " + to_string(*to.shape));
+    }
+    if (!step.nested.empty()) invalid(step_text(index), "a copy has no nested plan");
   }
 
   void check_static_dims(std::size_t i) const {
@@ -171,6 +221,9 @@ class PlanVerifier {
       invalid(slot_text(i), "it is " + std::string(to_string(alias.dtype)) +
                                 " but shares memory of " + std::string(to_string(root.dtype)));
     }
+    if (root.space != alias.space) {
+      invalid(slot_text(i), "it lies in other memory than what it shares");
+    }
     if (!alias.shape) invalid(slot_text(i), "the rank of shared memory must be known");
     if (!root.shape) return;
     const auto own = to_concrete(*alias.shape);
@@ -238,9 +291,13 @@ class PlanVerifier {
       case StepKind::loop:
         check_loop(index);
         break;
+      case StepKind::copy:
+        check_copy(index);
+        break;
       default:
         invalid(step_text(index), "it is of no known kind");
     }
+    if (step.kind != StepKind::copy) check_spaces(index);
     if (step.kind != StepKind::loop && step.carried != 0) {
       invalid(step_text(index), "only loops carry values");
     }
@@ -355,6 +412,10 @@ class PlanVerifier {
     }
     std::unordered_set<std::string_view> names;
     for (std::size_t i = 0; i < plan_.outputs.size(); ++i) {
+      if (plan_.outputs[i] < plan_.slots.size() &&
+          slot(plan_.outputs[i]).space == MemorySpace::device) {
+        invalid(slot_text(plan_.outputs[i]), "an output lies in the memory of the host");
+      }
       if (!readable(plan_.outputs[i])) {
         invalid(where(), "output " + plan_.output_names[i] + " is never written");
       }

@@ -14,7 +14,7 @@
 namespace strop {
 namespace {
 
-constexpr std::array<std::string_view, 2> kKnownBackends = {"reference", "cpu"};
+constexpr std::array<std::string_view, 3> kKnownBackends = {"reference", "cpu", "cuda"};
 
 struct Loaded {
   const StropBackendTable* table = nullptr;

@@ -64,7 +64,8 @@ void Context::bind(std::string_view name, DType dtype, std::span<const std::int6
                 "input " + port.name + " is given memory of type " + std::string(to_string(dtype)),
                 "only numbers lie in plain memory", "bind strings as strings");
   }
-  check_input_memory(port, dtype, dims, data, bytes, mode == BindMode::reference);
+  check_input_memory(port, dtype, dims, data, bytes, mode != BindMode::copy);
+  if (mode == BindMode::device) require_device("input " + port.name);
   Input& input = *inputs_[index];
   if (mode == BindMode::copy) {
     void* copy = input.copy.reserve(static_cast<std::int64_t>(bytes));
@@ -85,7 +86,14 @@ void Context::bind(std::string_view name, DType dtype, std::span<const std::int6
   input.value.data = bytes > 0 ? const_cast<void*>(data) : empty_memory();  // kernels read it only
   input.value.bytes = bytes;
   input.bound = true;
-  runner_.set_input(index, input.value);
+  input.on_device = mode == BindMode::device;
+  runner_.set_input(index, input.value, input.on_device);
+}
+
+void Context::require_device(const std::string& what) const {
+  if (!engine_->plan().device.empty()) return;
+  throw Error(ErrorCode::bad_argument, what + " is given memory of a device",
+              "the engine is for " + engine_->header().target, "give memory of the host");
 }
 
 void Context::bind(std::string_view name, const Tensor& tensor) {
@@ -114,6 +122,7 @@ void Context::take(std::size_t index, void* boxed) {
   session_.boxes().box_describe(boxed, &kind, &input.value.rank, &input.value.dims, &count);
   if (kind == 0) input.value.dtype = static_cast<std::uint32_t>(DType::string);
   input.bound = true;
+  input.on_device = false;
   runner_.set_input(index, input.value);
 }
 
@@ -154,7 +163,7 @@ void Context::bind_boxed(std::string_view name, const void* boxed) {
   take(index, session_.boxes().box_clone(boxed));
 }
 
-void Context::bind_output(std::string_view name, void* data, std::uint64_t bytes) {
+void Context::bind_output(std::string_view name, void* data, std::uint64_t bytes, bool on_device) {
   const std::size_t index = find_port(engine_->outputs(), name, "output");
   const EnginePort& port = engine_->outputs()[index];
   if (data != nullptr && !is_plain_tensor(port)) {
@@ -162,7 +171,9 @@ void Context::bind_output(std::string_view name, void* data, std::uint64_t bytes
                 "it is " + port.type + ", which does not lie in plain memory",
                 "read it from the context after the run");
   }
+  if (on_device) require_device("output " + port.name);
   outputs_[index].memory = data;
+  outputs_[index].on_device = on_device;
   outputs_[index].bytes = static_cast<std::int64_t>(std::min<std::uint64_t>(
       bytes, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())));
 }
@@ -180,7 +191,7 @@ void Context::prepare(std::span<const NamedShape> shapes) {
   for (std::size_t i = 0; i < outputs_.size(); ++i) runner_.place_output(i, nullptr, 0);
   const auto restore = [&] {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (inputs_[i]->bound) runner_.set_input(i, inputs_[i]->value);
+      if (inputs_[i]->bound) runner_.set_input(i, inputs_[i]->value, inputs_[i]->on_device);
     }
   };
   try {
@@ -211,6 +222,23 @@ void Context::prepare(std::span<const NamedShape> shapes) {
 }
 
 void Context::run() {
+  run_async();
+  synchronize();
+}
+
+void Context::synchronize() { runner_.synchronize(); }
+
+std::vector<double> Context::time_on_device(int launches, int samples) {
+  require_device("time_on_device");
+  run();
+  return runner_.time_device_steps(1, launches, samples);
+}
+
+std::int64_t Context::peak_device_memory_bytes() const {
+  return session_.open_device ? session_.open_device->memory().peak : 0;
+}
+
+void Context::run_async() {
   has_outputs_ = false;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (inputs_[i]->bound) continue;
@@ -219,7 +247,7 @@ void Context::run() {
                 "bind it before the run");
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    runner_.place_output(i, outputs_[i].memory, outputs_[i].bytes);
+    runner_.place_output(i, outputs_[i].memory, outputs_[i].bytes, outputs_[i].on_device);
   }
   session_.iterations = 0;
   session_.deadline_ns = 0;
@@ -228,7 +256,7 @@ void Context::run() {
     const auto end = ns ? try_add(os::monotonic_ns(), *ns) : std::nullopt;
     session_.deadline_ns = end.value_or(0);  // centuries away: none
   }
-  runner_.run();
+  runner_.run_async();
   finish_outputs();
   has_outputs_ = true;
 }
@@ -247,7 +275,13 @@ void Context::finish_outputs() {
           "the output takes " + std::to_string(output.value.bytes) + " bytes for these inputs",
           "bind more memory, or none and read the output from the context");
     }
-    if (output.value.bytes > 0) {
+    if (output.on_device) {
+      runner_.synchronize();
+      session_.open_device->copy(output.memory, output.value.data,
+                                 static_cast<std::int64_t>(output.value.bytes),
+                                 STROP_ABI_TO_DEVICE);
+    } else if (output.value.bytes > 0) {
+      runner_.synchronize();
       std::memcpy(output.memory, output.value.data, static_cast<std::size_t>(output.value.bytes));
     }
     output.value.data = output.memory;

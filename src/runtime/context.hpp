@@ -22,6 +22,7 @@ namespace strop {
 enum class BindMode : std::uint8_t {
   copy,       // the data is copied by bind
   reference,  // the data is read by every run until something else is bound
+  device,     // as reference; the data is in the memory of the device that the engine is for
 };
 
 struct NamedShape {
@@ -58,7 +59,8 @@ class Context {
   // The output is written to `data`, which must not overlap inputs or other outputs; null ends
   // that. A run whose output takes more than `bytes` fails with Error(bad_argument). Throws
   // Error(unknown_name), Error(bad_argument) for outputs that are no plain tensors.
-  void bind_output(std::string_view name, void* data, std::uint64_t bytes);
+  // `on_device`: the memory is that of the device that the engine is for.
+  void bind_output(std::string_view name, void* data, std::uint64_t bytes, bool on_device = false);
 
   // Plans and prepares for these shapes, so that the first run with them does not have to. Inputs
   // that are not named have the shape of what is bound to them. Throws as bind and run.
@@ -66,6 +68,15 @@ class Context {
   // Throws Error(missing_input), what the shapes contradict (input_shape, bad_shape), what the data
   // or the limits forbid (bad_value, limit_exceeded), naming step and operator.
   void run();
+  // As run, but returns when all work is ordered: the device may still be at it, in the stream of
+  // the context's options. Inputs stay as they are, and outputs are not read, until synchronize has
+  // waited for it, or that stream. Engines without a device have run when it returns.
+  void run_async();
+  void synchronize();
+  // Nanoseconds that the device takes for its steps with what is bound now, again and again without
+  // copies: `launches` in a row for each of `samples`. Throws Error(bad_argument) for an engine
+  // that is for no device.
+  std::vector<double> time_on_device(int launches, int samples);
 
   // Of the last successful run; valid until the next run or the end of the context. Throws
   // Error(unknown_name), and Error(bad_argument) without such a run.
@@ -78,6 +89,8 @@ class Context {
   std::vector<StepProfile> profile() const;
   // Largest number of bytes held so far: planned, dynamic and working memory.
   std::int64_t peak_memory_bytes() const { return session_.memory.peak; }
+  // The same in the memory of the device.
+  std::int64_t peak_device_memory_bytes() const;
   // The functions that look into boxed outputs.
   const StropBackendTable& boxes() { return session_.boxes(); }
 
@@ -88,6 +101,7 @@ class Context {
     StropAbiValue value{};
     Shape shape;           // behind value.dims
     Shape prepared_shape;  // given to prepare
+    bool on_device = false;
     MemoryBlock copy;
     Tensor tensor;  // shared
     void* boxed = nullptr;
@@ -95,10 +109,12 @@ class Context {
   struct Output {
     void* memory = nullptr;
     std::int64_t bytes = 0;
+    bool on_device = false;
     StropAbiValue value{};
   };
   void take(std::size_t index, void* boxed);
   void finish_outputs();
+  void require_device(const std::string& what) const;
 
   std::shared_ptr<const Engine> engine_;
   RunSession session_;

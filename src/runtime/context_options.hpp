@@ -18,6 +18,10 @@ struct ContextOptions {
   std::int64_t tensor_bytes = std::int64_t{1} << 36;  // of one tensor, or all in one sequence
   std::int64_t sequence_length = 1'000'000;           // of one sequence
   std::int64_t memory_bytes = 0;  // planned, dynamic and working memory of the context together
+
+  int device = 0;                        // number of the GPU, of an engine for one
+  std::int64_t device_memory_bytes = 0;  // planned and working memory of the context on it
+  void* stream = nullptr;                // CUstream to work in; null: one of the context's own
 };
 
 }  // namespace strop

@@ -9,6 +9,7 @@
 namespace strop {
 
 inline constexpr std::int64_t kBlockAlignment = 64;
+inline constexpr std::int64_t kDeviceAlignment = 256;
 
 // How much a context holds, and may hold (0: no limit).
 struct MemoryBudget {

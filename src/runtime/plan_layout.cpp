@@ -75,7 +75,7 @@ class LayoutMaker {
 
   // After this step, something about sizes is known that was not before.
   bool ends_segment(const Step& step) const {
-    if (step.cut || step.kind != StepKind::kernel) return true;
+    if (step.cut || (step.kind != StepKind::kernel && step.kind != StepKind::copy)) return true;
     return std::ranges::any_of(step.outputs, [&](std::uint32_t slot) {
       return slot != kNoSlot && plan_.slots[slot].kind == SlotKind::dynamic;
     });
@@ -100,6 +100,18 @@ class LayoutMaker {
     Segment& rest = layout_->segments.emplace_back();
     rest.begin = begin;
     rest.end = count;
+    for (Segment& segment : layout_->segments) find_groups(segment);
+  }
+
+  void find_groups(Segment& segment) const {
+    if (plan_.device.empty()) return;
+    for (std::uint32_t i = segment.begin; i < segment.end; ++i) {
+      const Step& step = plan_.steps[i];
+      if (step.kind != StepKind::kernel || step.backend != plan_.device) continue;
+      if (segment.groups.empty() || segment.groups.back().end != i)
+        segment.groups.push_back({i, i});
+      segment.groups.back().end = i + 1;
+    }
   }
 
   void find_uses() {
@@ -127,6 +139,19 @@ class LayoutMaker {
                                                      ", which is an input, a constant or made of "
                                                      "sizes");
         }
+      }
+    }
+    layout_->read_on_host.assign(count, false);
+    layout_->written_by_copy.assign(count, false);
+    for (const Step& step : plan_.steps) {
+      if (step.kind == StepKind::copy) {
+        layout_->written_by_copy[step.outputs[0]] = true;
+        continue;
+      }
+      for (const std::uint32_t slot : step.inputs) {
+        if (slot == kNoSlot) continue;
+        layout_->read_on_host[slot] = true;
+        layout_->read_on_host[root(slot)] = true;
       }
     }
     output_.assign(count, false);

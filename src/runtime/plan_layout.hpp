@@ -31,9 +31,16 @@ struct ArenaUse {
   std::uint32_t last = 0;  // inclusive
 };
 
+// Steps [begin, end) that all run on the device: nobody waits between them.
+struct DeviceGroup {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+};
+
 struct Segment {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
+  std::vector<DeviceGroup> groups;   // in their order
   std::vector<ArenaUse> arena;       // no aliases among them
   std::vector<std::uint32_t> sized;  // arena, alias and elements slots that get their shape here
   std::vector<std::string> symbols;  // whose values the sizes of this segment depend on
@@ -49,7 +56,10 @@ struct PlanLayout {
   std::vector<SymbolBinding> input_bindings;
   std::vector<std::string> outer_symbols;  // of the enclosing plan, not bound by an input
   std::vector<std::vector<std::unique_ptr<PlanLayout>>> nested;  // per step
-  std::uint32_t max_inputs = 0;                                  // of a step
+  // Per slot: whether steps other than copies read it, itself or an alias of it; whether a copy
+  // writes it.
+  std::vector<bool> read_on_host, written_by_copy;
+  std::uint32_t max_inputs = 0;  // of a step
   std::uint32_t max_outputs = 0;
 };
 

@@ -54,6 +54,8 @@ void PlanRunner::ensure_prepared(std::size_t index) {
   size_slots(index, *prepared);
   plan_arena(layout_.segments[index], *prepared);
   state.arena->reserve(prepared->arena_bytes);
+  drop_graphs(*prepared);
+  prepared->groups.resize(layout_.segments[index].groups.size());
   state.current = prepared.get();
   try {
     place_slots(index);
@@ -161,19 +163,23 @@ void PlanRunner::size_slots(std::size_t index, Prepared& prepared) {
 }
 
 void PlanRunner::plan_arena(const Segment& segment, Prepared& prepared) const {
-  std::vector<Lifetime> lifetimes;
-  std::vector<std::size_t> places;
-  std::size_t j = 0;
-  for (const ArenaUse& use : segment.arena) {
-    while (segment.sized[j] != use.slot) ++j;  // both are in slot order
-    lifetimes.push_back({prepared.sized[j].bytes, use.first, use.last});
-    places.push_back(j);
+  for (const MemorySpace space : {MemorySpace::host, MemorySpace::device}) {
+    std::vector<Lifetime> lifetimes;
+    std::vector<std::size_t> places;
+    std::size_t j = 0;
+    for (const ArenaUse& use : segment.arena) {
+      while (segment.sized[j] != use.slot) ++j;  // both are in slot order
+      if (plan_.slots[use.slot].space != space) continue;
+      lifetimes.push_back({prepared.sized[j].bytes, use.first, use.last});
+      places.push_back(j);
+    }
+    const bool host = space == MemorySpace::host;
+    const MemoryPlan memory = plan_memory(lifetimes, host ? kBlockAlignment : kDeviceAlignment);
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      prepared.sized[places[i]].offset = memory.offsets[i];
+    }
+    (host ? prepared.arena_bytes : prepared.device_bytes) = memory.total;
   }
-  const MemoryPlan memory = plan_memory(lifetimes, kBlockAlignment);
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    prepared.sized[places[i]].offset = memory.offsets[i];
-  }
-  prepared.arena_bytes = memory.total;
 }
 
 // Makes values_ of the slots that are sized here those of the current shapes.
@@ -182,6 +188,11 @@ void PlanRunner::place_slots(std::size_t index) {
   SegmentState& state = segments_[index];
   Prepared& prepared = *state.current;
   auto* arena = static_cast<std::byte*>(state.arena->reserve(prepared.arena_bytes));
+  std::byte* device_arena = nullptr;
+  if (has_device()) {
+    synchronize();  // what is placed elsewhere now may be in use
+    device_arena = static_cast<std::byte*>(state.device_arena->reserve(prepared.device_bytes));
+  }
   for (std::size_t j = 0; j < segment.sized.size(); ++j) {
     const std::uint32_t slot = segment.sized[j];
     SizedSlot& sized = prepared.sized[j];
@@ -200,10 +211,13 @@ void PlanRunner::place_slots(std::size_t index) {
                     "bind more memory, or none and read the output from the context");
       }
       value.data = place.memory;
+    } else if (plan_.slots[slot].space == MemorySpace::device) {
+      if (sized.offset >= 0) value.data = device_arena + (sized.bytes > 0 ? sized.offset : 0);
     } else if (sized.offset >= 0) {
       value.data = sized.bytes > 0 ? arena + sized.offset : empty_memory();
     }
   }
+  if (has_device()) place_bound_device_memory(segment);
   for (std::size_t j = 0; j < segment.sized.size(); ++j) {
     const std::uint32_t slot = segment.sized[j];
     const std::uint32_t base = layout_.root[slot];
@@ -218,6 +232,14 @@ void PlanRunner::place_slots(std::size_t index) {
     }
     values_[slot].data = values_[base].data;
   }
+  if (has_device()) {
+    std::uint64_t place = 1;
+    for (const std::uint32_t slot : segment.sized) {
+      if (plan_.slots[slot].space != MemorySpace::device) continue;
+      place = (place ^ reinterpret_cast<std::uintptr_t>(values_[slot].data)) * 0x9e3779b97f4a7c15u;
+    }
+    state.place = place ^ (place >> 29);
+  }
   state.placed = true;
 }
 
@@ -228,7 +250,10 @@ void PlanRunner::prepare_steps(std::size_t index, Prepared& prepared) {
     const Step& step = plan_.steps[s];
     const std::size_t at = s - segment.begin;
     try {
-      if (at >= prepared.steps.size()) prepared.steps.emplace_back(plan_, step, values_);
+      if (at >= prepared.steps.size()) {
+        prepared.steps.emplace_back(plan_, step, values_,
+                                    has_device() ? device().device() : nullptr);
+      }
       gather(step);
       // Shapes alone, but for what is known of the data.
       for (std::size_t i = 0; i < step.inputs.size(); ++i) {
@@ -238,9 +263,14 @@ void PlanRunner::prepare_steps(std::size_t index, Prepared& prepared) {
         arguments_[i].data = nullptr;
       }
       for (std::size_t i = 0; i < step.outputs.size(); ++i) results_[i].data = nullptr;
-      session_.workspace.reserve(prepared.steps[at].prepare({arguments_.data(), step.inputs.size()},
-                                                            {results_.data(), step.outputs.size()},
-                                                            session_.threads));
+      const std::int64_t bytes =
+          prepared.steps[at].prepare({arguments_.data(), step.inputs.size()},
+                                     {results_.data(), step.outputs.size()}, session_.threads);
+      if (step.kind == StepKind::kernel && has_device() && step.backend == plan_.device) {
+        session_.device_workspace->reserve(bytes);
+      } else {
+        session_.workspace.reserve(bytes);
+      }
     } catch (Error& error) {
       error.add_context(step_text(plan_, step));
       throw;

@@ -21,6 +21,15 @@ const StropBackendTable& RunSession::boxes() {
   return *boxes_;
 }
 
+DeviceSession& RunSession::device(const std::string& backend) {
+  if (!open_device) {
+    open_device = std::make_unique<DeviceSession>(backend, options.device, options.stream,
+                                                  options.device_memory_bytes);
+    device_workspace = std::make_unique<DeviceBlock>(*open_device);
+  }
+  return *open_device;
+}
+
 PlanRunner::PlanRunner(const PlanLayout& layout, RunSession& session, std::size_t prepared_limit)
     : layout_(layout),
       plan_(*layout.plan),
@@ -30,13 +39,17 @@ PlanRunner::PlanRunner(const PlanLayout& layout, RunSession& session, std::size_
       dynamic_(plan_.slots.size()),
       dynamic_shapes_(plan_.slots.size()),
       written_(plan_.slots.size(), 0),
+      on_device_(plan_.slots.size(), false),
+      fetched_(plan_.slots.size()),
       output_places_(plan_.slots.size()),
       segments_(layout.segments.size()),
       children_(plan_.steps.size()),
       arguments_(layout.max_inputs),
       results_(layout.max_outputs) {
-  for (SegmentState& state : segments_)
+  for (SegmentState& state : segments_) {
     state.arena = std::make_unique<MemoryBlock>(session_.memory);
+    if (has_device()) state.device_arena = std::make_unique<DeviceBlock>(device());
+  }
   if (session_.options.profile) times_.resize(plan_.steps.size());
   for (std::uint32_t i = 0; i < plan_.slots.size(); ++i) {
     const Slot& slot = plan_.slots[i];
@@ -65,6 +78,11 @@ PlanRunner::PlanRunner(const PlanLayout& layout, RunSession& session, std::size_
       continue;
     }
     value.bytes = static_cast<std::uint64_t>(constant.bytes());
+    if (slot.space == MemorySpace::device) {
+      device_constants_.push_back(device_constant(device(), constant));
+      value.data = device_constants_.back()->data;
+      continue;
+    }
     value.data = constant.bytes() > 0
                      ? const_cast<std::byte*>(constant.data())  // kernels do not write inputs
                      : empty_memory();
@@ -72,12 +90,15 @@ PlanRunner::PlanRunner(const PlanLayout& layout, RunSession& session, std::size_
 }
 
 PlanRunner::~PlanRunner() {
+  for (SegmentState& state : segments_) {
+    for (const auto& prepared : state.cache) drop_graphs(*prepared);
+  }
   for (std::uint32_t i = 0; i < values_.size(); ++i) {
     if (plan_.slots[i].kind != SlotKind::input) free_boxed(i);
   }
 }
 
-void PlanRunner::set_input(std::size_t i, const StropAbiValue& value) {
+void PlanRunner::set_input(std::size_t i, const StropAbiValue& value, bool on_device) {
   const std::uint32_t index = plan_.inputs[i];
   const Slot& slot = plan_.slots[index];
   const bool boxed = value.boxed != nullptr;
@@ -87,6 +108,7 @@ void PlanRunner::set_input(std::size_t i, const StropAbiValue& value) {
                 "it must be " + slot.type);
   }
   values_[index] = value;
+  on_device_[index] = on_device;
   if (!boxed && value.bytes == 0 && value.data == nullptr) values_[index].data = empty_memory();
   for (SegmentState& state : segments_) state.placed = false;
 }
@@ -95,6 +117,7 @@ void PlanRunner::set_input_shape(std::size_t i, const Shape& shape) {
   const std::uint32_t index = plan_.inputs[i];
   StropAbiValue& value = values_[index];
   value = StropAbiValue{};
+  on_device_[index] = false;
   value.dtype = static_cast<std::uint32_t>(plan_.slots[index].dtype);
   value.rank = static_cast<std::uint32_t>(shape.size());
   value.dims = shape.data();
@@ -104,12 +127,19 @@ void PlanRunner::set_input_shape(std::size_t i, const Shape& shape) {
   for (SegmentState& state : segments_) state.placed = false;
 }
 
-void PlanRunner::place_output(std::size_t i, void* memory, std::int64_t bytes) {
+void PlanRunner::place_output(std::size_t i, void* memory, std::int64_t bytes, bool on_device) {
   const std::uint32_t base = layout_.root[plan_.outputs[i]];
   if (plan_.slots[base].kind != SlotKind::arena || is_made_of_sizes(plan_.slots[base])) return;
-  if (reinterpret_cast<std::uintptr_t>(memory) % kBlockAlignment != 0) memory = nullptr;
-  if (output_places_[base].memory == memory && output_places_[base].bytes == bytes) return;
-  output_places_[base] = {memory, bytes};
+  const std::int64_t alignment = on_device ? kDeviceAlignment : kBlockAlignment;
+  if (reinterpret_cast<std::uintptr_t>(memory) % static_cast<std::uintptr_t>(alignment) != 0)
+    memory = nullptr;
+  if (on_device &&
+      (base != plan_.outputs[i] || layout_.read_on_host[base] || !layout_.written_by_copy[base])) {
+    memory = nullptr;
+  }
+  const Place place{memory, bytes, on_device};
+  if (output_places_[base] == place) return;
+  output_places_[base] = place;
   for (SegmentState& state : segments_) state.placed = false;
 }
 
@@ -119,18 +149,30 @@ void PlanRunner::prepare() {
 }
 
 void PlanRunner::run() {
+  run_async();
+  synchronize();
+}
+
+void PlanRunner::run_async() {
   ++run_number_;
   for (const std::uint32_t input : plan_.inputs) {
     if (values_[input].data == nullptr && values_[input].boxed == nullptr) {
       throw Error(ErrorCode::missing_input, "input " + plan_.slots[input].name + " has no data");
     }
   }
+  if (has_device()) fetch_inputs();
   for (std::size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = layout_.segments[i];
     ensure_prepared(i);
     SegmentState& state = segments_[i];
     if (!state.placed || i > 0) place_slots(i);
+    std::size_t group = 0;
     for (std::uint32_t s = segment.begin; s < segment.end; ++s) {
+      if (group < segment.groups.size() && segment.groups[group].begin == s) {
+        run_group(i, group);
+        s = segment.groups[group++].end - 1;
+        continue;
+      }
       run_step(plan_.steps[s], state.current->steps[s - segment.begin]);
     }
     if (i + 1 < segments_.size()) bind_symbols_after(segment);
@@ -149,6 +191,7 @@ void PlanRunner::check_deadline() const {
 void PlanRunner::run_step(const Step& step, StepInstance& instance) {
   try {
     check_deadline();
+    if (step.kind != StepKind::copy) synchronize();
     const std::int64_t start = times_.empty() ? 0 : os::monotonic_ns();
     switch (step.kind) {
       case StepKind::kernel:
@@ -160,17 +203,23 @@ void PlanRunner::run_step(const Step& step, StepInstance& instance) {
       case StepKind::loop:
         run_loop(step);
         break;
+      case StepKind::copy:
+        run_copy(step);
+        if (!times_.empty()) synchronize();
+        break;
     }
-    if (!times_.empty()) {
-      StepTime& time = times_[static_cast<std::size_t>(&step - plan_.steps.data())];
-      time.last_ns = os::monotonic_ns() - start;
-      time.total_ns += time.last_ns;
-      ++time.runs;
-    }
+    if (!times_.empty()) add_time(step, os::monotonic_ns() - start);
   } catch (Error& error) {
     error.add_context(step_text(plan_, step));
     throw;
   }
+}
+
+void PlanRunner::add_time(const Step& step, std::int64_t nanoseconds) {
+  StepTime& time = times_[static_cast<std::size_t>(&step - plan_.steps.data())];
+  time.last_ns = nanoseconds;
+  time.total_ns += nanoseconds;
+  ++time.runs;
 }
 
 void PlanRunner::gather(const Step& step) {
@@ -202,6 +251,11 @@ void PlanRunner::run_kernel(const Step& step, StepInstance& instance) {
   run.allocate_output = on_allocate;
   run.set_boxed_output = on_boxed;
   run.workspace = session_.workspace.data();
+  if (has_device() && step.backend == plan_.device) {
+    run.workspace = session_.device_workspace->data();
+    run.stream = device().stream();
+    device().set_busy();
+  }
   run.thread_count = session_.threads;
   run.deadline_ns = session_.deadline_ns;
   run.loop_iterations = session_.options.loop_iterations;

@@ -14,6 +14,7 @@
 #include "base/dim.hpp"
 #include "plan/backend_abi.h"
 #include "runtime/context_options.hpp"
+#include "runtime/device_session.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/plan_layout.hpp"
 #include "runtime/step_instance.hpp"
@@ -25,13 +26,17 @@ struct RunSession {
   explicit RunSession(const ContextOptions& the_options);
   // Of the library that owns boxed values; opened when first needed.
   const StropBackendTable& boxes();
+  // Of the backend that plans of this session name as theirs; opened when first needed.
+  DeviceSession& device(const std::string& backend);
 
   ContextOptions options;
   int threads = 1;
   MemoryBudget memory;
   MemoryBlock workspace{memory};
-  std::int64_t deadline_ns = 0;  // 0: none
-  std::int64_t iterations = 0;   // of loops, in this run
+  std::int64_t deadline_ns = 0;                   // 0: none
+  std::int64_t iterations = 0;                    // of loops, in this run
+  std::unique_ptr<DeviceSession> open_device;     // null as long as no plan needs it
+  std::unique_ptr<DeviceBlock> device_workspace;  // with it
 
  private:
   const StropBackendTable* boxes_ = nullptr;
@@ -54,18 +59,27 @@ class PlanRunner {
   const Plan& plan() const { return plan_; }
   // Input i by reference: dims and data (or boxed value) stay where they are until the runs are
   // over. Element type and kind must be the slot's; shapes are checked by prepare and run.
-  void set_input(std::size_t i, const StropAbiValue& value);
+  // `on_device`: the data is in the memory of the plan's device, aligned to 256 bytes.
+  void set_input(std::size_t i, const StropAbiValue& value, bool on_device = false);
   // The shape alone, for prepare.
   void set_input_shape(std::size_t i, const Shape& shape);
   // Makes the first segment ready for the shapes of the inputs (their data may still be null).
   void prepare();
   void run();
+  // As run, but work on the device may go on after it: synchronize waits for it.
+  void run_async();
+  void synchronize();
+  // Orders the steps on the device (and no others, nor copies) `copies` times at once, `launches`
+  // times in a row, and returns how many nanoseconds one of them took, for each of `samples`. After
+  // a run with these inputs.
+  std::vector<double> time_device_steps(int copies, int launches, int samples);
   // Of the last run; memory of this runner, of an input, or of the engine.
   const StropAbiValue& output(std::size_t i) const { return values_[plan_.outputs[i]]; }
   // Computes output i in memory of the caller where that spares a copy: the output is planned
   // memory and the address aligned to 64 bytes. Otherwise, and with null, it stays where it is; the
   // caller compares addresses. The run fails with Error(bad_argument) when `bytes` is not enough.
-  void place_output(std::size_t i, void* memory, std::int64_t bytes);
+  // `on_device`: the memory is the device's.
+  void place_output(std::size_t i, void* memory, std::int64_t bytes, bool on_device = false);
   // One per step of the plan when profiling.
   std::span<const StepTime> times() const { return times_; }
 
@@ -76,10 +90,17 @@ class PlanRunner {
     std::int64_t offset = -1;            // in the segment's arena; -1: not there
     std::vector<std::int64_t> elements;  // never empty for a slot made of sizes
   };
+  // What the device does for a group of steps, once it was seen twice with the same addresses.
+  struct CapturedGroup {
+    std::uint64_t place = 0;  // of the addresses that were seen last
+    void* graph = nullptr;
+  };
   struct Prepared {
     std::vector<std::int64_t> key;
     std::vector<SizedSlot> sized;  // parallel to Segment::sized
     std::int64_t arena_bytes = 0;
+    std::int64_t device_bytes = 0;      // of the arena on the device
+    std::vector<CapturedGroup> groups;  // parallel to Segment::groups
     std::vector<StepInstance> steps;
     std::uint64_t last_used = 0;
   };
@@ -87,7 +108,9 @@ class PlanRunner {
     std::vector<std::unique_ptr<Prepared>> cache;
     Prepared* current = nullptr;
     std::unique_ptr<MemoryBlock> arena;
-    bool placed = false;  // values_ are those of `current`
+    std::unique_ptr<DeviceBlock> device_arena;  // where the plan has a device
+    bool placed = false;                        // values_ are those of `current`
+    std::uint64_t place = 0;                    // stands for the addresses on the device
   };
 
   // Preparing (plan_prepare.cpp).
@@ -98,6 +121,8 @@ class PlanRunner {
   void size_slots(std::size_t segment, Prepared& prepared);
   void check_constraints(const Segment& segment) const;
   void plan_arena(const Segment& segment, Prepared& prepared) const;
+  void place_bound_device_memory(const Segment& segment);
+  void drop_graphs(Prepared& prepared) noexcept;
   void prepare_steps(std::size_t segment, Prepared& prepared);
   void place_slots(std::size_t segment);
   void bind_symbols_after(const Segment& segment);
@@ -105,6 +130,16 @@ class PlanRunner {
   // Running (plan_runner.cpp).
   void run_step(const Step& step, StepInstance& instance);
   void run_kernel(const Step& step, StepInstance& instance);
+  // Steps on the device (device_steps.cpp).
+  bool has_device() const { return !plan_.device.empty(); }
+  DeviceSession& device() { return session_.device(plan_.device); }
+  bool lies_on_device(std::uint32_t slot) const;
+  void fetch_inputs();
+  void run_copy(const Step& step);
+  void run_group(std::size_t segment, std::size_t group);
+  void order_group(std::size_t segment, std::size_t group);
+  void profile_group(std::size_t segment, std::size_t group);
+  void add_time(const Step& step, std::int64_t nanoseconds);
   void gather(const Step& step);
   void throw_callback_error();
   void check_written(const Step& step) const;
@@ -137,9 +172,14 @@ class PlanRunner {
   std::vector<std::unique_ptr<MemoryBlock>> dynamic_;  // per slot; of dynamic ones
   std::vector<Shape> dynamic_shapes_;                  // per slot
   std::vector<std::uint64_t> written_;                 // per slot: number of the run that wrote it
+  std::vector<bool> on_device_;  // per slot: an input whose data the device has
+  std::vector<std::unique_ptr<MemoryBlock>> fetched_;  // per slot: that data for steps on the host
+  std::vector<std::shared_ptr<const DeviceMemory>> device_constants_;
   struct Place {
     void* memory = nullptr;
     std::int64_t bytes = 0;
+    bool on_device = false;
+    bool operator==(const Place&) const = default;
   };
   std::vector<Place> output_places_;  // per slot; null: planned memory
   std::vector<SegmentState> segments_;

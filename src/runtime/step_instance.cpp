@@ -9,17 +9,14 @@
 #include "runtime/backend_loader.hpp"
 
 namespace strop {
-namespace {
 
-void check(const StropBackendTable& table, std::int32_t code, StropAbiError& error) {
+void throw_reported(const StropBackendTable& table, std::int32_t code, StropAbiError& error) {
   if (code == 0) return;
   const auto text = [](const char* s) { return std::string(s != nullptr ? s : ""); };
   Error out(static_cast<ErrorCode>(code), text(error.what), text(error.why), text(error.hint));
   table.free_error(&error);
   throw out;
 }
-
-}  // namespace
 
 std::string step_text(const Plan& plan, const Step& step) {
   std::string out = "step " + std::to_string(&step - plan.steps.data());
@@ -32,9 +29,14 @@ std::string step_text(const Plan& plan, const Step& step) {
 }
 
 StepInstance::StepInstance(const Plan& plan, const Step& step,
-                           std::span<const StropAbiValue> values) {
+                           std::span<const StropAbiValue> values, void* device) {
   if (step.kind != StepKind::kernel) return;
   const StropBackendTable& table = find_backend(step.backend);
+  if ((table.device != nullptr) != (!plan.device.empty() && step.backend == plan.device)) {
+    throw Error(ErrorCode::engine_invalid, step_text(plan, step),
+                "its backend works on memory that the plan does not give it",
+                "build the engine again");
+  }
   std::vector<Shape> shapes;  // -1: not known
   shapes.reserve(step.inputs.size() + step.outputs.size());
   const auto describe = [&](std::uint32_t index) {
@@ -55,7 +57,8 @@ StepInstance::StepInstance(const Plan& plan, const Step& step,
   for (const std::uint32_t index : step.inputs) {
     const bool is_constant = index != kNoSlot && plan.slots[index].kind == SlotKind::constant;
     inputs.push_back(is_constant ? values[index] : describe(index));
-    constant.push_back(is_constant ? 1 : 0);
+    const bool on_device = is_constant && plan.slots[index].space == MemorySpace::device;
+    constant.push_back(on_device ? 2 : is_constant ? 1 : 0);
   }
   for (const std::uint32_t index : step.outputs) outputs.push_back(describe(index));
   StropAbiStep abi{};
@@ -67,9 +70,10 @@ StepInstance::StepInstance(const Plan& plan, const Step& step,
   abi.inputs = inputs.data();
   abi.input_constant = constant.data();
   abi.outputs = outputs.data();
+  abi.device = device;
   StropAbiError error{};
   void* instance = nullptr;
-  check(table, table.create(&abi, &instance, &error), error);
+  throw_reported(table, table.create(&abi, &instance, &error), error);
   table_ = &table;
   instance_ = instance;
 }
@@ -91,7 +95,7 @@ std::optional<PackedConstant> StepInstance::pack() {
   if (table_ == nullptr || table_->pack == nullptr) return std::nullopt;
   StropAbiPacked packed{};
   StropAbiError error{};
-  check(*table_, table_->pack(instance_, &packed, &error), error);
+  throw_reported(*table_, table_->pack(instance_, &packed, &error), error);
   if (packed.input == STROP_ABI_NOTHING_PACKED) return std::nullopt;
   const StropAbiValue& form = packed.form;
   PackedConstant out{
@@ -108,8 +112,9 @@ std::int64_t StepInstance::prepare(std::span<const StropAbiValue> inputs,
   if (table_ == nullptr) return 0;
   StropAbiError error{};
   std::uint64_t bytes = 0;
-  check(*table_, table_->prepare(instance_, inputs.data(), outputs.data(), threads, &bytes, &error),
-        error);
+  throw_reported(*table_,
+                 table_->prepare(instance_, inputs.data(), outputs.data(), threads, &bytes, &error),
+                 error);
   if (bytes > (std::uint64_t{1} << 62)) {
     throw Error(ErrorCode::limit_exceeded,
                 "a kernel asks for " + std::to_string(bytes) + " bytes of working memory");
@@ -120,7 +125,8 @@ std::int64_t StepInstance::prepare(std::span<const StropAbiValue> inputs,
 void StepInstance::run(std::span<const StropAbiValue> inputs, std::span<StropAbiValue> outputs,
                        const StropAbiRun& run) {
   StropAbiError error{};
-  check(*table_, table_->run(instance_, inputs.data(), outputs.data(), &run, &error), error);
+  throw_reported(*table_, table_->run(instance_, inputs.data(), outputs.data(), &run, &error),
+                 error);
 }
 
 }  // namespace strop

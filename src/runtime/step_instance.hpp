@@ -25,7 +25,9 @@ class StepInstance {
   StepInstance() = default;
   // Steps that are no kernels have an instance without a kernel. `values`: per slot, for constants.
   // Throws what the backend reports, Error(missing_library).
-  StepInstance(const Plan& plan, const Step& step, std::span<const StropAbiValue> values);
+  // `device`: opened by the plan's device backend; null where it has none.
+  StepInstance(const Plan& plan, const Step& step, std::span<const StropAbiValue> values,
+               void* device = nullptr);
   ~StepInstance();
   StepInstance(StepInstance&& other) noexcept;
   StepInstance& operator=(StepInstance&& other) noexcept;
@@ -42,6 +44,9 @@ class StepInstance {
   const StropBackendTable* table_ = nullptr;
   void* instance_ = nullptr;
 };
+
+// Throws what a function of the backend's table returned and filled; nothing for 0.
+void throw_reported(const StropBackendTable& table, std::int32_t code, StropAbiError& error);
 
 // "step 3 /conv1 (operator conv, kernel conv_onednn of backend cpu)".
 std::string step_text(const Plan& plan, const Step& step);

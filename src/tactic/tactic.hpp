@@ -101,4 +101,9 @@ struct Tactic {
   KernelChoice (*lower)(const Problem&, std::string_view config) = nullptr;
 };
 
+// Whether the tactic's steps work on the memory of the problem's device.
+inline bool works_on_device(const Problem& problem, const Tactic& tactic) {
+  return problem.device != nullptr && tactic.backend == problem.device->backend;
+}
+
 }  // namespace strop

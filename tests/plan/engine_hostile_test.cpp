@@ -242,8 +242,8 @@ TEST(EngineHostile, a_bool_that_is_neither_0_nor_1_is_refused) {
 TEST(EngineHostile, a_plan_of_too_many_slots_is_refused) {
   flatbuffers::FlatBufferBuilder b;
   const auto none = [&b]<class T>(T) { return b.CreateVectorOfStructs(std::vector<T>{}); };
-  const auto plans = b.CreateVectorOfStructs(
-      std::vector<fbs::PlanRecord>{{0, static_cast<std::uint32_t>(kMaxPlanSlots + 1), 0, 0, 0, 0}});
+  const auto plans = b.CreateVectorOfStructs(std::vector<fbs::PlanRecord>{
+      {0, 0, static_cast<std::uint32_t>(kMaxPlanSlots + 1), 0, 0, 0, 0}});
   const auto slots = b.CreateVectorOfStructs(std::vector<fbs::SlotRecord>(kMaxPlanSlots + 1));
   const auto steps = none(fbs::StepRecord{});
   const auto constraints = none(fbs::ConstraintRecord{});

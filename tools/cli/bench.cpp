@@ -13,6 +13,7 @@
 #include "base/os/cpu_features.hpp"
 #include "builder/build_options.hpp"
 #include "builder/plan_execution.hpp"
+#include "builder/targets.hpp"
 #include "cli/boxed_values.hpp"
 #include "cli/commands.hpp"
 #include "cli/input_files.hpp"
@@ -131,11 +132,28 @@ std::vector<double> measure(Context& context, double seconds) {
   return ms;
 }
 
+Json to_json(const Latency& latency) {
+  return {{"min", latency.min}, {"median", latency.median}, {"mean", latency.mean},
+          {"p90", latency.p90}, {"p95", latency.p95},       {"p99", latency.p99},
+          {"max", latency.max}};
+}
+
+// Of the steps on the device alone, between two points of its own time: no copies, no launches.
+Latency measure_on_device(Context& context, double run_ms, double seconds) {
+  const int launches = std::clamp(static_cast<int>(2.0 / std::max(run_ms, 1e-3)), 1, 50);
+  const double samples = seconds * 1e3 / std::max(run_ms * launches, 0.05);
+  std::vector<double> ms =
+      context.time_on_device(launches, std::clamp(static_cast<int>(samples), 5, 2000));
+  for (double& time : ms) time /= 1e6;
+  return summarize(std::move(ms));
+}
+
 // A second context, so that measuring steps costs the latencies above nothing.
 Json profile_steps(const BenchCommand& command, const std::shared_ptr<const Engine>& engine,
                    const std::vector<NamedInput>& inputs) {
   ContextOptions options;
   options.threads = command.options.threads;
+  options.device = device_ordinal(command.options.device);
   options.profile = true;
   Context context(engine, options);
   for (const NamedInput& input : inputs) bind_value(context, input.name, input.value);
@@ -183,6 +201,7 @@ void run_bench(const BenchCommand& command) {
   const std::vector<NamedInput> inputs = make_inputs(command, *engine);
   ContextOptions options;
   options.threads = command.options.threads;
+  options.device = device_ordinal(command.options.device);
   Context context(engine, options);
   for (const NamedInput& input : inputs) bind_value(context, input.name, input.value);
   const std::int64_t before = os::monotonic_ns();
@@ -207,17 +226,15 @@ void run_bench(const BenchCommand& command) {
            {"runs", ms.size()},
            {"seconds", seconds},
            {"first_run_ms", first_ms},
-           {"latency_ms",
-            {{"min", latency.min},
-             {"median", latency.median},
-             {"mean", latency.mean},
-             {"p90", latency.p90},
-             {"p95", latency.p95},
-             {"p99", latency.p99},
-             {"max", latency.max}}},
+           {"latency_ms", to_json(latency)},
            {"throughput_per_s",
             static_cast<double>(ms.size()) * static_cast<double>(batch) / std::max(seconds, 1e-9)},
            {"peak_memory_bytes", context.peak_memory_bytes()}};
+  if (!engine->plan().device.empty()) {
+    out["device_latency_ms"] =
+        to_json(measure_on_device(context, latency.median, command.duration));
+    out["peak_device_memory_bytes"] = context.peak_device_memory_bytes();
+  }
   for (const NamedInput& input : inputs) out["inputs"][input.name] = kind_text(input.value);
   if (command.profile) out["steps"] = profile_steps(command, engine, inputs);
 
@@ -237,6 +254,12 @@ void run_bench(const BenchCommand& command) {
       "  %-10s min %.3f  median %.3f  mean %.3f  p90 %.3f  p95 %.3f  p99 %.3f  max %.3f ms\n",
       "latency", latency.min, latency.median, latency.mean, latency.p90, latency.p95, latency.p99,
       latency.max);
+  if (out.contains("device_latency_ms")) {
+    const Json& device = out["device_latency_ms"];
+    std::printf("  %-10s min %.4f  median %.4f  p99 %.4f ms (steps on the device alone)\n",
+                "device", device["min"].get<double>(), device["median"].get<double>(),
+                device["p99"].get<double>());
+  }
   std::printf("  %-10s %.1f per second\n", "throughput", out["throughput_per_s"].get<double>());
   std::printf("  %-10s %.1f MB beside the weights\n", "memory",
               static_cast<double>(context.peak_memory_bytes()) / 1e6);

@@ -40,7 +40,10 @@ void add_plugin_option(CLI::App& command, std::vector<std::string>& plugins) {
 
 void ModelOptions::add_to(CLI::App& command) {
   const std::string group = "Building";
-  command.add_option("--device", device, "auto, cpu or reference")
+  command
+      .add_option("--device", device,
+                  "auto, cpu, reference, cuda, cuda:N (a GPU of this machine) or "
+                  "cuda:sm_90 (a chip that need not be here)")
       ->capture_default_str()
       ->group(group);
   command

@@ -10,6 +10,7 @@
 #include "base/os/atomic_file.hpp"
 #include "base/os/clock.hpp"
 #include "base/os/mapped_file.hpp"
+#include "builder/targets.hpp"
 #include "cli/boxed_values.hpp"
 #include "cli/commands.hpp"
 #include "cli/input_files.hpp"
@@ -123,6 +124,7 @@ Json run_once(const RunCommand& command, std::vector<std::string>& texts) {
   const auto engine = open_engine(command.model, command.options, false);
   ContextOptions context_options;
   context_options.threads = command.options.threads;
+  context_options.device = device_ordinal(command.options.device);
   Context context(engine, context_options);
   for (const NamedInput& input : read_inputs(command.inputs, *engine)) {
     bind_value(context, input.name, input.value);

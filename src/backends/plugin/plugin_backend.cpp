@@ -7,10 +7,10 @@
 #include <mutex>
 #include <string>
 
-#include "backends/plugin/abi_error.hpp"
 #include "backends/plugin/plugin_step.hpp"
 #include "base/parallel.hpp"
 #include "base/version.hpp"
+#include "plan/abi_error.hpp"
 #include "plugin/plugin_registry.hpp"
 
 namespace strop {

@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 
-#include "backends/plugin/abi_error.hpp"
 #include "backends/plugin/plugin_backend.hpp"
 #include "backends/reference/reference_step.hpp"
 #include "base/parallel.hpp"
 #include "base/version.hpp"
+#include "plan/abi_error.hpp"
 
 namespace strop {
 namespace {

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/runtime/module.hpp"
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/hash.hpp"
+
+namespace strop::cuda {
+namespace {
+
+constexpr int kSharedWithoutAsking = 48 << 10;
+constexpr std::uint32_t kClusterWithoutAsking = 8;
+
+}  // namespace
+
+Module::Module(Device& device, std::span<const std::byte> image) : device_(device) {
+  device.use();
+  const CUresult result = driver().cuModuleLoadData(&handle_, image.data());
+  if (result == CUDA_ERROR_NO_BINARY_FOR_GPU || result == CUDA_ERROR_INVALID_PTX ||
+      result == CUDA_ERROR_UNSUPPORTED_PTX_VERSION) {
+    throw Error(ErrorCode::engine_other_target, "the engine's machine code",
+                "it is not for " + device.name + " (compute capability " +
+                    std::to_string(device.compute_capability) + ")",
+                "build the engine for this GPU");
+  }
+  if (result == CUDA_ERROR_INVALID_IMAGE || result == CUDA_ERROR_INVALID_SOURCE) {
+    throw Error(ErrorCode::engine_invalid, "the engine's machine code",
+                "the driver says that it is none", "build the engine again");
+  }
+  check(result, "loading machine code");
+}
+
+Module::~Module() {
+  if (driver().cuCtxSetCurrent(device_.context) == CUDA_SUCCESS) driver().cuModuleUnload(handle_);
+}
+
+CUfunction Module::function(const std::string& entry, std::uint32_t shared_bytes,
+                            std::uint32_t cluster_blocks) const {
+  CUfunction function = nullptr;
+  const CUresult result = driver().cuModuleGetFunction(&function, handle_, entry.c_str());
+  if (result == CUDA_ERROR_NOT_FOUND) {
+    throw Error(ErrorCode::engine_invalid, "kernel " + entry, "the machine code has no such entry",
+                "build the engine again");
+  }
+  check(result, "finding a kernel");
+  if (shared_bytes > static_cast<std::uint32_t>(device_.shared_bytes)) {
+    throw Error(ErrorCode::engine_other_target, "kernel " + entry,
+                "it needs " + std::to_string(shared_bytes) + " bytes of shared memory, " +
+                    device_.name + " has " + std::to_string(device_.shared_bytes),
+                "build the engine for this GPU");
+  }
+  if (shared_bytes > kSharedWithoutAsking) {
+    check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                      static_cast<int>(shared_bytes)),
+          "giving a kernel shared memory");
+  }
+  if (cluster_blocks > kClusterWithoutAsking) {
+    check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED,
+                                      1),
+          "giving a kernel a large cluster");
+  }
+  return function;
+}
+
+std::shared_ptr<const Module> load_module(Device& device, std::span<const std::byte> image) {
+  using Key = std::pair<int, Hash>;
+  struct Known {
+    std::mutex mutex;
+    std::map<Key, std::weak_ptr<const Module>> modules;
+  };
+  static Known* known = new Known;
+  const Key key{device.ordinal, hash_bytes(image)};
+  const std::scoped_lock lock(known->mutex);
+  if (auto loaded = known->modules[key].lock()) return loaded;
+  std::erase_if(known->modules, [](const auto& entry) { return entry.second.expired(); });
+  auto loaded = std::make_shared<const Module>(device, image);
+  known->modules[key] = loaded;
+  return loaded;
+}
+
+}  // namespace strop::cuda
