@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/codegen/implicit_gemm_sm90.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "backends/cuda/codegen/kernel_source.hpp"
+#include "base/error.hpp"
+
+namespace strop::cuda {
+namespace {
+
+constexpr std::int64_t kSharedBytes = 227 * 1024;  // of a block
+constexpr std::int64_t kBarrierBytes = 1024, kAlignment = 1024;
+constexpr int kMaxStages = 12, kElementBytes = 2;
+constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
+
+// How a configuration divides K and shared memory.
+struct Geometry {
+  int block_bytes = 128;       // of K, of a block
+  int blocks_of_stage = 1;
+  std::int64_t channel_blocks = 0, blocks = 0;  // of a tap; of K
+  int stages = 0;              // less than 2: the configuration does not fit
+  int output_buffers = 0;
+  bool box_store = false;
+  std::int64_t shared_bytes = 0;
+};
+
+int panel_columns(const GemmConfig& config) { return config.tile_n % 64 == 0 ? 64 : 32; }
+
+std::int64_t round_up(std::int64_t value, std::int64_t to) { return (value + to - 1) / to * to; }
+
+// Wide blocks feed the tensor cores better, unless they are filled with zeros.
+int block_bytes_for(std::int64_t channels) {
+  int best = 128;
+  double least = 0;
+  for (const auto& [bytes, factor] : {std::pair{128, 1.0}, {64, 1.05}, {32, 1.25}}) {
+    const double cost = factor * static_cast<double>(round_up(channels, bytes / kElementBytes));
+    if (bytes == 128 || cost < least) best = bytes, least = cost;
+  }
+  return best;
+}
+
+std::uint32_t tensor_count(const ImplicitGemm& gemm) {
+  return operand_count(gemm.epilogue, EpilogueOperand::tensor);
+}
+
+std::int64_t tiles_n(const ImplicitGemm& gemm, const GemmConfig& config) {
+  return (gemm.columns + config.tile_n - 1) / config.tile_n;
+}
+
+Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
+  Geometry out;
+  out.block_bytes = block_bytes_for(gemm.channels);
+  out.blocks_of_stage = 128 / out.block_bytes;
+  const int block_elements = out.block_bytes / kElementBytes;
+  out.channel_blocks = (gemm.channels + block_elements - 1) / block_elements;
+  out.blocks = out.channel_blocks * gemm.taps();
+  out.box_store = config.split == 1 && gemm.columns % 8 == 0 && tensor_count(gemm) <= 1;
+  const std::int64_t stage_a = static_cast<std::int64_t>(config.tile_m) * 128;
+  const std::int64_t stage_b = static_cast<std::int64_t>(config.tile_n) * 128;
+  const std::int64_t stage = stage_a + (config.resident ? 0 : stage_b);
+  const std::int64_t weights =
+      config.resident ? out.blocks * config.tile_n * out.block_bytes : 0;
+  const std::int64_t rows_of_group =
+      config.ping_pong ? config.tile_m : config.tile_m / config.groups;
+  const std::int64_t buffer =
+      out.box_store ? rows_of_group * config.tile_n * kElementBytes * config.groups : 0;
+  const auto stages_with = [&](int buffers) {
+    const std::int64_t left =
+        kSharedBytes - kAlignment - kBarrierBytes - weights - buffers * buffer;
+    return static_cast<int>(std::clamp<std::int64_t>(left / stage, 0, kMaxStages));
+  };
+  out.output_buffers = tensor_count(gemm) > 0 && stages_with(3) >= 4 ? 3 : 2;
+  out.stages = stages_with(out.output_buffers);
+  if (config.split > 1) {
+    // One tile a block, whose partial sums go where its stages were.
+    const std::int64_t partial = static_cast<std::int64_t>(config.tile_m) * (config.tile_n + 4) * 4;
+    const std::int64_t steps =
+        (out.blocks / config.split + 1 + out.blocks_of_stage) / out.blocks_of_stage;
+    const std::int64_t wanted = std::max({steps, (partial + stage - 1) / stage, std::int64_t{2}});
+    out.stages = static_cast<int>(std::min<std::int64_t>(out.stages, wanted));
+    if (out.stages * stage < partial) out.stages = 0;
+  }
+  out.shared_bytes = kAlignment + kBarrierBytes + weights + out.output_buffers * buffer +
+                     out.stages * stage;
+  return out;
+}
+
+// One wgmma: 64 rows, the tile's columns, 32 bytes of K.
+std::string multiply_source(DType element, int columns) {
+  const int count = columns / 2;
+  const std::string type = element == DType::bf16 ? "bf16" : "f16";
+  std::string registers, operands;
+  for (int i = 0; i < count; ++i) {
+    registers += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
+    operands += fmt::format("{}\"+f\"(d[{}])", i == 0 ? "" : ", ", i);
+  }
+  return fmt::format(
+      "__device__ __forceinline__ void multiply(float (&d)[{0}], u64 a, u64 b, bool add) {{\n"
+      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, %{1}, 0;\\n\"\n"
+      "    \"wgmma.mma_async.sync.aligned.m64n{2}k16.f32.{3}.{3} {{{4}}}, %{0}, %{5}, add, 1, 1, "
+      "0, 0;\\n}}\"\n"
+      "    : {6} : \"l\"(a), \"l\"(b), \"r\"(static_cast<int>(add)));\n}}\n",
+      count, count + 2, columns, type, registers, count + 1, operands);
+}
+
+std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
+                             const Geometry& sizes) {
+  std::string out = fmt::format("using Element = {};\nusing SumType = float;\n",
+                                gemm.element == DType::bf16 ? "Bfloat" : "Half");
+  const auto number = [&](std::string_view name, std::int64_t value) {
+    out += fmt::format("constexpr int {} = {};\n", name, value);
+  };
+  const auto flag = [&](std::string_view name, bool value) {
+    out += fmt::format("constexpr bool {} = {};\n", name, value);
+  };
+  number("kTileM", config.tile_m);
+  number("kTileN", config.tile_n);
+  number("kGroups", config.groups);
+  flag("kPingPong", config.ping_pong);
+  flag("kResident", config.resident);
+  number("kSplit", config.split);
+  number("kMulticast", config.multicast);
+  number("kBlockBytes", sizes.block_bytes);
+  number("kBlocks", sizes.blocks_of_stage);
+  flag("kIm2col", gemm.window.has_value());
+  number("kOutputBuffers", sizes.output_buffers);
+  flag("kBoxStore", sizes.box_store);
+  number("kChannelOperands", operand_count(gemm.epilogue, EpilogueOperand::channel));
+  number("kTensorOperands", tensor_count(gemm));
+  return out;
+}
+
+TensorMap map_of_a(const ImplicitGemm& gemm, const GemmConfig& config, const Geometry& sizes,
+                   std::uint32_t operand) {
+  TensorMap map;
+  map.operand = Operand::in(operand);
+  map.type = std::string(to_string(gemm.element));
+  map.swizzle = static_cast<std::uint32_t>(sizes.block_bytes);
+  map.l2_promotion = 256;
+  const auto box = static_cast<std::uint32_t>(sizes.block_bytes / kElementBytes);
+  const std::int64_t pixel = gemm.channels * kElementBytes;
+  if (!gemm.window) {
+    map.sizes = {gemm.channels, gemm.rows};
+    map.strides = {pixel};
+    map.box = {box, static_cast<std::uint32_t>(config.tile_m)};
+    map.element_strides = {1, 1};
+    return map;
+  }
+  const GemmWindow& w = *gemm.window;
+  map.sizes = {gemm.channels, w.width, w.height, w.images};
+  map.strides = {pixel, w.width * Dim(pixel), w.height * w.width * Dim(pixel)};
+  map.element_strides = {1, static_cast<std::uint32_t>(w.stride[1]),
+                         static_cast<std::uint32_t>(w.stride[0]), 1};
+  map.im2col = true;
+  for (const std::size_t axis : {1, 0}) {
+    map.lower.push_back(static_cast<std::int32_t>(-w.pad_begin[axis]));
+    map.upper.push_back(static_cast<std::int32_t>(
+        w.pad_end[axis] - (w.kernel[axis] - 1) * w.dilation[axis]));
+  }
+  map.channels = box;
+  map.pixels = static_cast<std::uint32_t>(config.tile_m);
+  return map;
+}
+
+TensorMap map_of_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Geometry& sizes,
+                         std::uint32_t operand) {
+  TensorMap map;
+  const int block_elements = sizes.block_bytes / kElementBytes;
+  map.operand = Operand::in(operand);
+  map.type = std::string(to_string(gemm.element));
+  map.sizes = {sizes.blocks * block_elements, round_up(gemm.columns, panel_columns(config))};
+  map.strides = {sizes.blocks * sizes.block_bytes};
+  map.box = {static_cast<std::uint32_t>(block_elements),
+             static_cast<std::uint32_t>(config.tile_n / config.multicast)};
+  map.element_strides = {1, 1};
+  map.swizzle = static_cast<std::uint32_t>(sizes.block_bytes);
+  map.l2_promotion = 256;
+  return map;
+}
+
+// Of the output and what has its form.
+TensorMap map_of_result(const ImplicitGemm& gemm, const GemmConfig& config, Operand operand) {
+  TensorMap map;
+  map.operand = std::move(operand);
+  map.type = std::string(to_string(gemm.element));
+  map.sizes = {gemm.columns, gemm.rows};
+  map.strides = {gemm.columns * kElementBytes};
+  map.box = {static_cast<std::uint32_t>(panel_columns(config)),
+             static_cast<std::uint32_t>(config.ping_pong ? config.tile_m
+                                                         : config.tile_m / config.groups)};
+  map.element_strides = {1, 1};
+  map.swizzle = static_cast<std::uint32_t>(panel_columns(config) * kElementBytes);
+  map.l2_promotion = 256;
+  return map;
+}
+
+Dim grid_of(const ImplicitGemm& gemm, const GemmConfig& config, const Dim& tiles) {
+  const std::int64_t columns = tiles_n(gemm, config);
+  if (config.split > 1) return tiles * Dim(config.split);
+  if (config.multicast > 1) {
+    const Dim cluster(config.multicast);
+    return min(floordiv(multiprocessors(), cluster), tiles) * cluster;
+  }
+  if (config.resident) return min(floordiv(multiprocessors(), columns) * Dim(columns), tiles);
+  return min(multiprocessors(), tiles);
+}
+
+// Which channel stands at column `at` of a panel: a thread's accumulators become runs of eight.
+std::int64_t channel_at(std::int64_t at, int columns) {
+  const std::int64_t part = at / 32, step = at % 32 / 8, thread = at % 8 / 2, low = at % 2;
+  return thread * (columns / 4) + part * 8 + step * 2 + low;
+}
+
+}  // namespace
+
+std::string to_text(const GemmConfig& config) {
+  std::string out =
+      fmt::format("{}{}x{}", config.ping_pong ? "pp" : "co", config.tile_m, config.tile_n);
+  if (config.groups != (config.ping_pong || config.tile_m > 64 ? 2 : 1))
+    out += fmt::format("w{}", config.groups);
+  if (config.split > 1) out += fmt::format("k{}", config.split);
+  if (config.multicast > 1) out += fmt::format("c{}", config.multicast);
+  if (config.resident) out += "R";
+  if (config.programmatic) out += "P";
+  return out;
+}
+
+std::optional<GemmConfig> parse_gemm_config(std::string_view text) {
+  GemmConfig out;
+  const auto number = [&](int& into) {
+    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), into);
+    if (status != std::errc()) return false;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    return true;
+  };
+  out.ping_pong = text.starts_with("pp");
+  if (!out.ping_pong && !text.starts_with("co")) return std::nullopt;
+  text.remove_prefix(2);
+  if (!number(out.tile_m) || !text.starts_with("x")) return std::nullopt;
+  text.remove_prefix(1);
+  if (!number(out.tile_n)) return std::nullopt;
+  out.groups = out.ping_pong || out.tile_m > 64 ? 2 : 1;
+  while (!text.empty()) {
+    const char option = text[0];
+    text.remove_prefix(1);
+    if (option == 'R') {
+      out.resident = true;
+    } else if (option == 'P') {
+      out.programmatic = true;
+    } else if (!(option == 'w' && number(out.groups)) && !(option == 'k' && number(out.split)) &&
+               !(option == 'c' && number(out.multicast))) {
+      return std::nullopt;
+    }
+  }
+  return out;
+}
+
+std::string refusal(const ImplicitGemm& gemm) {
+  if (gemm.element != DType::f16 && gemm.element != DType::bf16)
+    return "the kernel is for f16 and bf16";
+  if (gemm.channels % 8 != 0)
+    return fmt::format("{} input channels are no multiple of 8", gemm.channels);
+  if (tensor_count(gemm) > 2) return "the epilogue reads more than two tensors";
+  if (!gemm.window) return {};
+  const GemmWindow& w = *gemm.window;
+  for (std::size_t axis = 0; axis < 2; ++axis) {
+    const std::int64_t reach = (w.kernel[axis] - 1) * w.dilation[axis];
+    if (w.stride[axis] > 8) return "tensor copies step by 8 pixels at most";
+    if (reach > 127 || w.pad_begin[axis] > 127 || w.pad_end[axis] > 127)
+      return "the window is wider than tensor copies reach";
+  }
+  return {};
+}
+
+bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
+  const int group_m = config.ping_pong ? config.tile_m : config.tile_m / std::max(config.groups, 1);
+  const bool sound = config.groups >= 1 && config.groups <= 3 && group_m > 0 &&
+                     group_m % 64 == 0 && config.tile_m % 64 == 0 && config.tile_m <= 256 &&
+                     config.tile_n >= 32 && config.tile_n <= 256 && config.tile_n % 32 == 0 &&
+                     config.split >= 1 && config.split <= kMaxSplit && config.multicast >= 1 &&
+                     config.multicast <= 2;
+  if (!sound) return false;
+  // Accumulators of a thread beside addresses and operands of the epilogue.
+  const int accumulators = group_m / 64 * config.tile_n / 2;
+  if (accumulators > (config.groups == 3 ? 64 : 128)) return false;
+  if (config.resident && (config.split > 1 || config.multicast > 1)) return false;
+  if (config.split > 1 && (config.ping_pong || config.multicast > 1)) return false;
+  const Geometry sizes = geometry(gemm, config);
+  if (config.split > 1 && sizes.blocks < config.split) return false;
+  // A block keeps the weights of one column of tiles; a grid is at least that wide.
+  if (config.resident && tiles_n(gemm, config) > 16) return false;
+  return sizes.stages >= 2;
+}
+
+std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
+  const Geometry sizes = geometry(gemm, config);
+  STROP_CHECK(sizes.stages >= 2, "the configuration fits");
+  std::string out;
+  out += kernel_source("hopper_primitives");
+  out += kernel_source("pointwise_functions");
+  out += constants_source(gemm, config, sizes);
+  out += multiply_source(gemm.element, config.tile_n);
+  out += epilogue_source(gemm.epilogue);
+  out += kernel_source("implicit_gemm_sm90");
+  return out;
+}
+
+LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
+                           const GemmOperands& operands) {
+  const Geometry sizes = geometry(gemm, config);
+  const std::int64_t columns = tiles_n(gemm, config);
+  const Dim tiles =
+      ceildiv(gemm.rows, Dim(static_cast<std::int64_t>(config.tile_m) * config.multicast)) *
+      Dim(columns);
+  const GemmWindow window = gemm.window.value_or(GemmWindow{});
+  using Argument = LaunchArgument;
+  Launch launch;
+  launch.entry = "implicit_gemm";
+  launch.image = operands.image;
+  launch.grid = {grid_of(gemm, config, tiles), 1, 1};
+  launch.block = {static_cast<std::uint32_t>((config.groups + 1) * 128), 1, 1};
+  launch.cluster = {static_cast<std::uint32_t>(config.split * config.multicast), 1, 1};
+  launch.shared_bytes = static_cast<std::uint32_t>(sizes.shared_bytes);
+  launch.programmatic = config.programmatic;
+  // Without box stores the maps of the result are not read; any that can be made will do.
+  const TensorMap weights = map_of_weights(gemm, config, sizes, operands.weights);
+  const auto result = [&](Operand operand) {
+    return Argument::tensor(sizes.box_store ? map_of_result(gemm, config, std::move(operand))
+                                            : weights);
+  };
+  const auto tensor = [&](std::size_t i) {
+    return i < operands.tensors.size() ? Operand::in(operands.tensors[i]) : Operand::out(0);
+  };
+  const bool has_channels = operand_count(gemm.epilogue, EpilogueOperand::channel) > 0;
+  launch.arguments = {
+      Argument::tensor(map_of_a(gemm, config, sizes, operands.a)),
+      Argument::tensor(weights),
+      result(Operand::out(0)),
+      result(tensor(0)),
+      Argument::pointer(Operand::out(0)),
+      Argument::pointer(tensor(0)),
+      Argument::pointer(tensor(1)),
+      Argument::pointer(Operand::in(has_channels ? operands.channel : operands.weights)),
+  };
+  for (const Dim& value :
+       {gemm.rows, Dim(gemm.columns), Dim(columns), tiles, Dim(sizes.blocks), Dim(sizes.stages),
+        window.out_width, window.out_height * window.out_width, Dim(window.stride[1]),
+        Dim(window.stride[0]), Dim(window.pad_begin[1]), Dim(window.pad_begin[0]),
+        Dim(window.dilation[1]), Dim(window.dilation[0]), Dim(window.kernel[1]),
+        Dim(sizes.channel_blocks)})
+    launch.arguments.push_back(Argument::int32(value));
+  LaunchRecord record;
+  record.launches.push_back(std::move(launch));
+  return record;
+}
+
+Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
+                    const std::array<std::int64_t, 3>& strides) {
+  const Geometry sizes = geometry(gemm, config);
+  const int panel = panel_columns(config);
+  const std::int64_t padded_columns = round_up(gemm.columns, panel);
+  const std::int64_t padded = sizes.channel_blocks * sizes.block_bytes / kElementBytes;
+  Tensor out = Tensor::allocate(DType::u16, {padded_columns, gemm.taps(), padded});
+  auto* to = reinterpret_cast<std::uint16_t*>(out.mutable_data());
+  const auto* from = reinterpret_cast<const std::uint16_t*>(weights.data());
+  std::fill_n(to, out.size(), std::uint16_t{0});
+  for (std::int64_t column = 0; column < padded_columns; ++column) {
+    const std::int64_t n = column / panel * panel + channel_at(column % panel, panel);
+    if (n >= gemm.columns) continue;
+    for (std::int64_t tap = 0; tap < gemm.taps(); ++tap) {
+      std::uint16_t* row = to + (column * gemm.taps() + tap) * padded;
+      const std::uint16_t* source = from + n * strides[0] + tap * strides[1];
+      for (std::int64_t c = 0; c < gemm.channels; ++c) row[c] = source[c * strides[2]];
+    }
+  }
+  return out;
+}
+
+Tensor pack_channels(const ImplicitGemm& gemm, const GemmConfig& config,
+                     const std::vector<std::vector<float>>& operands) {
+  const std::int64_t padded = tiles_n(gemm, config) * config.tile_n;
+  const auto count = static_cast<std::int64_t>(operands.size());
+  Tensor out = Tensor::allocate(DType::f32, {count, padded});
+  auto* to = reinterpret_cast<float*>(out.mutable_data());
+  std::fill_n(to, out.size(), 0.f);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::vector<float>& values = operands[static_cast<std::size_t>(i)];
+    for (std::int64_t n = 0; n < gemm.columns; ++n)
+      to[i * padded + n] = values[values.size() == 1 ? 0 : static_cast<std::size_t>(n)];
+  }
+  return out;
+}
+
+}  // namespace strop::cuda

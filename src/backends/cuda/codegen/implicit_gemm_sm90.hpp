@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions and products with constant weights on Hopper's tensor cores, f16 or bf16 with sums
+// in f32: source, launch and packed weights of one configuration of
+// kernels/implicit_gemm_sm90.cuh.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/cuda/codegen/epilogue_source.hpp"
+#include "backends/cuda/launch_record.hpp"
+#include "base/tensor.hpp"
+
+namespace strop::cuda {
+
+// One of the ways to run it; as text "co128x64", "pp128x128w3R", "co64x64k8P".
+struct GemmConfig {
+  bool ping_pong = false;  // consumer warpgroups take tiles in turn; else they share one
+  int tile_m = 128, tile_n = 128;
+  int groups = 2;         // consumer warpgroups
+  bool resident = false;  // R: the weights of a column of tiles stay in shared memory
+  int split = 1;          // k: blocks (of a cluster) that share a tile's sum
+  int multicast = 1;      // c: blocks (of a cluster) that share the weights they load
+  bool programmatic = false;  // P: may start before the launch before it has ended
+
+  bool operator==(const GemmConfig&) const = default;
+};
+
+std::string to_text(const GemmConfig& config);
+std::optional<GemmConfig> parse_gemm_config(std::string_view text);
+
+// What TMA's im2col mode makes of an NHWC tensor; one axis first: height, then width.
+struct GemmWindow {
+  Dim images, height, width, out_height, out_width;
+  std::array<std::int64_t, 2> kernel{1, 1}, stride{1, 1}, dilation{1, 1};
+  std::array<std::int64_t, 2> pad_begin{0, 0}, pad_end{0, 0};
+};
+
+// C[rows, columns] = epilogue(A B), both row-major; sizes are expressions over the step's operands.
+struct ImplicitGemm {
+  DType element = DType::f16;
+  Dim rows;
+  std::int64_t columns = 0;
+  std::int64_t channels = 0;         // of A's innermost axis: K of a product
+  std::optional<GemmWindow> window;  // of a convolution
+  std::vector<EpilogueStep> epilogue;
+
+  std::int64_t taps() const { return window ? window->kernel[0] * window->kernel[1] : 1; }
+};
+
+// Operands of the step by number.
+struct GemmOperands {
+  std::uint32_t a = 0, weights = 1, channel = 2, image = 3;
+  std::vector<std::uint32_t> tensors;  // of the epilogue
+};
+
+// Why the kernel cannot compute it, whatever the configuration; empty when it can.
+std::string refusal(const ImplicitGemm& gemm);
+// Whether this configuration can: it fits shared memory and the problem's sizes.
+bool fits(const ImplicitGemm& gemm, const GemmConfig& config);
+// Worth timing, best guess first. `rows` is a typical number of them.
+std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
+                                          std::int64_t multiprocessors);
+
+// A translation unit for compute_90a whose entry is `implicit_gemm`.
+std::string source(const ImplicitGemm& gemm, const GemmConfig& config);
+LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
+                           const GemmOperands& operands);
+
+// Weights in the kernel's order: u16 [padded columns, taps, padded channels]. `weights` holds 16-bit
+// elements; that of column n, tap t and channel c is number n * strides[0] + t * strides[1] +
+// c * strides[2].
+Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
+                    const std::array<std::int64_t, 3>& strides);
+// Values of the epilogue's channel operands, each of `columns` elements or one: f32
+// [operands, padded columns].
+Tensor pack_channels(const ImplicitGemm& gemm, const GemmConfig& config,
+                     const std::vector<std::vector<float>>& operands);
+
+}  // namespace strop::cuda

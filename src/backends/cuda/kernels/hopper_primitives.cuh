@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instructions of sm_90a that CUDA C++ has no words for: transaction barriers, tensor copies
+// (TMA), fences between proxies, warpgroup products. Addresses of shared memory are 32-bit.
+
+using u16 = unsigned short;
+using u32 = unsigned int;
+using u64 = unsigned long long;
+
+// A CUtensorMap, passed by value.
+struct alignas(64) TensorMap {
+  unsigned char bytes[128];
+};
+
+__device__ __forceinline__ u32 shared_address(const void* pointer) {
+  return static_cast<u32>(__cvta_generic_to_shared(pointer));
+}
+
+// --- transaction barriers
+
+__device__ __forceinline__ void barrier_init(u32 barrier, u32 arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+// Makes initialised barriers visible to the copy engine and to the cluster.
+__device__ __forceinline__ void fence_barrier_init() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+}
+__device__ __forceinline__ void barrier_expect(u32 barrier, u32 bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+               : "memory");
+}
+__device__ __forceinline__ void barrier_arrive(u32 barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+// The barrier of the same address in another block of the cluster.
+__device__ __forceinline__ void barrier_arrive_at(u32 barrier, u32 block) {
+  asm volatile(
+      "{\n.reg .b32 remote;\nmapa.shared::cluster.u32 remote, %0, %1;\n"
+      "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [remote];\n}" ::"r"(barrier),
+      "r"(block)
+      : "memory");
+}
+// Waits until the phase of that parity has ended.
+__device__ __forceinline__ void barrier_wait(u32 barrier, u32 parity) {
+  asm volatile(
+      "{\n.reg .pred done;\nagain_%=:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again_%=;\n}" ::"r"(
+          barrier),
+      "r"(parity)
+      : "memory");
+}
+
+// --- tensor copies; complete on a barrier, or in a group of stores
+
+__device__ __forceinline__ void prefetch_map(const TensorMap& map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
+}
+__device__ __forceinline__ void load_box(u32 to, const TensorMap& map, int x, int y, u32 barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+      "l"(&map), "r"(x), "r"(y), "r"(barrier)
+      : "memory");
+}
+// Into the same place of every block of the cluster whose bit is set in `blocks`; each one's
+// barrier of that address counts the bytes.
+__device__ __forceinline__ void load_box_multicast(u32 to, const TensorMap& map, int x, int y,
+                                                   u32 barrier, u16 blocks) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(to),
+      "l"(&map), "r"(x), "r"(y), "r"(barrier), "h"(blocks)
+      : "memory");
+}
+// The pixels of an im2col map from (w, h, n) on, seen through the tap (tap_w, tap_h).
+__device__ __forceinline__ void load_pixels(u32 to, const TensorMap& map, int channel, int w, int h,
+                                            int n, int tap_w, int tap_h, u32 barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3, %4, %5}], [%6], {%7, %8};" ::"r"(to),
+      "l"(&map), "r"(channel), "r"(w), "r"(h), "r"(n), "r"(barrier),
+      "h"(static_cast<u16>(tap_w)), "h"(static_cast<u16>(tap_h))
+      : "memory");
+}
+__device__ __forceinline__ void load_box_4d(u32 to, const TensorMap& map, int c, int w, int h,
+                                            int n, u32 barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.shared::cluster.global.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3, %4, %5}], [%6];" ::"r"(to),
+      "l"(&map), "r"(c), "r"(w), "r"(h), "r"(n), "r"(barrier)
+      : "memory");
+}
+__device__ __forceinline__ void store_box(const TensorMap& map, u32 from, int x, int y) {
+  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(
+                   &map),
+               "r"(x), "r"(y), "r"(from)
+               : "memory");
+}
+__device__ __forceinline__ void store_box_4d(const TensorMap& map, u32 from, int c, int w, int h,
+                                             int n) {
+  asm volatile(
+      "cp.async.bulk.tensor.4d.global.shared::cta.bulk_group [%0, {%1, %2, %3, %4}], [%5];" ::"l"(
+          &map),
+      "r"(c), "r"(w), "r"(h), "r"(n), "r"(from)
+      : "memory");
+}
+__device__ __forceinline__ void commit_stores() {
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+// Until all but the N youngest groups have read their shared memory.
+template <int N>
+__device__ __forceinline__ void wait_stores_read() {
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(N) : "memory");
+}
+__device__ __forceinline__ void wait_stores() {
+  asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+// Ordinary accesses to shared memory before it come before what the copy engine and the tensor
+// cores do after it.
+__device__ __forceinline__ void fence_async_proxy() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+// --- threads
+
+template <int Registers>
+__device__ __forceinline__ void give_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+template <int Registers>
+__device__ __forceinline__ void take_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+__device__ __forceinline__ void sync_threads(int barrier, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+__device__ __forceinline__ void sync_cluster() {
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::
+                   : "memory");
+}
+__device__ __forceinline__ u32 cluster_rank() {
+  u32 rank;
+  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  return rank;
+}
+// Until what an earlier launch wrote is there, and what it read may be overwritten.
+__device__ __forceinline__ void wait_for_earlier_launch() {
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+__device__ __forceinline__ void allow_later_launch() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+
+// --- warpgroup products
+
+__device__ __forceinline__ void product_fence() {
+  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+}
+__device__ __forceinline__ void product_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int N>
+__device__ __forceinline__ void product_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
+}
+// Keeps the compiler from moving an accumulator across.
+__device__ __forceinline__ void pin(float& value) { asm volatile("" : "+f"(value)::"memory"); }
+__device__ __forceinline__ void pin(int& value) { asm volatile("" : "+r"(value)::"memory"); }
+
+// Descriptor of a K-major operand of rows of `row_bytes` (32, 64, 128), swizzled over as many.
+// Another 32 bytes of K: two more.
+__device__ __forceinline__ u64 product_operand(u32 address, u32 row_bytes) {
+  const u64 layout = row_bytes == 128 ? 1 : row_bytes == 64 ? 2 : 3;
+  return static_cast<u64>((address & 0x3ffff) >> 4) | (1ull << 16) |
+         (static_cast<u64>(row_bytes / 2) << 32) | (layout << 62);
+}
+
+// --- shared memory in 16 bytes
+
+struct alignas(16) Words {
+  u32 word[4];
+};
+__device__ __forceinline__ Words load_shared(u32 address) {
+  Words out;
+  asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(out.word[0]), "=r"(out.word[1]), "=r"(out.word[2]), "=r"(out.word[3])
+               : "r"(address)
+               : "memory");
+  return out;
+}
+__device__ __forceinline__ void store_shared(u32 address, const Words& words) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(words.word[0]),
+               "r"(words.word[1]), "r"(words.word[2]), "r"(words.word[3])
+               : "memory");
+}
+// From another block of the cluster.
+__device__ __forceinline__ Words load_shared_of(u32 address, u32 block) {
+  Words out;
+  asm volatile(
+      "{\n.reg .b32 remote;\nmapa.shared::cluster.u32 remote, %4, %5;\n"
+      "ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [remote];\n}"
+      : "=r"(out.word[0]), "=r"(out.word[1]), "=r"(out.word[2]), "=r"(out.word[3])
+      : "r"(address), "r"(block)
+      : "memory");
+  return out;
+}
+
+// --- two halves in a word
+
+struct Half {
+  static __device__ __forceinline__ float low(u32 word) { return to_float(static_cast<u16>(word)); }
+  static __device__ __forceinline__ float high(u32 word) {
+    return to_float(static_cast<u16>(word >> 16));
+  }
+  static __device__ __forceinline__ u32 pack(float low, float high) {
+    u32 out;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+    return out;
+  }
+  static __device__ __forceinline__ float to_float(u16 bits) {
+    float out;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(bits));
+    return out;
+  }
+};
+
+struct Bfloat {
+  static __device__ __forceinline__ float low(u32 word) { return __int_as_float(word << 16); }
+  static __device__ __forceinline__ float high(u32 word) {
+    return __int_as_float(word & 0xffff0000u);
+  }
+  static __device__ __forceinline__ u32 pack(float low, float high) {
+    u32 out;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+    return out;
+  }
+  static __device__ __forceinline__ float to_float(u16 bits) {
+    return __int_as_float(static_cast<u32>(bits) << 16);
+  }
+};
