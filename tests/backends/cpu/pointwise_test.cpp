@@ -67,7 +67,7 @@ TEST(CpuPointwise, stays_within_units_in_the_last_place_of_the_exact_functions) 
                              Exact{"tanh", [](double x) { return std::tanh(x); }},
                              Exact{"sigmoid", [](double x) { return 1 / (1 + std::exp(-x)); }}}) {
     SCOPED_TRACE(exact.name);
-    const cpu::EpilogueStep step{.kind = cpu::EpilogueStep::unary, .function = exact.name};
+    const EpilogueStep step{.kind = EpilogueStep::unary, .function = exact.name};
     EXPECT_LE(worst_error(cpu::find_run_function(step), exact.function), 2);
     for (const cpu::Isa isa : {cpu::Isa::generic, cpu::Isa::avx2, cpu::Isa::avx512}) {
       cpu::limit_isa(isa);

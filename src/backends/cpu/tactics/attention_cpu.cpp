@@ -5,12 +5,12 @@
 #include <cmath>
 
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/fused_view.hpp"
 #include "ops/attention.hpp"
 #include "ops/packed_heads_support.hpp"
 #include "ops/reshape.hpp"
 #include "ops/slice.hpp"
 #include "ops/transpose.hpp"
+#include "tactic/fused_view.hpp"
 #include "tactic/tactic.hpp"
 
 namespace strop::cpu {

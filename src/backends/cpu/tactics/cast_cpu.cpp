@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Casts between f32 and bf16, in any layout.
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/cast.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_cast_cpu();

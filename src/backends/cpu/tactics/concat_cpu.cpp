@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tensors joined along an axis, in any layout.
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/concat.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_concat_cpu();

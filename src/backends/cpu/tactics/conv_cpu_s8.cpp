@@ -13,7 +13,7 @@ constexpr std::int64_t kMostTaps = 512;  // of a window, all axes
 
 Acceptance accepts(const Problem& problem) {
   std::string refusal;
-  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  const auto view = read_quantized(problem, op_conv_integer(), 1, refusal);
   if (!view) return Acceptance::refuse(refusal);
   const std::int64_t rank = problem.input_type(static_cast<std::size_t>(view->x)).rank();
   if (rank < 3 || rank > 4) return Acceptance::refuse("it takes 1-D and 2-D convolutions");
@@ -26,7 +26,7 @@ Acceptance accepts(const Problem& problem) {
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   std::string refusal;
-  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  const auto view = read_quantized(problem, op_conv_integer(), 1, refusal);
   OperandLayouts out;
   out.outputs = {Layout::channels_last};
   out.inputs.assign(problem.node->inputs.size(), Layout::plain);
@@ -41,7 +41,7 @@ std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
 
 KernelChoice lower(const Problem& problem, std::string_view) {
   std::string refusal;
-  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  const auto view = read_quantized(problem, op_conv_integer(), 1, refusal);
   STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
   const auto& conv = view->anchor->as<ConvAttributes>();
   const auto rank =

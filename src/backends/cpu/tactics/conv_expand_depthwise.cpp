@@ -5,9 +5,9 @@
 
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/tactics/anchor_support.hpp"
-#include "backends/cpu/tactics/fused_view.hpp"
 #include "backends/cpu/tactics/window_support.hpp"
 #include "ops/conv.hpp"
+#include "tactic/fused_view.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_conv_expand_depthwise();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // split, and slice along one axis by steps of 1, in any layout.
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/slice.hpp"
 #include "ops/split.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_cut_cpu();

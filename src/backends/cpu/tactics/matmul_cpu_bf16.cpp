@@ -3,10 +3,11 @@
 // rounded to bf16.
 #include "backends/cpu/parameters.hpp"
 #include "backends/cpu/pointwise_functions.hpp"
+#include "backends/cpu/tactics/anchor_support.hpp"
 #include "backends/cpu/tactics/narrow_support.hpp"
-#include "backends/cpu/tactics/product_support.hpp"
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
+#include "tactic/product_view.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_matmul_cpu_bf16();

@@ -10,7 +10,7 @@ namespace {
 Acceptance accepts(const Problem& problem) {
   std::string refusal;
   const std::int64_t rank = problem.output_type(0).rank();
-  const auto view = view_as_quantized(problem, op_matmul_integer(), rank - 1, refusal);
+  const auto view = read_quantized(problem, op_matmul_integer(), rank - 1, refusal);
   if (!view) return Acceptance::refuse(refusal);
   if (problem.constant(static_cast<std::size_t>(view->w))->rank() != 2)
     return Acceptance::refuse("its weights are no matrix");
@@ -22,7 +22,7 @@ Acceptance accepts(const Problem& problem) {
 KernelChoice lower(const Problem& problem, std::string_view) {
   std::string refusal;
   const std::int64_t rank = problem.output_type(0).rank();
-  const auto view = view_as_quantized(problem, op_matmul_integer(), rank - 1, refusal);
+  const auto view = read_quantized(problem, op_matmul_integer(), rank - 1, refusal);
   STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
   Parameters parameters;
   parameters.set("inputs", std::vector<std::int64_t>{view->x, view->w});

@@ -2,9 +2,10 @@
 // Matrix products (matmul and gemm, with bias and epilogue) as a oneDNN primitive.
 #include "backends/cpu/onednn_library.hpp"
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/product_support.hpp"
+#include "backends/cpu/tactics/anchor_support.hpp"
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
+#include "tactic/product_view.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_matmul_onednn();

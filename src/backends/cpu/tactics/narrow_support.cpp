@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cpu/tactics/narrow_support.hpp"
 
-#include "backends/cpu/tactics/fused_view.hpp"
+#include "tactic/fused_view.hpp"
 
 namespace strop::cpu {
 namespace {

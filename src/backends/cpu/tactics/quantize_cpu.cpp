@@ -5,12 +5,12 @@
 #include <cmath>
 
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "base/float_types.hpp"
 #include "ops/cast.hpp"
 #include "ops/dequantize_linear.hpp"
 #include "ops/dynamic_quantize_linear.hpp"
 #include "ops/quantize_linear.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_quantize_cpu();

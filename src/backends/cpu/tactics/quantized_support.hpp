@@ -1,38 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A problem seen as an exact integer product (conv_integer, matmul_integer), and what is made of
-// its sums: bytes by requantisation, perhaps looked up in a table, or floats by a cast, which an
-// epilogue follows. A plain node, or a fused one whose body is those.
+// Integer products (tactic/quantized_view.hpp) as kernels read them.
 #pragma once
 
 #include <optional>
 #include <string>
 
-#include "backends/cpu/epilogue.hpp"
 #include "backends/cpu/parameters.hpp"
-#include "ops/requantize.hpp"
-#include "tactic/tactic.hpp"
+#include "tactic/quantized_view.hpp"
 
 namespace strop::cpu {
 
-struct QuantizedView {
-  const Node* anchor = nullptr;
-  const Node* requantize = nullptr;  // null: the result is the sums
-  // Inputs of the problem's node; -1: absent.
-  std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1, table = -1;
-  std::int64_t x_zero = 0, w_zero = 0;
-  std::int64_t x_zero_input = -1;  // a single zero point that only running tells; not for bytes
-  bool floats = false;
-  Epilogue epilogue;  // of floats
-  // The epilogue begins with a product with one factor, or one per channel, and a sum with one
-  // number, or one per channel.
-  bool scales = false, adds = false;
-};
-
-// Nothing when the main operator is another one (`refusal` stays empty), or when zero points,
-// weights or factors are not constant, weights in groups are no signed bytes less their zero point,
-// or something else is fused (`refusal` says so).
-std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
-                                               std::int64_t channel_axis, std::string& refusal);
+// As view_as_quantized, and there are functions over runs of floats for its epilogue.
+std::optional<QuantizedView> read_quantized(const Problem& problem, const OpDef& anchor,
+                                            std::int64_t channel_axis, std::string& refusal);
 
 // How bytes are made, as kernels/requantize_parameters.hpp reads it. Inputs of the problem's node;
 // a residual of -1: none.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // requantize without a product before it: sums of two quantised tensors, means.
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "backends/cpu/tactics/quantized_support.hpp"
 #include "ops/requantize.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_requantize_cpu();

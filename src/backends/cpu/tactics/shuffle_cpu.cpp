@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A channel shuffle, as fuse_channel_shuffle spells it in a body, in any layout.
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/fused_view.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/reshape.hpp"
 #include "ops/transpose.hpp"
+#include "tactic/fused_view.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_shuffle_cpu();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Softmax over any axis, f32, in any layout.
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/softmax.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_softmax_cpu();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables of 256 bytes, in any layout.
 #include "backends/cpu/parameters.hpp"
-#include "backends/cpu/tactics/layout_support.hpp"
 #include "ops/table_lookup.hpp"
+#include "tactic/layout_support.hpp"
 
 namespace strop::cpu {
 const Tactic& tactic_table_lookup_cpu();

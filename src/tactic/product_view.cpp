@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/cpu/tactics/product_support.hpp"
+#include "tactic/product_view.hpp"
 
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
 
-namespace strop::cpu {
+namespace strop {
 namespace {
 
 // A vector added first is the bias: the same sums in the same order, and oneDNN's fast code takes a
@@ -96,4 +96,4 @@ std::string operands_not_f32(const Problem& problem) {
   return {};
 }
 
-}  // namespace strop::cpu
+}  // namespace strop

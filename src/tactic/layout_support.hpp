@@ -6,7 +6,7 @@
 
 #include "tactic/tactic.hpp"
 
-namespace strop::cpu {
+namespace strop {
 
 // Everything plain, and everything channels last where the output has three axes or more. Inputs
 // from `operands` on are parameters, which stay plain.
@@ -30,4 +30,4 @@ inline std::int64_t physical_axis(std::int64_t axis, std::int64_t rank, Layout l
   return axis == 1 ? rank - 1 : axis - 1;
 }
 
-}  // namespace strop::cpu
+}  // namespace strop

@@ -3,9 +3,9 @@
 // steps behind it.
 #pragma once
 
-#include "backends/cpu/tactics/anchor_support.hpp"
+#include "tactic/anchor_view.hpp"
 
-namespace strop::cpu {
+namespace strop {
 
 struct Product {
   AnchorView view;
@@ -26,4 +26,4 @@ std::optional<Product> read_product_by_matrix(const Problem& problem, std::strin
 // Why not all operands are f32 of known rank; empty when they are.
 std::string operands_not_f32(const Problem& problem);
 
-}  // namespace strop::cpu
+}  // namespace strop

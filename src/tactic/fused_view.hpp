@@ -8,7 +8,7 @@
 #include "ops/fused.hpp"
 #include "tactic/tactic.hpp"
 
-namespace strop::cpu {
+namespace strop {
 
 // A fused node's body, or a plain node seen as a body of one node over its own inputs.
 //
@@ -72,4 +72,4 @@ class FusedView {
   bool casts_ = false;
 };
 
-}  // namespace strop::cpu
+}  // namespace strop

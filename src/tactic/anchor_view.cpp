@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tactic/anchor_view.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "ops/binary.hpp"
+#include "ops/clip.hpp"
+#include "ops/unary.hpp"
+#include "tactic/fused_view.hpp"
+
+namespace strop {
+namespace {
+
+std::optional<double> scalar(const Tensor* tensor) {
+  if (tensor == nullptr || tensor->size() != 1 || tensor->dtype() != DType::f32)
+    return std::nullopt;
+  return tensor->values<float>()[0];
+}
+
+// One pointwise node after the value `running`; nothing (and why) when it cannot be a step.
+std::optional<EpilogueStep> read_step(const FusedView& body, const Node& node, ValueId running,
+                                      std::string& refusal) {
+  EpilogueStep step;
+  if (node.is(op_unary())) {
+    const auto& attributes = node.as<UnaryAttributes>();
+    step.kind = EpilogueStep::unary;
+    step.function = enum_names(attributes.function)[static_cast<std::size_t>(attributes.function)];
+    step.alpha = attributes.alpha;
+    step.beta = attributes.beta;
+    return step;
+  }
+  if (node.is(op_binary())) {
+    const auto& attributes = node.as<BinaryAttributes>();
+    step.kind = EpilogueStep::binary;
+    step.function = enum_names(attributes.function)[static_cast<std::size_t>(attributes.function)];
+    step.swapped = node.inputs[0] != running;
+    if (node.inputs[0] == node.inputs[1]) {
+      refusal = "a step uses the running value twice";
+      return std::nullopt;
+    }
+    const std::int64_t index = body.input_index(node.inputs[step.swapped ? 0 : 1]);
+    if (index < 0) {
+      refusal = "a step's operand is computed inside the fused node";
+      return std::nullopt;
+    }
+    step.input = static_cast<std::uint32_t>(index);
+    return step;
+  }
+  if (node.is(op_clip()) && node.inputs[0] == running) {
+    step.kind = EpilogueStep::clip;
+    step.alpha = -std::numeric_limits<float>::infinity();
+    step.beta = std::numeric_limits<float>::infinity();
+    const auto bound = [&](std::size_t i, double& into) {
+      if (!node.input(i).exists()) return true;
+      const auto value = scalar(body.constant(node.input(i)));
+      if (value) into = *value;
+      return value.has_value();
+    };
+    if (!bound(1, step.alpha) || !bound(2, step.beta)) {
+      refusal = "a clip's bounds are not constants";
+      return std::nullopt;
+    }
+    return step;
+  }
+  refusal = "a step is the operator " + std::string(node.op->name);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Epilogue> read_steps(const FusedView& body, std::size_t first, std::size_t end,
+                                   ValueId& running, std::string& refusal) {
+  Epilogue out;
+  for (std::size_t i = first; i < end; ++i) {
+    const Node& node = *body.nodes()[i];
+    if (std::ranges::find(node.inputs, running) == node.inputs.end()) {
+      refusal = "its body is not a chain";
+      return std::nullopt;
+    }
+    auto step = read_step(body, node, running, refusal);
+    if (!step) return std::nullopt;
+    out.push_back(std::move(*step));
+    running = node.outputs[0];
+  }
+  return out;
+}
+
+bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Epilogue& epilogue,
+                   std::string& refusal) {
+  auto steps = read_steps(body, first, body.nodes().size(), running, refusal);
+  if (!steps) return false;
+  epilogue = std::move(*steps);
+  if (!body.ends_in(running)) refusal = "its body has other outputs";
+  return body.ends_in(running);
+}
+
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
+                                  Casts casts) {
+  const FusedView body(problem);
+  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  if (body.casts() && casts == Casts::refused) {
+    refusal = "its operands are rounded";
+    return std::nullopt;
+  }
+  AnchorView view;
+  view.anchor = body.nodes()[0];
+  const Type& sum = body.type(view.anchor->outputs[0]);
+  const Type& output = problem.output_type(0);
+  if (sum.shape != output.shape || (sum.dtype != output.dtype && !body.casts())) {
+    refusal = "the epilogue changes the shape or the element type";
+    return std::nullopt;
+  }
+  for (ValueId input : view.anchor->inputs)
+    view.inputs.push_back(input.exists() ? body.input_index(input) : -1);
+  for (std::size_t i = 0; i < view.anchor->inputs.size(); ++i) {
+    if (view.anchor->inputs[i].exists() && view.inputs[i] < 0) {
+      refusal = "an operand is a constant inside the fused node";
+      return std::nullopt;
+    }
+  }
+  if (!read_epilogue(body, 1, view.anchor->outputs[0], view.epilogue, refusal)) return std::nullopt;
+  return view;
+}
+
+std::optional<AnchorView> view_as_chain(const Problem& problem, std::string& refusal) {
+  const FusedView body(problem);
+  if (body.nodes().empty() || body.casts()) return std::nullopt;
+  const Node& first = *body.nodes()[0];
+  if (!first.is(op_unary()) && !first.is(op_binary()) && !first.is(op_clip())) return std::nullopt;
+  AnchorView view;
+  view.anchor = &first;
+  // The chain starts from the first operand that is as large as the output.
+  std::size_t start = 0;
+  if (first.is(op_binary()) && problem.node->inputs.size() > 1) {
+    const std::int64_t left = body.input_index(first.inputs[0]);
+    const std::int64_t right = body.input_index(first.inputs[1]);
+    if (left >= 0 && right >= 0) {
+      const Type& output = problem.output_type(0);
+      const bool left_full =
+          problem.input_type(static_cast<std::size_t>(left)).shape == output.shape;
+      const bool right_full =
+          problem.input_type(static_cast<std::size_t>(right)).shape == output.shape;
+      if (!left_full && right_full) start = 1;
+    }
+  }
+  view.inputs.push_back(body.input_index(first.inputs[start]));
+  if (view.inputs[0] < 0) {
+    refusal = "it starts from a constant inside the fused node";
+    return std::nullopt;
+  }
+  if (!read_epilogue(body, 0, first.inputs[start], view.epilogue, refusal)) return std::nullopt;
+  return view;
+}
+
+std::string operand_not_f32(const Problem& problem) {
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (problem.has_input(i) && problem.input_type(i).dtype != DType::f32) {
+      return "input " + std::to_string(i) + " is " +
+             std::string(to_string(problem.input_type(i).dtype)) + ", this tactic is for f32";
+    }
+  }
+  return {};
+}
+
+std::vector<OperandLayouts> channels_last_layouts(const Problem& problem, std::int64_t x,
+                                                  const Epilogue& epilogue) {
+  OperandLayouts out;
+  out.outputs = {Layout::channels_last};
+  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
+  out.inputs[static_cast<std::size_t>(x)] = Layout::channels_last;
+  for (const EpilogueStep& step : epilogue) {
+    if (step.kind == EpilogueStep::binary) out.inputs[step.input] = Layout::channels_last;
+  }
+  return {out};
+}
+
+}  // namespace strop

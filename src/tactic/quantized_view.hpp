@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// A problem seen as an exact integer product (conv_integer, matmul_integer), and what is made of
+// its sums: bytes by requantisation, perhaps looked up in a table, or floats by a cast, which an
+// epilogue follows. A plain node, or a fused one whose body is those.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ops/requantize.hpp"
+#include "plan/epilogue.hpp"
+#include "tactic/tactic.hpp"
+
+namespace strop {
+
+struct QuantizedView {
+  const Node* anchor = nullptr;
+  const Node* requantize = nullptr;  // null: the result is the sums
+  // Inputs of the problem's node; -1: absent.
+  std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1, table = -1;
+  std::int64_t x_zero = 0, w_zero = 0;
+  std::int64_t x_zero_input = -1;  // a single zero point that only running tells; not for bytes
+  bool floats = false;
+  Epilogue epilogue;  // of floats
+  // The epilogue begins with a product with one factor, or one per channel, and a sum with one
+  // number, or one per channel.
+  bool scales = false, adds = false;
+};
+
+// Nothing when the main operator is another one (`refusal` stays empty), or when zero points,
+// weights or factors are not constant, weights in groups are no signed bytes less their zero point,
+// or something else is fused (`refusal` says so).
+std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
+                                               std::int64_t channel_axis, std::string& refusal);
+
+}  // namespace strop
