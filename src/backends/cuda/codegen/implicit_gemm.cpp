@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/codegen/implicit_gemm.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "backends/cuda/codegen/kernel_source.hpp"
+#include "base/error.hpp"
+
+namespace strop::cuda {
+namespace {
+
+std::int64_t constant_or_zero(const Dim& dim) { return dim.is_constant() ? dim.value() : 0; }
+
+// What gemm_problem.cuh wants to know before its text.
+std::string constants_source(const GemmProblem& p, const GemmConfig& config) {
+  std::string out;
+  const auto number = [&](std::string_view name, std::int64_t value) {
+    out += fmt::format("constexpr int {} = {};\n", name, value);
+  };
+  const GemmWindow& w = p.window;
+  number("kKindNumber", static_cast<std::int64_t>(p.kind));
+  number("kM", constant_or_zero(p.m));
+  number("kN", constant_or_zero(p.n));
+  number("kK", constant_or_zero(p.k));
+  number("kBatches", constant_or_zero(p.batches));
+  number("kLeadA", constant_or_zero(p.lead_a));
+  number("kLeadB", constant_or_zero(p.lead_b));
+  number("kHeight", constant_or_zero(w.size[0]));
+  number("kWidth", constant_or_zero(w.size[1]));
+  number("kOutHeight", constant_or_zero(w.out_size[0]));
+  number("kOutWidth", constant_or_zero(w.out_size[1]));
+  number("kChannels", w.channels);
+  number("kKernelW", w.kernel[1]);
+  number("kStrideH", w.strides[0]);
+  number("kStrideW", w.strides[1]);
+  number("kDilationH", w.dilations[0]);
+  number("kDilationW", w.dilations[1]);
+  number("kPadTop", w.pads[0]);
+  number("kPadLeft", w.pads[1]);
+  number("kTileM", config.tile_m);
+  number("kTileN", config.tile_n);
+  number("kTileK", config.tile_k);
+  number("kStages", config.stages);
+  number("kChannelOperands", static_cast<std::int64_t>(p.epilogue.channel.size()));
+  number("kTensorOperands", static_cast<std::int64_t>(p.epilogue.tensor.size()));
+  out += fmt::format("constexpr bool kInnerA = {}, kInnerB = {}, kBatched = {}, kSplit = {};\n",
+                     p.inner_a, p.inner_b, p.batched, config.splits > 1);
+  out += fmt::format("#define STROP_SPLIT {}\n", config.splits > 1 ? 1 : 0);
+  return out;
+}
+
+// The kernel's parameters for the epilogue, and the object made of them.
+std::string operands_source(const GemmEpilogue& epilogue) {
+  std::string parameters, channel, tensor;
+  for (std::size_t i = 0; i < epilogue.channel.size(); ++i) {
+    parameters += fmt::format(", const float* __restrict__ channel{}", i);
+    channel += fmt::format("channel{}, ", i);
+  }
+  for (std::size_t i = 0; i < epilogue.tensor.size(); ++i) {
+    parameters += fmt::format(", const Output* __restrict__ tensor{}", i);
+    tensor += fmt::format("tensor{}, ", i);
+  }
+  return fmt::format(
+      "#define EPILOGUE_PARAMETERS {}\n#define OPERANDS Operands{{{{{}nullptr}}, {{{}nullptr}}}}\n",
+      parameters, channel, tensor);
+}
+
+std::string source_of(const GemmProblem& p, const GemmConfig& config, std::string_view more,
+                      std::string_view kernel) {
+  std::string out;
+  const auto text = [&](std::string_view part) {
+    out += part;
+    out += '\n';
+  };
+  text(kernel_source("elements"));
+  text(kernel_source("pointwise_functions"));
+  text(fmt::format("using Element = {0};\nusing Output = {0};", to_string(p.element)));
+  text(constants_source(p, config));
+  text(more);
+  text(operands_source(p.epilogue));
+  text(epilogue_source(p.epilogue.steps));
+  text(kernel_source("gemm_problem"));
+  text(kernel_source(kernel));
+  return out;
+}
+
+void add_problem_arguments(const GemmProblem& p, const GemmConfig& config, Launch& launch) {
+  const auto int32 = [&](const Dim& dim) {
+    launch.arguments.push_back(LaunchArgument::int32(dim));
+  };
+  const GemmWindow& w = p.window;
+  for (const Dim& dim : {p.m, p.n, p.k, p.batches, Dim(config.splits), p.lead_a, p.lead_b,
+                         w.size[0], w.size[1], w.out_size[0], w.out_size[1], p.batch_sizes[0],
+                         p.batch_sizes[1]})
+    int32(dim);
+  for (const Dim& dim : p.batch_a) launch.arguments.push_back(LaunchArgument::int64(dim));
+  for (const Dim& dim : p.batch_b) launch.arguments.push_back(LaunchArgument::int64(dim));
+  for (const Operand& operand : p.epilogue.channel)
+    launch.arguments.push_back(LaunchArgument::pointer(operand));
+  for (const Operand& operand : p.epilogue.tensor)
+    launch.arguments.push_back(LaunchArgument::pointer(operand));
+}
+
+LaunchStep step_of(const GemmProblem& p, const GemmConfig& config, std::string source, int threads,
+                   int store, std::uint32_t shared_bytes) {
+  LaunchStep out;
+  out.sources.push_back(std::move(source));
+  Launch gemm;
+  gemm.entry = "implicit_gemm";
+  gemm.grid[0] = ceildiv(p.m, config.tile_m) * ceildiv(p.n, config.tile_n) * p.batches *
+                 Dim(config.splits);
+  gemm.block[0] = static_cast<std::uint32_t>(threads);
+  gemm.shared_bytes = shared_bytes;
+  for (const Operand& operand : {p.a, p.b, p.y, config.splits > 1 ? Operand::work(0) : p.y})
+    gemm.arguments.push_back(LaunchArgument::pointer(operand));
+  add_problem_arguments(p, config, gemm);
+  out.record.launches.push_back(std::move(gemm));
+  if (config.splits > 1) {
+    const Dim sums = p.batches * p.m * p.n;
+    out.record.workspace_bytes = sums * Dim(4 * config.splits);
+    Launch sum;
+    sum.entry = "sum_splits";
+    sum.grid[0] = ceildiv(sums, Dim(256 * store));
+    sum.block[0] = 256;
+    sum.arguments = {LaunchArgument::pointer(Operand::work(0)), LaunchArgument::pointer(p.y)};
+    add_problem_arguments(p, config, sum);
+    out.record.launches.push_back(std::move(sum));
+  }
+  return out;
+}
+
+// The result's elements that lie beside each other in one row of C.
+Dim row_of_result(const GemmProblem& p) {
+  return p.kind == GemmKind::conv_plain ? p.window.out_size[0] * p.window.out_size[1] : p.n;
+}
+
+bool is_pointwise(const GemmWindow& w) {
+  return w.kernel == std::array<std::int64_t, 2>{1, 1} &&
+         w.strides == std::array<std::int64_t, 2>{1, 1} &&
+         w.pads == std::array<std::int64_t, 2>{0, 0} && w.size[0] == w.out_size[0] &&
+         w.size[1] == w.out_size[1];
+}
+
+int vector_a(const GemmProblem& p, int most) {
+  if (p.kind == GemmKind::conv_channels_last) return vector_of(Dim(p.window.channels), most);
+  return vector_of(p.lead_a, most);
+}
+
+int vector_b(const GemmProblem& p, int most) {
+  if (p.kind == GemmKind::conv_plain)
+    return is_pointwise(p.window) ? vector_of(p.window.size[0] * p.window.size[1], most) : 1;
+  return vector_of(p.lead_b, most);
+}
+
+}  // namespace
+
+std::string GemmConfig::name() const {
+  std::string out = fmt::format("{}x{}x{}_{}x{}_s{}", tile_m, tile_n, tile_k, part_m, part_n, stages);
+  return splits > 1 ? out + fmt::format("_k{}", splits) : out;
+}
+
+std::optional<GemmConfig> GemmConfig::parse(std::string_view name) {
+  GemmConfig out;
+  const int read = std::sscanf(std::string(name).c_str(), "%dx%dx%d_%dx%d_s%d_k%d", &out.tile_m,
+                               &out.tile_n, &out.tile_k, &out.part_m, &out.part_n, &out.stages,
+                               &out.splits);
+  if (read < 6 || out.name() != name) return std::nullopt;
+  return out;
+}
+
+int simt_threads(const GemmConfig& c) {
+  return 32 * (c.tile_m / (4 * c.part_m)) * (c.tile_n / (8 * c.part_n));
+}
+
+int vector_of(const Dim& row, int most) {
+  if (!row.is_constant()) return 1;
+  while (most > 1 && row.value() % most != 0) most /= 2;
+  return most;
+}
+
+LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config) {
+  STROP_CHECK(p.element == DType::f32, "products in FP32 are of f32");
+  const int threads = simt_threads(config);
+  const int store = p.inner_b ? 1 : vector_of(row_of_result(p), 4) == 4 ? 4 : 1;
+  const int floats_a = config.tile_m * (config.tile_k + (p.inner_a ? 4 : 0));
+  const int floats_b = config.tile_n * (config.tile_k + (p.inner_b ? 4 : 0));
+  // Threads of a multiprocessor: where both operands come by rows of k, or a thread copies much,
+  // 128 registers do not suffice.
+  const bool crowded = p.inner_a && (p.inner_b || threads <= 128);
+  const std::string more = fmt::format(
+      "constexpr int kThreadM = {}, kThreadN = {}, kVectorA = {}, kVectorB = {}, kStore = {}, "
+      "kMinBlocks = {};\n",
+      config.part_m, config.part_n, vector_a(p, 4), vector_b(p, 4), store,
+      std::max(1, (crowded ? 384 : 512) / threads));
+  return step_of(p, config, source_of(p, config, more, "implicit_gemm_simt"), threads, store,
+                 static_cast<std::uint32_t>(4 * config.stages * (floats_a + floats_b)));
+}
+
+}  // namespace strop::cuda

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products and convolutions as launches of the kernels implicit_gemm_simt.cuh and
+// implicit_gemm_mma.cuh: C [m, n] = sum over k of A [m, k] B [k, n], then an epilogue. What m, n and
+// k are of a convolution says gemm_problem.cuh.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/cuda/codegen/epilogue_source.hpp"
+#include "backends/cuda/codegen/launch_step.hpp"
+
+namespace strop::cuda {
+
+enum class GemmKind : std::uint8_t { product, conv_channels_last, conv_plain };
+
+// Where a kernel finds the operands that the epilogue's steps count.
+struct GemmEpilogue {
+  Epilogue steps;
+  std::vector<Operand> channel;  // f32, one a column of a product or a channel of a convolution
+  std::vector<Operand> tensor;   // of the result's type, sizes and layout
+};
+
+struct GemmWindow {
+  std::int64_t channels = 1;  // of x, in one group
+  std::array<std::int64_t, 2> kernel{1, 1}, strides{1, 1}, dilations{1, 1}, pads{0, 0};  // begins
+  std::array<Dim, 2> size{1, 1}, out_size{1, 1};  // height, width
+};
+
+struct GemmProblem {
+  GemmKind kind = GemmKind::product;
+  DType element = DType::f32;  // of A, B and the result
+  Dim m{1}, n{1}, k{1};
+  Dim batches{1};  // groups of a convolution
+  // Whether k is the innermost axis of the operand in memory, and how many elements one step of
+  // its outer axis is.
+  bool inner_a = true, inner_b = false;
+  Dim lead_a{1}, lead_b{1};
+  // Products in batches: up to three axes, sizes of the inner two, elements of a step along each.
+  bool batched = false;
+  std::array<Dim, 2> batch_sizes{1, 1};
+  std::array<Dim, 3> batch_a{0, 0, 0}, batch_b{0, 0, 0};
+  GemmWindow window;  // of convolutions
+  GemmEpilogue epilogue;
+  Operand a, b, y;
+};
+
+struct GemmConfig {
+  int tile_m = 128, tile_n = 128, tile_k = 16;
+  int part_m = 8, part_n = 8;  // of a thread (simt), of a warp (mma)
+  int stages = 3;
+  int splits = 1;  // of k, summed in their order
+
+  // "128x128x16_8x8_s3", "..._k4" with splits.
+  std::string name() const;
+  static std::optional<GemmConfig> parse(std::string_view name);
+};
+
+// Threads of a block.
+int simt_threads(const GemmConfig& config);
+int mma_threads(const GemmConfig& config);
+
+// Whole runs of that many elements lie in every row of the operand.
+int vector_of(const Dim& row, int most);
+
+// `configs` that are worth timing for the problem, the best guess first; at `sample`-less open sizes
+// those for large ones.
+std::vector<GemmConfig> simt_configs(const GemmProblem& problem, int multiprocessors);
+std::vector<GemmConfig> mma_configs(const GemmProblem& problem, int multiprocessors);
+
+LaunchStep simt_step(const GemmProblem& problem, const GemmConfig& config);
+LaunchStep mma_step(const GemmProblem& problem, const GemmConfig& config);
+
+}  // namespace strop::cuda
