@@ -24,6 +24,8 @@ struct BuildTarget {
 void check_config(const BuildConfig& config);
 // What --precision makes the operands of products, of a config that was checked.
 DType operand_type(const BuildConfig& config);
+// What --precision stores all f32 values in, likewise.
+DType storage_type(const BuildConfig& config);
 // Throws Error(bad_option, missing_device).
 BuildTarget find_target(const BuildConfig& config);
 // Fills in everything of the engine but its plan.
