@@ -10,7 +10,7 @@
 #include "backends/cuda/codegen/kernel_source.hpp"
 #include "base/error.hpp"
 
-namespace strop::cuda {
+namespace strop::cuda::sm90 {
 namespace {
 
 constexpr std::int64_t kSharedBytes = 227 * 1024;  // of a block
@@ -394,4 +394,4 @@ Tensor pack_channels(const ImplicitGemm& gemm, const GemmConfig& config,
   return out;
 }
 
-}  // namespace strop::cuda
+}  // namespace strop::cuda::sm90

@@ -15,7 +15,7 @@
 #include "backends/cuda/launch_record.hpp"
 #include "base/tensor.hpp"
 
-namespace strop::cuda {
+namespace strop::cuda::sm90 {
 
 // One of the ways to run it; as text "co128x64", "pp128x128w3R", "co64x64k8P".
 struct GemmConfig {
@@ -81,4 +81,4 @@ Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Te
 Tensor pack_channels(const ImplicitGemm& gemm, const GemmConfig& config,
                      const std::vector<std::vector<float>>& operands);
 
-}  // namespace strop::cuda
+}  // namespace strop::cuda::sm90

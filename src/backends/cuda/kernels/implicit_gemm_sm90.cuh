@@ -107,7 +107,7 @@ __device__ __forceinline__ Place place_of(int tile, const Arguments& p, int rank
 
 // Blocks of K that this block of the cluster sums: [first, end).
 __device__ __forceinline__ int first_block(const Arguments& p, int rank) {
-  return kSplit == 1 ? 0 : static_cast<int>(static_cast<long long>(p.blocks) * rank / kSplit);
+  return kSplit == 1 ? 0 : p.blocks * rank / kSplit;
 }
 __device__ __forceinline__ int block_count(const Arguments& p, int rank) {
   return kSplit == 1 ? p.blocks : first_block(p, rank + 1) - first_block(p, rank);
@@ -578,10 +578,10 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
   const int rank = kBlocksOfCluster > 1 ? static_cast<int>(cluster_rank()) : 0;
   const int first_tile = blockIdx.x / kBlocksOfCluster, tile_step = gridDim.x / kBlocksOfCluster;
   if (threadIdx.x >= kGroups * 128) {
-    if (kGroups > 1) give_registers<kGroups == 3 ? 32 : 40>();
+    if (kGroups > 1) give_registers<56>();
     if (threadIdx.x == kGroups * 128) produce(p, maps, s, first_tile, tile_step, rank);
   } else {
-    if (kGroups > 1) take_registers<kGroups == 3 ? 160 : 232>();
+    if (kGroups > 1) take_registers<kGroups == 3 ? 152 : 224>();
     consume(p, maps, at, s, first_tile, tile_step, rank);
     if (kSplit > 1) {
       __syncwarp();
