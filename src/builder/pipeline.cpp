@@ -41,6 +41,7 @@ std::span<const Pass> default_passes() {
       fuse_attention_projections(),
       fuse_pad(),
       fuse_batch_norm(),
+      store_half(),
       fuse_attention_layout(),  // after all that looks at attention
       fuse_channel_shuffle(),
       fuse_epilogue(),

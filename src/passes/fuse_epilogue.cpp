@@ -133,12 +133,18 @@ class Fuser {
 
   bool begins_chain(const Node& node) const {
     if (node.outputs.size() != 1 || graph_.value(node.outputs[0]).uses.empty() ||
-        graph_.value(node.outputs[0]).type.dtype != DType::f32) {
+        !is_chained(graph_.value(node.outputs[0]).type.dtype)) {
       return false;
     }
     return std::ranges::any_of(node.inputs, [&](ValueId input) {
       return input.exists() && !graph_.value(input).is_constant() && is_step(node, input);
     });
+  }
+
+  // Kernels of the CPU chain f32 alone.
+  bool is_chained(DType type) const {
+    return type == DType::f32 ||
+           (context_.target.backend == "cuda" && (type == DType::f16 || type == DType::bf16));
   }
 
   std::vector<NodeId> chain_from(NodeId anchor) const {

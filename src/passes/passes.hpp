@@ -28,6 +28,9 @@ Pass fuse_layer_norm();
 Pass fuse_attention();
 // The products that make queries, keys and values of one input become one.
 Pass fuse_attention_projections();
+// Values are stored in f16 or bf16 where the target says so. After all that looks for constants or
+// spelled-out functions.
+Pass store_half();
 // Attention and the moves of its heads become one `fused` node. Hides attention.
 Pass fuse_attention_layout();
 // Zeros that are added around an image become the padding of a convolution.
