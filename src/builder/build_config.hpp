@@ -31,9 +31,11 @@ struct BuildProgress {
 
 struct BuildConfig {
   std::string device = "cpu";      // cpu | reference | auto (cpu)
-  std::string precision = "fp32";  // fp32 | bf16
+  std::string precision = "fp32";  // fp32 | bf16 | fp16 (for GPUs)
   bool precise = false;            // leave out what reassociates sums
-  int threads = 0;                 // of timing and self-check; 0: all processors
+  // fp16: run the model once in FP32 on the CPU, and keep in f32 what does not fit.
+  bool overflow_guard = true;
+  int threads = 0;             // of timing and self-check; 0: all processors
   double budget_seconds = 60;  // for timing candidates; when spent, the first candidate is taken
   bool tuning = true;
   std::filesystem::path timing_cache;  // empty: none

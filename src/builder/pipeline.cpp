@@ -9,6 +9,7 @@
 #include "builder/self_check.hpp"
 #include "builder/targets.hpp"
 #include "builder/tuner.hpp"
+#include "builder/value_ranges.hpp"
 #include "ir/text.hpp"
 #include "onnx/importer.hpp"
 #include "passes/passes.hpp"
@@ -122,10 +123,16 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   }
 
   stages.run("passes", 0.1, [&] {
-    const Target pass_target{.backend = target.backend,
-                             .precise = config.precise,
-                             .operands = operand_type(config),
-                             .fold_bytes = config.folding_bytes};
+    Target pass_target{.backend = target.backend,
+                       .precise = config.precise,
+                       .operands = operand_type(config),
+                       .storage = storage_type(config),
+                       .fold_bytes = config.folding_bytes};
+    if (config.overflow_guard) {
+      pass_target.ranges = [&config](const Graph& so_far) {
+        return measure_value_ranges(so_far, config);
+      };
+    }
     PassRunOptions options;
     options.dump = config.dump_directory;
     options.command = "strop build " + name;

@@ -51,16 +51,20 @@ bool rounds_to_steps(const Graph& graph) {
   });
 }
 
-// Whether floats are rounded to bf16 within the model: the last bit of one may become the last bit
-// of a bf16 number, so that outputs are judged as bf16, and by their steps where they differ by
-// more.
-bool rounds_to_bf16(const Graph& graph) {
-  return std::ranges::any_of(graph.order(), [&](NodeId id) {
+// The coarsest of the half types that values of the graph have, else f32: the last bit of a sum may
+// become the last bit of a half number, so that outputs are judged as that type, and by their steps
+// where they differ by more.
+DType coarsest_type(const Graph& graph) {
+  DType out = DType::f32;
+  const auto add = [&](DType type) {
+    if (type == DType::bf16 || (type == DType::f16 && out == DType::f32)) out = type;
+  };
+  for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
-    return (node.is(op_cast()) && node.as<CastAttributes>().to == DType::bf16) ||
-           std::ranges::any_of(node.subgraphs,
-                               [](const auto& nested) { return rounds_to_bf16(*nested); });
-  });
+    for (const ValueId output : node.outputs) add(graph.value(output).type.dtype);
+    for (const auto& nested : node.subgraphs) add(coarsest_type(*nested));
+  }
+  return out;
 }
 
 // What the reference makes of a node's inputs; nothing where a size is not known here.
@@ -217,12 +221,11 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
   const std::vector<Tensor> got = execution.outputs();
   report.done = true;
   std::string wrong;
-  const bool coarse = rounds_to_bf16(graph);
+  const DType coarsest = coarsest_type(graph);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (!expected[i].is_tensor() || !got[i].defined()) continue;
     const DType dtype = expected[i].tensor().dtype();
-    const double tolerance =
-        tolerance_of(coarse && dtype == DType::f32 ? DType::bf16 : dtype, config.precise);
+    const double tolerance = tolerance_of(dtype == DType::f32 ? coarsest : dtype, config.precise);
     const Difference difference = compare(got[i], expected[i].tensor(), tolerance);
     report.outputs.push_back({graph.output_name(i), difference.largest_relative, tolerance});
     if (wrong.empty() && !(difference.largest_relative <= tolerance)) {
@@ -232,11 +235,11 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
   if (wrong.empty()) return report;
 
   const std::string first = first_divergence(graph, lowering, *sample, config, inputs, data, got);
-  if (first.empty() && (coarse || rounds_to_steps(graph))) {
+  if (first.empty() && (coarsest != DType::f32 || rounds_to_steps(graph))) {
     report.note =
         "self-check: " + wrong +
         "; every step agrees with the reference on its own inputs, and what a model rounds "
-        "to bytes or bf16 may turn the last bit of a float into a whole step";
+        "to bytes or half floats may turn the last bit of a float into a whole step";
     return report;
   }
   throw Error(ErrorCode::self_check_failed, wrong,

@@ -26,6 +26,11 @@ std::span<const Tactic* const> cuda_tactics();  // likewise
 #endif
 
 namespace strop {
+namespace {
+
+bool is_for_gpu(const BuildConfig& config) { return config.device.starts_with("cuda"); }
+
+}  // namespace
 
 void check_config(const BuildConfig& config) {
   static constexpr std::array<std::string_view, 5> kStages = {"", "import", "passes", "lower",
@@ -34,10 +39,15 @@ void check_config(const BuildConfig& config) {
     throw Error(ErrorCode::bad_option, "--stop-after " + config.stop_after, "it is no stage",
                 "stages are import, passes, lower, tune");
   }
-  if (config.precision != "fp32" && config.precision != "bf16") {
+  if (config.precision != "fp32" && config.precision != "bf16" && config.precision != "fp16") {
     throw Error(ErrorCode::bad_option, "--precision " + config.precision,
-                "this version builds fp32 and bf16 engines",
+                "this version builds fp32, bf16 and fp16 engines",
                 "models that are quantised (Q/DQ) or in fp16 already run as they are");
+  }
+  if (config.precision == "fp16" && !is_for_gpu(config)) {
+    throw Error(ErrorCode::bad_option, "--precision fp16",
+                "fp16 engines are for GPUs, and the device is " + config.device,
+                "use --device cuda, or --precision bf16 or fp32");
   }
   if (!(config.budget_seconds >= 0))
     throw Error(ErrorCode::bad_option, "--budget", "it is not a number of seconds");
@@ -45,6 +55,12 @@ void check_config(const BuildConfig& config) {
 }
 
 DType operand_type(const BuildConfig& config) {
+  return config.precision == "bf16" && !is_for_gpu(config) ? DType::bf16 : DType::f32;
+}
+
+DType storage_type(const BuildConfig& config) {
+  if (!is_for_gpu(config)) return DType::f32;
+  if (config.precision == "fp16") return DType::f16;
   return config.precision == "bf16" ? DType::bf16 : DType::f32;
 }
 

@@ -31,6 +31,8 @@ void check_config(const BuildConfig& config);
 DType operand_type(const BuildConfig& config);
 // Number of the GPU that --device names; 0 where it names none.
 int device_ordinal(const std::string& device);
+// What --precision stores all f32 values in, likewise.
+DType storage_type(const BuildConfig& config);
 // Throws Error(bad_option, missing_device).
 BuildTarget find_target(const BuildConfig& config);
 // Fills in everything of the engine but its plan.

@@ -420,7 +420,9 @@ class Lowering {
 
   std::shared_ptr<const Plan> lower_nested(const std::shared_ptr<const Graph>& nested) {
     const auto settled = with_known_inputs(nested, steps_known_);
-    return std::make_shared<const Plan>(lower_graph(*settled, options_, report_, steps_known_));
+    LowerOptions options = options_;
+    options.keep_all_values = false;  // its step has the outputs that the node has
+    return std::make_shared<const Plan>(lower_graph(*settled, options, report_, steps_known_));
   }
 
   // A loop over places in the inputs of the scan. Their shapes alone tell how often it runs.
@@ -527,14 +529,13 @@ class Lowering {
   void keep_all_values() {
     for (const NodeId node : graph_.order()) {
       for (const ValueId id : graph_.node(node).outputs) {
-        const auto& homes = slots_[id.index].at;
-        const auto first =
-            std::ranges::find_if(homes, [](std::uint32_t slot) { return slot != kUnplaced; });
-        if (first == homes.end()) continue;
-        const std::uint32_t written = *first;
-        const SlotKind kind = plan_.slots[written].kind;
-        if (kind != SlotKind::arena && kind != SlotKind::dynamic) continue;
-        if (plan_.slots[written].elements) continue;
+        // Where one layout is another's memory, a step writes that one.
+        const bool is_written = std::ranges::any_of(slots_[id.index].at, [&](std::uint32_t at) {
+          if (at == kUnplaced || plan_.slots[at].elements) return false;
+          const SlotKind kind = plan_.slots[at].kind;
+          return kind == SlotKind::arena || kind == SlotKind::dynamic;
+        });
+        if (!is_written) continue;
         const std::uint32_t index = slot(id, Home{});
         if (std::ranges::count(plan_.outputs, index) > 0) continue;
         plan_.outputs.push_back(index);

@@ -290,8 +290,9 @@ class Finder {
       const std::string name = "the constant " + value(node.inputs[i]).name;
       if (has.largest > limits_.largest && !may_saturate(node, i, has))
         return name + " reaches " + number(has.largest);
-      if (has.largest > 0 && has.largest < limits_.tiniest && would_vanish(node, i))
-        return name + " is as small as " + number(has.smallest);
+      const double least = is_product(node) ? limits_.tiniest / 4 : limits_.tiniest;
+      if (has.largest > 0 && has.largest < least && would_vanish(node, i))
+        return name + " is as small as " + number(has.largest);
       if (is(node, {BinaryFunction::div}) && i == 1 && has.smallest < limits_.tiniest)
         return "it divides by " + number(has.smallest);
     }
@@ -312,9 +313,14 @@ class Finder {
 
   bool would_vanish(const Node& node, std::size_t i) const {
     using B = BinaryFunction;
-    if (is_one_of(node, {&op_conv(), &op_conv_transpose(), &op_gemm()})) return i < 2;
+    if (is_product(node)) return i < 2;
     if (is(node, {B::add, B::sub})) return value(node.inputs[i]).constant.size() == 1;
-    return is_one_of(node, {&op_binary(), &op_clip(), &op_matmul(), &op_einsum()});
+    return is_one_of(node, {&op_binary(), &op_clip(), &op_einsum()});
+  }
+
+  // Its sums take the edge off what weights lose below full precision.
+  static bool is_product(const Node& node) {
+    return is_one_of(node, {&op_conv(), &op_conv_transpose(), &op_gemm(), &op_matmul()});
   }
 
   // A small number that keeps another one away from 0.

@@ -47,9 +47,15 @@ void ModelOptions::add_to(CLI::App& command) {
       ->capture_default_str()
       ->group(group);
   command
-      .add_option("--precision", precision,
-                  "fp32, or bf16: operands of products with constant weights are rounded to bf16")
+      .add_option(
+          "--precision", precision,
+          "fp32; bf16: operands of products with constant weights are rounded to bf16, on a "
+          "GPU all values; fp16: likewise, on a GPU alone")
       ->capture_default_str()
+      ->group(group);
+  command
+      .add_flag("--no-overflow-guard", no_overflow_guard,
+                "fp16: do not run the model first to see what does not fit")
       ->group(group);
   command
       .add_flag("--precise", precise,
@@ -94,6 +100,7 @@ BuildConfig ModelOptions::config() const {
   config.device = device;
   config.precision = precision;
   config.precise = precise;
+  config.overflow_guard = !no_overflow_guard;
   config.threads = threads;
   if (!budget.empty()) config.budget_seconds = read_seconds(budget);
   config.tuning = !no_tuning;

@@ -23,7 +23,8 @@ struct ModelOptions {
   std::string device = "auto", precision = "fp32", budget, timing_cache, external_data_root,
               stop_after, dump, tactics;
   std::vector<std::string> shapes, outputs, plugins;
-  bool precise = false, portable = false, no_tuning = false, no_verify = false, verify = false;
+  bool precise = false, portable = false, no_tuning = false, no_verify = false, verify = false,
+       no_overflow_guard = false;
   int threads = 0;
 
   // Adds the options to a subcommand; `this` must outlive the parse.
