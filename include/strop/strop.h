@@ -410,7 +410,7 @@ typedef enum strop_verify {
 typedef struct strop_build_options {
   size_t struct_size;
   const char* device;    /* "cpu", "reference", "auto"; null: "auto" */
-  const char* precision; /* "fp32", "bf16"; null: "fp32" */
+  const char* precision; /* "fp32", "bf16", on GPUs "fp16"; null: "fp32" */
   int32_t precise;       /* 1: no sum in another order, quantised layers in floats */
   int32_t threads;       /* of timing and self-check; 0: all processors */
   int64_t budget_ms; /* for timing candidates; 0: 60,000; -1: nothing is timed, the first candidate
