@@ -119,7 +119,7 @@ def randomise(module, seed):
             elif value.dim() == 1:  # the scale of a normalisation
                 value.uniform_(0.8, 1.2, generator=generator)
                 if id(value) in ends:
-                    value *= 0.1
+                    value *= 0.3
             elif name in embeddings or name in plain:
                 value.normal_(0, 0.5, generator=generator)
             else:
