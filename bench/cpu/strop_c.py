@@ -15,7 +15,7 @@ class Tensor(ctypes.Structure):
 
 
 class Port(ctypes.Structure):
-    _fields_ = [("name", c_char_p)]  # the rest is not read
+    _fields_ = [("name", c_char_p), ("type", c_char_p), ("dtype", c_uint32)]  # the rest is not read
 
 
 class ContextOptions(ctypes.Structure):
@@ -31,8 +31,9 @@ class Runtime:
         self.library = ctypes.CDLL(str(path))
         for name in ("strop_version", "strop_error_message"):
             getattr(self.library, name).restype = c_char_p
-        self.library.strop_engine_output.restype = ctypes.POINTER(Port)
-        self.library.strop_engine_output_count.restype = c_size_t
+        for kind in ("input", "output"):
+            getattr(self.library, f"strop_engine_{kind}").restype = ctypes.POINTER(Port)
+            getattr(self.library, f"strop_engine_{kind}_count").restype = c_size_t
 
     def version(self):
         return self.library.strop_version().decode()
@@ -57,9 +58,20 @@ class Context:
         runtime.call("strop_engine_load_file", str(path).encode(), byref(self.engine))
         options = ContextOptions(struct_size=ctypes.sizeof(ContextOptions), threads=threads)
         runtime.call("strop_context_create", self.engine, byref(options), byref(self.handle))
-        library = runtime.library
-        count = library.strop_engine_output_count(self.engine)
-        self.names = [library.strop_engine_output(self.engine, c_size_t(i)).contents.name.decode() for i in range(count)]
+        self.names = [name for name, _ in self.output_types()]
+
+    def ports(self, kind):
+        library = self.runtime.library
+        count = getattr(library, f"strop_engine_{kind}_count")(self.engine)
+        ports = [getattr(library, f"strop_engine_{kind}")(self.engine, c_size_t(i)).contents for i in range(count)]
+        return [(port.name.decode(), port.dtype) for port in ports]
+
+    def input_types(self):
+        """[(name, number of the element type)]"""
+        return self.ports("input")
+
+    def output_types(self):
+        return self.ports("output")
 
     def bind(self, name, array):
         dims = (c_int64 * max(1, array.ndim))(*array.shape)

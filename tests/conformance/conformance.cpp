@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// usage: conformance --data DIR [--list FILE] --target graph|reference|cpu [--filter TEXT]
-//                    [--verbose]
+// usage: conformance --data DIR [--list FILE] --target graph|reference|cpu|cuda[:N] [--filter TEXT]
+//                    [--shard I/N] [--results FILE] [--verbose]
 //        conformance --data DIR --target hostile [--seed N] [--calls N] [--filter OPERATOR]
 //
 // Runs the test cases of the standard on one target:
 //   graph      the imported graph through the operators' reference kernels, no pass
 //   reference  an engine of the reference backend, after all passes; also compared with `graph`
 //   cpu        an engine of the cpu backend, likewise
+//   cuda:0     an engine of the cuda backend on that device, likewise
 //   hostile    no case, but every operator under hostile calls (hostile.hpp)
 // The list (not_passed.txt) names the cases that need not pass, with the reason; a listed case that
 // passes is a failure too. Without a list all have to pass. The last line has the totals.
+//
+// --shard 2/8 takes every eighth case from the third on. --results writes a line of JSON per case:
+// how it ended, and which operators of the engine run on which backend.
 //
 // Cases of the group `random` (random_models.py) are whole models, whose errors add up, so that the
 // standard's bound on each element does not fit. They are compared norm-wise, by the table of
@@ -21,7 +25,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "backends/reference/reference_backend.hpp"
@@ -44,7 +52,8 @@ namespace {
 constexpr Tolerance kStandard{.relative = 1e-3, .absolute = 1e-7};
 
 struct Options {
-  std::string data, list, target = "graph", filter;
+  std::string data, list, target = "graph", filter, results;
+  std::size_t shard = 0, shards = 1;
   std::uint64_t seed = 1;
   std::int64_t calls = 300;
   bool verbose = false;
@@ -108,13 +117,21 @@ bool is_quantized(const Graph& graph) {
   });
 }
 
-std::shared_ptr<const Engine> build(const Case& test, const std::string& device, bool precise) {
+// Operators by the backend that runs them; views and sizes computed on the host belong to none.
+using Placement = std::map<std::string, std::set<std::string>>;
+
+std::shared_ptr<const Engine> build(const Case& test, const std::string& device, bool precise,
+                                    Placement& placement) {
   BuildConfig config;
   config.device = device;
   config.precise = precise;
   config.tuning = false;
   config.verify = Verify::never;
-  return std::make_shared<const Engine>(build_model(test.model(), config).engine);
+  BuildResult built = build_model(test.model(), config);
+  for (const NodeReport& node : built.report.lowering.nodes) {
+    if (!node.backend.empty()) placement[node.backend].insert(node.op);
+  }
+  return std::make_shared<const Engine>(std::move(built.engine));
 }
 
 std::string normwise_difference(const Datum& got, const Datum& expected, double tolerance,
@@ -156,7 +173,8 @@ std::string difference_in_steps(const DataSet& set, const std::vector<Datum>& go
 }
 
 // Nothing when the case passes, else why not.
-std::string run_case(const Case& test, const Options& options, const Listed* listed) {
+std::string run_case(const Case& test, const Options& options, const Listed* listed,
+                     Placement& placement) {
   const Graph graph = onnx::import_model(test.model());
   std::vector<Type> inputs, outputs;
   for (const ValueId id : graph.inputs()) inputs.push_back(graph.value(id).type);
@@ -165,8 +183,8 @@ std::string run_case(const Case& test, const Options& options, const Listed* lis
   std::shared_ptr<const Engine> engine, integers;
   if (options.target != "graph") {
     const bool has_integers = test.group == "random" && is_quantized(graph);
-    engine = build(test, options.target, has_integers);
-    if (has_integers) integers = build(test, options.target, false);
+    engine = build(test, options.target, has_integers, placement);
+    if (has_integers) integers = build(test, options.target, false, placement);
   }
   const std::vector<DataSet> sets = read_data_sets(test, inputs, outputs);
   if (sets.empty()) return "it has no data";
@@ -196,9 +214,10 @@ std::string run_case(const Case& test, const Options& options, const Listed* lis
   return {};
 }
 
-std::string guarded_case(const Case& test, const Options& options, const Listed* listed) {
+std::string guarded_case(const Case& test, const Options& options, const Listed* listed,
+                         Placement& placement) {
   try {
-    return run_case(test, options, listed);
+    return run_case(test, options, listed, placement);
   } catch (const Error& error) {
     std::string text = error.message();
     std::ranges::replace(text, '\n', ' ');
@@ -206,16 +225,42 @@ std::string guarded_case(const Case& test, const Options& options, const Listed*
   }
 }
 
+// Written and flushed case by case, so that a process that dies leaves what it had.
+class Results {
+ public:
+  explicit Results(const std::string& path) {
+    if (path.empty()) return;
+    file_.open(path);
+    if (!file_) throw Error(ErrorCode::file_unwritable, path);
+  }
+  void add(const Case& test, const char* status, const std::string& why,
+           const Placement& placement) {
+    if (!file_.is_open()) return;
+    const nlohmann::json line{
+        {"case", test.name}, {"status", status}, {"why", why}, {"placement", placement}};
+    file_ << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  }
+
+ private:
+  std::ofstream file_;
+};
+
 int run_all(const Options& options) {
   const NotPassedList list =
       options.list.empty() ? NotPassedList() : NotPassedList::read(options.list);
   int passed = 0, listed_count = 0, failed = 0, random = 0;
   const std::vector<Case> cases = find_cases(options.data);
-  for (const Case& test : cases) {
+  const std::string kind = options.target.substr(0, options.target.find(':'));
+  Results results(options.results);
+  for (std::size_t i = options.shard; i < cases.size(); i += options.shards) {
+    const Case& test = cases[i];
     if (test.name.find(options.filter) == std::string::npos) continue;
-    const Listed* listed = list.find(test.name, options.target);
-    const std::string why = guarded_case(test, options, listed);
+    const Listed* listed = list.find(test.name, kind);
+    Placement placement;
+    const std::string why = guarded_case(test, options, listed, placement);
     const bool may_fail = listed != nullptr && listed->kind == Listed::not_passed;
+    const bool passes = why.empty() != may_fail;
+    results.add(test, !passes ? "failed" : may_fail ? "listed" : "passed", why, placement);
     if (why.empty() && may_fail) {
       ++failed;
       std::printf("PASSES, but is listed: %s\n", test.name.c_str());
@@ -261,6 +306,15 @@ int main(int argc, char** argv) {
       options.target = value();
     } else if (argument == "--filter") {
       options.filter = value();
+    } else if (argument == "--results") {
+      options.results = value();
+    } else if (argument == "--shard") {
+      const std::string text = value();
+      if (std::sscanf(text.c_str(), "%zu/%zu", &options.shard, &options.shards) != 2 ||
+          options.shard >= options.shards) {
+        std::fprintf(stderr, "conformance: --shard %s is not I/N with I below N\n", text.c_str());
+        return 2;
+      }
     } else if (argument == "--seed") {
       options.seed = std::stoull(value());
     } else if (argument == "--calls") {
