@@ -252,6 +252,9 @@ typedef struct strop_context_options {
   int64_t tensor_bytes;    /* of one tensor, or all in one sequence; default: 64 GiB */
   int64_t sequence_length; /* of one sequence; default: 1,000,000 */
   int64_t memory_bytes;    /* of the context: planned, dynamic and working memory; default: none */
+  int32_t device;          /* number of the GPU, of an engine for one; default: the first */
+  int32_t reserved2;       /* 0 */
+  int64_t device_memory_bytes; /* of the context on it, planned and working memory; default: none */
 } strop_context_options;
 
 /* `options` may be null. Backend libraries are opened when shapes are first prepared. */
@@ -303,6 +306,15 @@ STROP_API strop_status strop_context_bind_map(strop_context* context, const char
 STROP_API strop_status strop_context_bind_output(strop_context* context, const char* name,
                                                  void* data, uint64_t bytes, strop_error** error);
 
+/* As strop_context_bind by reference and strop_context_bind_output, with memory of the GPU that the
+ * engine is for; 256-byte aligned memory is used where it lies, other memory is copied. Errors
+ * also: STROP_BAD_ARGUMENT for an engine that is for no GPU. */
+STROP_API strop_status strop_context_bind_device(strop_context* context, const char* name,
+                                                 const strop_tensor* tensor, strop_error** error);
+STROP_API strop_status strop_context_bind_output_device(strop_context* context, const char* name,
+                                                        void* data, uint64_t bytes,
+                                                        strop_error** error);
+
 typedef struct strop_shape {
   const char* name; /* of an input */
   uint32_t rank;
@@ -322,6 +334,14 @@ STROP_API strop_status strop_context_prepare(strop_context* context, const strop
  * STROP_LIMIT_EXCEEDED, STROP_OUT_OF_MEMORY, STROP_MISSING_LIBRARY, STROP_LIBRARY_MISMATCH. They
  * name step and operator. */
 STROP_API strop_status strop_context_run(strop_context* context, strop_error** error);
+
+/* As strop_context_run, but returns when all work is ordered in `stream` (a CUstream; null is
+ * CUDA's default stream). Until the stream has done it, which strop_context_synchronize waits for,
+ * inputs stay as they are and outputs are not read. What an engine does on the CPU is done when
+ * this returns. */
+STROP_API strop_status strop_context_run_async(strop_context* context, void* stream,
+                                               strop_error** error);
+STROP_API strop_status strop_context_synchronize(strop_context* context, strop_error** error);
 
 /* A tensor output of the last run, by name; not for strings. Dims and data are the context's (or
  * the memory bound to the output) and valid until the next run, prepare or the end of the context.

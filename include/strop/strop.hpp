@@ -180,6 +180,8 @@ struct ContextOptions {
   std::int64_t tensor_bytes = 0;
   std::int64_t sequence_length = 0;
   std::int64_t memory_bytes = 0;
+  std::int32_t device = 0;
+  std::int64_t device_memory_bytes = 0;
 };
 
 struct NamedShape {
@@ -288,6 +290,18 @@ class Context {
                 std::uint64_t{0});
   }
 
+  // In the memory of the GPU that the engine is for; stays until something else is bound.
+  void bind_device(const std::string& name, strop_dtype dtype, std::span<const std::int64_t> dims,
+                   const void* data, std::size_t bytes) {
+    const strop_tensor tensor{dtype, static_cast<std::uint32_t>(dims.size()), dims.data(),
+                              const_cast<void*>(data), bytes};
+    c_api::call(strop_context_bind_device, handle(), name.c_str(), &tensor);
+  }
+  void bind_output_device(const std::string& name, void* data, std::size_t bytes) {
+    c_api::call(strop_context_bind_output_device, handle(), name.c_str(), data,
+                static_cast<std::uint64_t>(bytes));
+  }
+
   void prepare(const std::vector<NamedShape>& shapes) {
     std::vector<strop_shape> out;
     for (const NamedShape& shape : shapes) {
@@ -297,6 +311,9 @@ class Context {
     c_api::call(strop_context_prepare, handle(), out.data(), out.size());
   }
   void run() { c_api::call(strop_context_run, handle()); }
+  // `stream`: a CUstream; null is CUDA's default stream.
+  void run_async(void* stream) { c_api::call(strop_context_run_async, handle(), stream); }
+  void synchronize() { c_api::call(strop_context_synchronize, handle()); }
 
   TensorView output(const std::string& name) const {
     strop_tensor tensor{};
@@ -361,6 +378,8 @@ class Engine {
     raw.tensor_bytes = options.tensor_bytes;
     raw.sequence_length = options.sequence_length;
     raw.memory_bytes = options.memory_bytes;
+    raw.device = options.device;
+    raw.device_memory_bytes = options.device_memory_bytes;
     strop_context* context = nullptr;
     c_api::call(strop_context_create, static_cast<const strop_engine*>(handle()),
                 static_cast<const strop_context_options*>(&raw), &context);

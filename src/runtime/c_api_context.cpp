@@ -58,6 +58,9 @@ strop::ContextOptions context_options(const strop_context_options* given) {
   limit(options.tensor_bytes, "tensor_bytes", out.tensor_bytes);
   limit(options.sequence_length, "sequence_length", out.sequence_length);
   limit(options.memory_bytes, "memory_bytes", out.memory_bytes);
+  refuse_negative(options.device, "device");
+  out.device = options.device;
+  limit(options.device_memory_bytes, "device_memory_bytes", out.device_memory_bytes);
   return out;
 }
 
@@ -265,6 +268,26 @@ strop_status strop_context_bind_output(strop_context* context, const char* name,
   });
 }
 
+strop_status strop_context_bind_device(strop_context* context, const char* name,
+                                       const strop_tensor* tensor, strop_error** error) {
+  return guarded(error, [&] {
+    require(context != nullptr, "context");
+    require(name != nullptr, "name");
+    require(tensor != nullptr, "tensor");
+    context->context.bind(name, dtype_of(tensor->dtype), dims_of(tensor->rank, tensor->dims),
+                          tensor->data, tensor->bytes, strop::BindMode::device);
+  });
+}
+
+strop_status strop_context_bind_output_device(strop_context* context, const char* name, void* data,
+                                              uint64_t bytes, strop_error** error) {
+  return guarded(error, [&] {
+    require(context != nullptr, "context");
+    require(name != nullptr, "name");
+    context->context.bind_output(name, data, bytes, true);
+  });
+}
+
 strop_status strop_context_prepare(strop_context* context, const strop_shape* shapes, size_t count,
                                    strop_error** error) {
   return guarded(error, [&] {
@@ -284,6 +307,21 @@ strop_status strop_context_run(strop_context* context, strop_error** error) {
   return guarded(error, [&] {
     require(context != nullptr, "context");
     context->context.run();
+  });
+}
+
+strop_status strop_context_run_async(strop_context* context, void* stream, strop_error** error) {
+  return guarded(error, [&] {
+    require(context != nullptr, "context");
+    // CUDA's name for its default stream, which null stands for in its own interface.
+    context->context.run_async(stream != nullptr ? stream : reinterpret_cast<void*>(1));
+  });
+}
+
+strop_status strop_context_synchronize(strop_context* context, strop_error** error) {
+  return guarded(error, [&] {
+    require(context != nullptr, "context");
+    context->context.synchronize();
   });
 }
 

@@ -238,8 +238,9 @@ std::int64_t Context::peak_device_memory_bytes() const {
   return session_.open_device ? session_.open_device->memory().peak : 0;
 }
 
-void Context::run_async() {
+void Context::run_async(void* stream) {
   has_outputs_ = false;
+  if (session_.open_device) session_.open_device->use_stream(stream);
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (inputs_[i]->bound) continue;
     throw Error(ErrorCode::missing_input, "nothing is bound to input " + engine_->inputs()[i].name,

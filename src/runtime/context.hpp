@@ -68,10 +68,11 @@ class Context {
   // Throws Error(missing_input), what the shapes contradict (input_shape, bad_shape), what the data
   // or the limits forbid (bad_value, limit_exceeded), naming step and operator.
   void run();
-  // As run, but returns when all work is ordered: the device may still be at it, in the stream of
-  // the context's options. Inputs stay as they are, and outputs are not read, until synchronize has
-  // waited for it, or that stream. Engines without a device have run when it returns.
-  void run_async();
+  // As run, but returns when all work is ordered: the device may still be at it, in `stream` (a
+  // CUstream; null: the context's own). Inputs stay as they are, and outputs are not read, until
+  // synchronize has waited for it, or that stream. Engines without a device have run when it
+  // returns.
+  void run_async(void* stream = nullptr);
   void synchronize();
   // Nanoseconds that the device takes for its steps with what is bound now, again and again without
   // copies: `launches` in a row for each of `samples`. Throws Error(bad_argument) for an engine

@@ -21,7 +21,6 @@ struct ContextOptions {
 
   int device = 0;                        // number of the GPU, of an engine for one
   std::int64_t device_memory_bytes = 0;  // planned and working memory of the context on it
-  void* stream = nullptr;                // CUstream to work in; null: one of the context's own
 };
 
 }  // namespace strop

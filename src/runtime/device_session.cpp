@@ -27,20 +27,34 @@ std::string mib(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " Mi
 
 }  // namespace
 
-DeviceSession::DeviceSession(const std::string& backend, int ordinal, void* stream,
-                             std::int64_t memory_limit)
+DeviceSession::DeviceSession(const std::string& backend, int ordinal, std::int64_t memory_limit)
     : backend_(find_backend(backend)), table_(device_table(backend_)) {
   memory_.limit = memory_limit;
   StropAbiError error{};
   throw_reported(backend_, table_.open(ordinal, &device_, &error), error);
-  throw_reported(backend_, table_.create_stream(device_, stream, &stream_, &error), error);
+  throw_reported(backend_, table_.create_stream(device_, nullptr, &own_stream_, &error), error);
+  stream_ = own_stream_;
 }
 
 DeviceSession::~DeviceSession() {
   for (void* event : events_) {
     if (event != nullptr) table_.destroy_event(event);
   }
-  table_.destroy_stream(stream_);
+  if (outer_stream_ != nullptr) table_.destroy_stream(outer_stream_);
+  table_.destroy_stream(own_stream_);
+}
+
+void DeviceSession::use_stream(void* external) {
+  if (external == external_) return;
+  synchronize();
+  stream_ = own_stream_;
+  external_ = nullptr;
+  if (outer_stream_ != nullptr) table_.destroy_stream(std::exchange(outer_stream_, nullptr));
+  if (external == nullptr) return;
+  StropAbiError error{};
+  throw_reported(backend_, table_.create_stream(device_, external, &outer_stream_, &error), error);
+  stream_ = outer_stream_;
+  external_ = external;
 }
 
 void DeviceSession::copy(void* to, const void* from, std::int64_t bytes, std::uint32_t direction) {
@@ -59,22 +73,26 @@ void DeviceSession::synchronize() {
   busy_ = false;
 }
 
+// In the session's own stream: a caller's may be one that cannot be captured.
 void DeviceSession::begin_capture() {
   StropAbiError error{};
-  throw_reported(backend_, table_.begin_capture(stream_, &error), error);
+  throw_reported(backend_, table_.begin_capture(own_stream_, &error), error);
+  left_for_capture_ = std::exchange(stream_, own_stream_);
 }
 
 void* DeviceSession::end_capture() {
+  stream_ = left_for_capture_;
   StropAbiError error{};
   void* graph = nullptr;
-  throw_reported(backend_, table_.end_capture(stream_, &graph, &error), error);
+  throw_reported(backend_, table_.end_capture(own_stream_, &graph, &error), error);
   return graph;
 }
 
 void DeviceSession::abandon_capture() noexcept {
+  stream_ = left_for_capture_;
   StropAbiError error{};
   void* graph = nullptr;
-  if (table_.end_capture(stream_, &graph, &error) != 0) backend_.free_error(&error);
+  if (table_.end_capture(own_stream_, &graph, &error) != 0) backend_.free_error(&error);
   if (graph != nullptr) table_.destroy_graph(graph);
 }
 

@@ -26,14 +26,16 @@ struct DeviceMemory {
 
 class DeviceSession {
  public:
-  // `stream`: of the caller (CUstream), or null for one of its own.
-  DeviceSession(const std::string& backend, int ordinal, void* stream, std::int64_t memory_limit);
+  DeviceSession(const std::string& backend, int ordinal, std::int64_t memory_limit);
   ~DeviceSession();
   DeviceSession(const DeviceSession&) = delete;
   DeviceSession& operator=(const DeviceSession&) = delete;
 
   void* device() const { return device_; }
   void* stream() const { return stream_; }
+  // Work goes on in a stream of the caller's (CUstream), after what was ordered before; null: in
+  // the session's own.
+  void use_stream(void* external);
 
   void copy(void* to, const void* from, std::int64_t bytes, std::uint32_t direction);
   // Waits until all that was ordered is done. Costs nothing when nothing was.
@@ -71,7 +73,11 @@ class DeviceSession {
   const StropBackendTable& backend_;
   const StropDeviceTable& table_;
   void* device_ = nullptr;
-  void* stream_ = nullptr;
+  void* own_stream_ = nullptr;
+  void* outer_stream_ = nullptr;  // for external_
+  void* external_ = nullptr;
+  void* stream_ = nullptr;  // one of the two
+  void* left_for_capture_ = nullptr;
   void* events_[2] = {nullptr, nullptr};
   MemoryBudget memory_;
   bool busy_ = false;

@@ -168,7 +168,7 @@ TEST(CudaLaunch, steps_are_timed) {
 
 TEST(CudaLaunch, memory_of_the_device_is_used_where_it_lies) {
   STROP_SKIP_WITHOUT_GPU();
-  DeviceSession session("cuda", 0, nullptr, 0);
+  DeviceSession session("cuda", 0, 0);
   const std::vector<float> x = numbers(4000, 3);
   const std::int64_t bytes = 16000;
   void* in = session.allocate(bytes);
