@@ -230,13 +230,20 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   const double steps =
       std::ceil(static_cast<double>(sizes.blocks) / sizes.blocks_of_stage / config.split);
   const double loaded = 128.0 * (config.tile_m + (config.resident ? 0 : config.tile_n));
-  // Narrow tiles wait for shared memory; each step costs a barrier.
-  const double products = tile * 64 / 2048 * (config.tile_n < 128 ? 1.3 : 1.0) + 20;
-  const double main = steps * std::max(products, loaded / 32) + (config.split > 1 ? 800 : 0);
-  const double epilogue = 400 + tile * 2 * (1 + tensor_count(gemm)) / 24 / config.split;
+  // Narrow tiles wait for shared memory, wide ones for their own accumulators, turns for turns.
+  const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
+                       (config.ping_pong ? 1.2 : 1.0);
+  const double products = tile * 64 / 2048 * shape + 20;
+  const double main = steps * std::max(products, loaded / 32);
+  const double epilogue =
+      400 + tile * 2 * (1 + tensor_count(gemm)) / 24 / config.split +
+      (config.split > 1 ? 800 + 250 * config.split : 0);
   const double of_tile =
       config.ping_pong ? std::max(main, epilogue / (config.groups - 1)) : main + epilogue;
-  return 2000 + waves * of_tile + (config.ping_pong ? epilogue : 0);
+  const double weights =
+      config.resident ? static_cast<double>(sizes.blocks * config.tile_n * sizes.block_bytes) / 32
+                      : 0;
+  return 2000 + weights + waves * of_tile + (config.ping_pong ? epilogue : 0);
 }
 
 // Beyond that, starting early gains nothing.
