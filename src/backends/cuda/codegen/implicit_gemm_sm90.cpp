@@ -74,7 +74,10 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
         kSharedBytes - kAlignment - kBarrierBytes - weights - buffers * buffer;
     return static_cast<int>(std::clamp<std::int64_t>(left / stage, 0, kMaxStages));
   };
-  out.output_buffers = tensor_count(gemm) > 0 && stages_with(3) >= 4 ? 3 : 2;
+  // Loads that hide the products' latency come before stores that overlap.
+  out.output_buffers = tensor_count(gemm) > 0 && stages_with(3) >= 4 ? 3
+                       : stages_with(2) >= 4                         ? 2
+                                                                     : 1;
   out.stages = stages_with(out.output_buffers);
   if (config.split > 1) {
     // One tile a block, whose partial sums go where its stages were.
@@ -234,10 +237,10 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
                        (config.ping_pong ? 1.2 : 1.0);
   const double products = tile * 64 / 2048 * shape + 20;
-  const double main = steps * std::max(products, loaded / 32);
-  const double epilogue =
-      400 + tile * 2 * (1 + tensor_count(gemm)) / 24 / config.split +
-      (config.split > 1 ? 800 + 250 * config.split : 0);
+  const double starved = 1 + 0.15 * std::max(0, 4 - sizes.stages);
+  const double main = steps * std::max(products, loaded / 32) * starved;
+  const double epilogue = 400 + tile * 2 * (1 + tensor_count(gemm)) / 24 / config.split +
+                          (config.split > 1 ? 800 + 250 * config.split : 0);
   const double of_tile =
       config.ping_pong ? std::max(main, epilogue / (config.groups - 1)) : main + epilogue;
   const double weights =
