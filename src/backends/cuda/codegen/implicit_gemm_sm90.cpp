@@ -221,7 +221,7 @@ std::int64_t channel_at(std::int64_t at, int columns) {
 
 // Cycles that a configuration is thought to take: what is the same for all of them (each tensor
 // once through memory) left out. Constants as measured on an H100: products at 2,048 elements a
-// cycle and multiprocessor, loads from L2 at 32 bytes, launch and drain 2,000 cycles, an epilogue
+// cycle and multiprocessor, loads from L2 at 40 bytes, launch and drain 2,000 cycles, an epilogue
 // 400 and a cycle for 24 bytes of result or operand.
 double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std::int64_t rows,
                         std::int64_t multiprocessors) {
@@ -235,10 +235,11 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   const double loaded = 128.0 * (config.tile_m + (config.resident ? 0 : config.tile_n));
   // Narrow tiles wait for shared memory, wide ones for their own accumulators, turns for turns.
   const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
-                       (config.ping_pong ? 1.2 : 1.0);
+                       (config.ping_pong ? 1.2 : 1.0) *
+                       (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0);
   const double products = tile * 64 / 2048 * shape + 20;
   const double starved = 1 + 0.15 * std::max(0, 4 - sizes.stages);
-  const double main = steps * std::max(products, loaded / 32) * starved;
+  const double main = steps * std::max(products, loaded / 40) * starved;
   const double epilogue = 400 + tile * 2 * (1 + tensor_count(gemm)) / 24 / config.split +
                           (config.split > 1 ? 800 + 250 * config.split : 0);
   const double of_tile =
@@ -251,7 +252,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
 
 // Beyond that, starting early gains nothing.
 constexpr double kShortCycles = 40000;
-constexpr std::size_t kMostCandidates = 12;
+constexpr std::size_t kMostCandidates = 14;
 
 }  // namespace
 
