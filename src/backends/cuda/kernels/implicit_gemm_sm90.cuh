@@ -29,6 +29,10 @@ constexpr int kPanelColumns = kPanelBytes / kElementBytes, kPanels = kTileN / kP
 constexpr int kPanelChunks = kPanelBytes / 64;  // of a thread
 constexpr int kPanel = kGroupM * kPanelBytes;
 constexpr int kBuffer = kBoxStore ? kPanels * kPanel : 0;
+// The operand of a tile comes into the buffer that its result will leave from: with one buffer when
+// the tile begins, with more one tile ahead.
+constexpr bool kTensorNow = kTensorOperands > 0 && kBoxStore&& kOutputBuffers == 1;
+constexpr bool kTensorAhead = kTensorOperands > 0 && kBoxStore&& kOutputBuffers > 1;
 constexpr int kMaxStages = 16;
 constexpr int kAccumulators = kTileN / 2;
 constexpr int kPartialRow = kTileN + 4;  // floats; the rest spreads rows over the banks
@@ -460,11 +464,15 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
     return out;
   };
   wait_for_earlier_launch();
-  if (kTensorOperands > 0 && kBoxStore && self.leads && tile < p.tiles)
+  if (kTensorAhead && self.leads && tile < p.tiles)
     load_tensor(maps, place(tile), buffers, tensor_full);
   if (kResident) barrier_wait(s.weights_full, 0);
   for (; tile < p.tiles; tile += step) {
     SumType sums[kSlices][kAccumulators];
+    if (kTensorNow && self.leads) {
+      wait_stores_read<0>();
+      load_tensor(maps, place(tile), buffers, tensor_full);
+    }
     // A group that skipped another's phases would take an older phase of equal parity for its own.
     if (kPingPong) {
       barrier_wait(s.turn + 8 * self.group, turn_parity);
@@ -504,9 +512,9 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       continue;
     }
     const int next_buffer = buffer + 1 == kOutputBuffers ? 0 : buffer + 1;
-    if (self.leads) wait_stores_read<kOutputBuffers - (kTensorOperands > 0 ? 2 : 1)>();
+    if (self.leads && !kTensorNow) wait_stores_read<kOutputBuffers - (kTensorAhead ? 2 : 1)>();
     if (kTensorOperands > 0) {
-      if (self.leads && tile + step < p.tiles)
+      if (kTensorAhead && self.leads && tile + step < p.tiles)
         load_tensor(maps, place(tile + step), buffers + next_buffer * kBuffer,
                     tensor_full + 8 * next_buffer);
       barrier_wait(tensor_full + 8 * buffer, tensor_parity);

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tactics on Hopper's tensor cores without a GPU: what they take, how weights are packed, and that
+// kernels compile for sm_90a without spilled registers.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "backends/cuda/codegen/implicit_gemm_sm90.hpp"
+#include "backends/cuda/codegen/nvrtc.hpp"
+#include "ir/text.hpp"
+#include "ops/op_list.hpp"
+#include "tactic/candidates.hpp"
+
+namespace strop::cuda {
+const Tactic& tactic_conv_wgmma();
+const Tactic& tactic_matmul_wgmma();
+}  // namespace strop::cuda
+
+namespace strop {
+namespace {
+
+using cuda::sm90::GemmConfig;
+using cuda::sm90::GemmWindow;
+using cuda::sm90::ImplicitGemm;
+
+Graph graph_of(const std::string& text, const std::vector<std::pair<DType, Shape>>& constants) {
+  return parse_graph(text, find_op, [&](std::size_t i) {
+    Tensor out = Tensor::allocate(constants.at(i).first, constants.at(i).second);
+    std::fill_n(out.mutable_data(), out.bytes(), std::byte{0});
+    return out;
+  });
+}
+
+// The graph's only node as a problem for a chip.
+struct Question {
+  Graph graph;
+  DeviceProperties device;
+  Problem problem;
+
+  Question(const Question&) = delete;
+  Question(Graph from, int compute_capability) : graph(std::move(from)) {
+    device.backend = "cuda";
+    device.compute_capability = compute_capability;
+    device.multiprocessors = 132;
+    problem.node = &graph.node(graph.order().front());
+    problem.graph = &graph;
+    problem.device = &device;
+  }
+};
+
+Question plain_conv(int chip, const std::string& attributes = "pads=[1, 1, 1, 1]",
+                    std::int64_t channels = 64) {
+  const std::string c = std::to_string(channels);
+  return Question(graph_of("graph main(%x: f16[N," + c + ",H,56]) -> (%y) {\nconst %w: f16[128," +
+                               c + ",3,3] = @0\nconst %b: f16[128] = @1\n%y = conv{" + attributes +
+                               "}(%x, %w, %b) }",
+                           {{DType::f16, {128, channels, 3, 3}}, {DType::f16, {128}}}),
+                  chip);
+}
+
+ImplicitGemm conv_3x3(std::int64_t channels, std::int64_t columns) {
+  ImplicitGemm gemm;
+  gemm.channels = channels;
+  gemm.columns = columns;
+  gemm.rows = Dim(200);
+  GemmWindow window;
+  window.images = 2;
+  window.height = window.width = window.out_height = window.out_width = 10;
+  window.kernel = {3, 3};
+  window.pad_begin = window.pad_end = {1, 1};
+  gemm.window = window;
+  return gemm;
+}
+
+TEST(wgmma_config, is_read_as_it_was_written) {
+  for (const char* text : {"co128x64", "pp128x128R", "pp64x128w3R", "co64x64k4P", "co128x256c2"}) {
+    const auto config = cuda::sm90::parse_gemm_config(text);
+    ASSERT_TRUE(config.has_value()) << text;
+    EXPECT_EQ(to_text(*config), text);
+  }
+  for (const char* text : {"", "co", "co128", "co128x", "128x64", "co128x64z", "co128x64k"})
+    EXPECT_FALSE(cuda::sm90::parse_gemm_config(text).has_value()) << text;
+}
+
+TEST(wgmma_config, candidates_fit_shared_memory) {
+  for (const std::int64_t rows : {1, 49, 196, 12544, 802816}) {
+    const ImplicitGemm gemm = conv_3x3(96, 200);
+    const auto configs = cuda::sm90::candidate_configs(gemm, rows, 132);
+    ASSERT_FALSE(configs.empty());
+    for (const GemmConfig& config : configs) {
+      EXPECT_TRUE(cuda::sm90::fits(gemm, config)) << to_text(config);
+      const auto record = cuda::sm90::launch_record(gemm, config, {});
+      EXPECT_LE(record.launches.at(0).shared_bytes, 227u * 1024) << to_text(config);
+    }
+  }
+}
+
+TEST(wgmma_weights, hold_every_element_once_in_rows_of_whole_blocks) {
+  const ImplicitGemm gemm = conv_3x3(24, 40);
+  Tensor weights = Tensor::allocate(DType::f16, {40, 24, 3, 3});
+  auto* bits = reinterpret_cast<std::uint16_t*>(weights.mutable_data());
+  for (std::int64_t i = 0; i < weights.size(); ++i) bits[i] = static_cast<std::uint16_t>(i + 1);
+  const Tensor packed = cuda::sm90::pack_weights(gemm, *cuda::sm90::parse_gemm_config("co64x64"),
+                                                 weights, {24 * 9, 1, 9});
+  EXPECT_EQ(packed.dim(0), 64);
+  EXPECT_EQ(packed.dim(1), 9);
+  EXPECT_EQ(packed.dim(2) % 16, 0);
+  const auto values = packed.values<std::uint16_t>();
+  std::multiset<std::uint16_t> found(values.begin(), values.end());
+  found.erase(0);
+  ASSERT_EQ(found.size(), static_cast<std::size_t>(weights.size()));
+  EXPECT_EQ(std::set<std::uint16_t>(found.begin(), found.end()).size(), found.size());
+  // Columns 0, 1, 8, 9 ... are the run of channels of one thread.
+  const auto channel_of = [&](std::int64_t column) {
+    return (values[static_cast<std::size_t>(column * 9 * packed.dim(2))] - 1) / (24 * 9);
+  };
+  EXPECT_EQ(channel_of(0), 0);
+  EXPECT_EQ(channel_of(1), 1);
+  EXPECT_EQ(channel_of(8), 2);
+  EXPECT_EQ(channel_of(2), 16);
+  EXPECT_EQ(channel_of(32), 8);
+}
+
+TEST(conv_wgmma, takes_half_types_on_its_chip_alone) {
+  EXPECT_TRUE(cuda::tactic_conv_wgmma().accepts(plain_conv(90).problem).yes);
+  EXPECT_FALSE(cuda::tactic_conv_wgmma().accepts(plain_conv(80).problem).yes);
+  EXPECT_FALSE(cuda::tactic_conv_wgmma().accepts(plain_conv(100).problem).yes);
+  const Question f32(graph_of("graph main(%x: f32[1,64,8,8]) -> (%y) {\n"
+                              "const %w: f32[64,64,1,1] = @0\n%y = conv(%x, %w) }",
+                              {{DType::f32, {64, 64, 1, 1}}}),
+                     90);
+  EXPECT_FALSE(cuda::tactic_conv_wgmma().accepts(f32.problem).yes);
+}
+
+TEST(conv_wgmma, says_why_it_refuses) {
+  const auto reason = [](const Question& question) {
+    return cuda::tactic_conv_wgmma().accepts(question.problem).reason;
+  };
+  EXPECT_EQ(reason(plain_conv(90, "pads=[1, 1, 1, 1]", 12)),
+            "12 input channels are no multiple of 8");
+  EXPECT_EQ(reason(plain_conv(90, "strides=[9, 9]")), "tensor copies step by 8 pixels at most");
+  EXPECT_EQ(reason(plain_conv(90, "dilations=[100, 100], pads=[99, 99, 99, 99]")),
+            "the window is wider than tensor copies reach");
+  EXPECT_EQ(reason(plain_conv(90, "auto_pad=\"same_upper\"")),
+            "its pads depend on a size that is open");
+}
+
+TEST(conv_wgmma, lowers_to_a_launch_that_compiles_without_spills) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  Question question = plain_conv(90);
+  const Tactic& tactic = cuda::tactic_conv_wgmma();
+  ASSERT_TRUE(tactic.accepts(question.problem).yes);
+  const std::string config = tactic.configs(question.problem).at(0);
+  question.problem.layouts = tactic.layouts(question.problem, config).at(0);
+  EXPECT_EQ(question.problem.layouts.output(0), Layout::channels_last);
+  const KernelChoice choice = tactic.lower(question.problem, config);
+  const cuda::LaunchRecord record = cuda::parse_launch_record(choice.parameters);
+  EXPECT_EQ(record.launches.at(0).entry, "implicit_gemm");
+  ASSERT_TRUE(choice.replaced.contains(1));
+  EXPECT_EQ(choice.added.size(), 2u);  // the bias, machine code
+}
+
+TEST(matmul_wgmma, compiles_without_spills_for_each_candidate_of_one_size) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  ImplicitGemm gemm;
+  gemm.channels = 256;
+  gemm.columns = 3072;
+  gemm.rows = Dim::symbol("i0d0");
+  for (const char* text : {"co128x128", "pp128x128", "pp64x128w3R", "co64x64k4"}) {
+    const auto kernel = cuda::compile(source(gemm, *cuda::sm90::parse_gemm_config(text)), 90);
+    EXPECT_EQ(kernel.spill_bytes, 0) << text;
+  }
+}
+
+TEST(matmul_wgmma, takes_products_by_a_matrix) {
+  const Question question(
+      graph_of("graph main(%x: bf16[B,S,40]) -> (%y) {\nconst %w: bf16[40,50] = @0\n"
+               "%y = matmul(%x, %w) }",
+               {{DType::bf16, {40, 50}}}),
+      90);
+  EXPECT_TRUE(cuda::tactic_matmul_wgmma().accepts(question.problem).yes);
+  const Question batches(graph_of("graph main(%a: f16[B,S,64], %b: f16[B,64,T]) -> (%y) { "
+                                  "%y = matmul(%a, %b) }",
+                                  {}),
+                         90);
+  EXPECT_EQ(cuda::tactic_matmul_wgmma().accepts(batches.problem).reason,
+            "its second operand is no constant matrix");
+}
+
+}  // namespace
+}  // namespace strop
