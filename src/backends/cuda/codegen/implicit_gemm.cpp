@@ -92,9 +92,9 @@ void add_problem_arguments(const GemmProblem& p, const GemmConfig& config, Launc
     launch.arguments.push_back(LaunchArgument::int32(dim));
   };
   const GemmWindow& w = p.window;
-  for (const Dim& dim : {p.m, p.n, p.k, p.batches, Dim(config.splits), p.lead_a, p.lead_b,
-                         w.size[0], w.size[1], w.out_size[0], w.out_size[1], p.batch_sizes[0],
-                         p.batch_sizes[1]})
+  for (const Dim& dim :
+       {p.m, p.n, p.k, p.batches, Dim(config.splits), p.lead_a, p.lead_b, w.size[0], w.size[1],
+        w.out_size[0], w.out_size[1], p.batch_sizes[0], p.batch_sizes[1]})
     int32(dim);
   for (const Dim& dim : p.batch_a) launch.arguments.push_back(LaunchArgument::int64(dim));
   for (const Dim& dim : p.batch_b) launch.arguments.push_back(LaunchArgument::int64(dim));
@@ -110,8 +110,8 @@ LaunchStep step_of(const GemmProblem& p, const GemmConfig& config, std::string s
   out.sources.push_back(std::move(source));
   Launch gemm;
   gemm.entry = "implicit_gemm";
-  gemm.grid[0] = ceildiv(p.m, config.tile_m) * ceildiv(p.n, config.tile_n) * p.batches *
-                 Dim(config.splits);
+  gemm.grid[0] =
+      ceildiv(p.m, config.tile_m) * ceildiv(p.n, config.tile_n) * p.batches * Dim(config.splits);
   gemm.block[0] = static_cast<std::uint32_t>(threads);
   gemm.shared_bytes = shared_bytes;
   for (const Operand& operand : {p.a, p.b, p.y, config.splits > 1 ? Operand::work(0) : p.y})
@@ -158,15 +158,16 @@ int vector_b(const GemmProblem& p, int most) {
 }  // namespace
 
 std::string GemmConfig::name() const {
-  std::string out = fmt::format("{}x{}x{}_{}x{}_s{}", tile_m, tile_n, tile_k, part_m, part_n, stages);
+  std::string out =
+      fmt::format("{}x{}x{}_{}x{}_s{}", tile_m, tile_n, tile_k, part_m, part_n, stages);
   return splits > 1 ? out + fmt::format("_k{}", splits) : out;
 }
 
 std::optional<GemmConfig> GemmConfig::parse(std::string_view name) {
   GemmConfig out;
-  const int read = std::sscanf(std::string(name).c_str(), "%dx%dx%d_%dx%d_s%d_k%d", &out.tile_m,
-                               &out.tile_n, &out.tile_k, &out.part_m, &out.part_n, &out.stages,
-                               &out.splits);
+  const int read =
+      std::sscanf(std::string(name).c_str(), "%dx%dx%d_%dx%d_s%d_k%d", &out.tile_m, &out.tile_n,
+                  &out.tile_k, &out.part_m, &out.part_n, &out.stages, &out.splits);
   if (read < 6 || out.name() != name) return std::nullopt;
   return out;
 }

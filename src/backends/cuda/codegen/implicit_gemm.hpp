@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products and convolutions as launches of the kernels implicit_gemm_simt.cuh and
-// implicit_gemm_mma.cuh: C [m, n] = sum over k of A [m, k] B [k, n], then an epilogue. What m, n and
-// k are of a convolution says gemm_problem.cuh.
+// implicit_gemm_mma.cuh: C [m, n] = sum over k of A [m, k] B [k, n], then an epilogue. What m, n
+// and k are of a convolution says gemm_problem.cuh.
 #pragma once
 
 #include <array>
@@ -66,8 +66,8 @@ int mma_threads(const GemmConfig& config);
 // Whole runs of that many elements lie in every row of the operand.
 int vector_of(const Dim& row, int most);
 
-// `configs` that are worth timing for the problem, the best guess first; at `sample`-less open sizes
-// those for large ones.
+// `configs` that are worth timing for the problem, the best guess first; at `sample`-less open
+// sizes those for large ones.
 std::vector<GemmConfig> simt_configs(const GemmProblem& problem, int multiprocessors);
 std::vector<GemmConfig> mma_configs(const GemmProblem& problem, int multiprocessors);
 

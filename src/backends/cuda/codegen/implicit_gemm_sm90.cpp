@@ -20,10 +20,10 @@ constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
 
 // How a configuration divides K and shared memory.
 struct Geometry {
-  int block_bytes = 128;       // of K, of a block
+  int block_bytes = 128;  // of K, of a block
   int blocks_of_stage = 1;
   std::int64_t channel_blocks = 0, blocks = 0;  // of a tap; of K
-  int stages = 0;              // less than 2: the configuration does not fit
+  int stages = 0;                               // less than 2: the configuration does not fit
   int output_buffers = 0;
   bool box_store = false;
   std::int64_t shared_bytes = 0;
@@ -63,8 +63,7 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   const std::int64_t stage_a = static_cast<std::int64_t>(config.tile_m) * 128;
   const std::int64_t stage_b = static_cast<std::int64_t>(config.tile_n) * 128;
   const std::int64_t stage = stage_a + (config.resident ? 0 : stage_b);
-  const std::int64_t weights =
-      config.resident ? out.blocks * config.tile_n * out.block_bytes : 0;
+  const std::int64_t weights = config.resident ? out.blocks * config.tile_n * out.block_bytes : 0;
   const std::int64_t rows_of_group =
       config.ping_pong ? config.tile_m : config.tile_m / config.groups;
   const std::int64_t buffer =
@@ -85,8 +84,8 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
     out.stages = static_cast<int>(std::min<std::int64_t>(out.stages, wanted));
     if (out.stages * stage < partial) out.stages = 0;
   }
-  out.shared_bytes = kAlignment + kBarrierBytes + weights + out.output_buffers * buffer +
-                     out.stages * stage;
+  out.shared_bytes =
+      kAlignment + kBarrierBytes + weights + out.output_buffers * buffer + out.stages * stage;
   return out;
 }
 
@@ -159,8 +158,8 @@ TensorMap map_of_a(const ImplicitGemm& gemm, const GemmConfig& config, const Geo
   map.im2col = true;
   for (const std::size_t axis : {1, 0}) {
     map.lower.push_back(static_cast<std::int32_t>(-w.pad_begin[axis]));
-    map.upper.push_back(static_cast<std::int32_t>(
-        w.pad_end[axis] - (w.kernel[axis] - 1) * w.dilation[axis]));
+    map.upper.push_back(
+        static_cast<std::int32_t>(w.pad_end[axis] - (w.kernel[axis] - 1) * w.dilation[axis]));
   }
   map.channels = box;
   map.pixels = static_cast<std::uint32_t>(config.tile_m);
@@ -190,9 +189,9 @@ TensorMap map_of_result(const ImplicitGemm& gemm, const GemmConfig& config, Oper
   map.type = std::string(to_string(gemm.element));
   map.sizes = {gemm.columns, gemm.rows};
   map.strides = {gemm.columns * kElementBytes};
-  map.box = {static_cast<std::uint32_t>(panel_columns(config)),
-             static_cast<std::uint32_t>(config.ping_pong ? config.tile_m
-                                                         : config.tile_m / config.groups)};
+  map.box = {
+      static_cast<std::uint32_t>(panel_columns(config)),
+      static_cast<std::uint32_t>(config.ping_pong ? config.tile_m : config.tile_m / config.groups)};
   map.element_strides = {1, 1};
   map.swizzle = static_cast<std::uint32_t>(panel_columns(config) * kElementBytes);
   map.l2_promotion = 256;
@@ -279,11 +278,10 @@ std::string refusal(const ImplicitGemm& gemm) {
 
 bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
   const int group_m = config.ping_pong ? config.tile_m : config.tile_m / std::max(config.groups, 1);
-  const bool sound = config.groups >= 1 && config.groups <= 3 && group_m > 0 &&
-                     group_m % 64 == 0 && config.tile_m % 64 == 0 && config.tile_m <= 256 &&
-                     config.tile_n >= 32 && config.tile_n <= 256 && config.tile_n % 32 == 0 &&
-                     config.split >= 1 && config.split <= kMaxSplit && config.multicast >= 1 &&
-                     config.multicast <= 2;
+  const bool sound = config.groups >= 1 && config.groups <= 3 && group_m > 0 && group_m % 64 == 0 &&
+                     config.tile_m % 64 == 0 && config.tile_m <= 256 && config.tile_n >= 32 &&
+                     config.tile_n <= 256 && config.tile_n % 32 == 0 && config.split >= 1 &&
+                     config.split <= kMaxSplit && config.multicast >= 1 && config.multicast <= 2;
   if (!sound) return false;
   // Accumulators of a thread beside addresses and operands of the epilogue.
   const int accumulators = group_m / 64 * config.tile_n / 2;

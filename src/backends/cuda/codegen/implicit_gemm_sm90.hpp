@@ -21,10 +21,10 @@ namespace strop::cuda {
 struct GemmConfig {
   bool ping_pong = false;  // consumer warpgroups take tiles in turn; else they share one
   int tile_m = 128, tile_n = 128;
-  int groups = 2;         // consumer warpgroups
-  bool resident = false;  // R: the weights of a column of tiles stay in shared memory
-  int split = 1;          // k: blocks (of a cluster) that share a tile's sum
-  int multicast = 1;      // c: blocks (of a cluster) that share the weights they load
+  int groups = 2;             // consumer warpgroups
+  bool resident = false;      // R: the weights of a column of tiles stay in shared memory
+  int split = 1;              // k: blocks (of a cluster) that share a tile's sum
+  int multicast = 1;          // c: blocks (of a cluster) that share the weights they load
   bool programmatic = false;  // P: may start before the launch before it has ended
 
   bool operator==(const GemmConfig&) const = default;
@@ -71,9 +71,9 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config);
 LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
                            const GemmOperands& operands);
 
-// Weights in the kernel's order: u16 [padded columns, taps, padded channels]. `weights` holds 16-bit
-// elements; that of column n, tap t and channel c is number n * strides[0] + t * strides[1] +
-// c * strides[2].
+// Weights in the kernel's order: u16 [padded columns, taps, padded channels]. `weights` holds
+// 16-bit elements; that of column n, tap t and channel c is number n * strides[0] + t * strides[1]
+// + c * strides[2].
 Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
                     const std::array<std::int64_t, 3>& strides);
 // Values of the epilogue's channel operands, each of `columns` elements or one: f32

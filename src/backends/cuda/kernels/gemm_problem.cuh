@@ -15,18 +15,18 @@ struct Problem {
   long long batch_a0, batch_a1, batch_a2, batch_b0, batch_b1, batch_b2;
 };
 
-#define PROBLEM_PARAMETERS                                                                      \
+#define PROBLEM_PARAMETERS                                                                     \
   int m, int n, int k, int batches, int splits, int lead_a, int lead_b, int height, int width, \
       int out_height, int out_width, int batch_size1, int batch_size2, long long batch_a0,     \
       long long batch_a1, long long batch_a2, long long batch_b0, long long batch_b1,          \
       long long batch_b2
-#define PROBLEM                                                                              \
-  Problem {                                                                                  \
-    kM > 0 ? kM : m, kN > 0 ? kN : n, kK > 0 ? kK : k, kBatches > 0 ? kBatches : batches,    \
-        splits, kLeadA > 0 ? kLeadA : lead_a, kLeadB > 0 ? kLeadB : lead_b,                  \
-        kHeight > 0 ? kHeight : height, kWidth > 0 ? kWidth : width,                         \
-        kOutHeight > 0 ? kOutHeight : out_height, kOutWidth > 0 ? kOutWidth : out_width,     \
-        batch_size1, batch_size2, batch_a0, batch_a1, batch_a2, batch_b0, batch_b1, batch_b2 \
+#define PROBLEM                                                                                   \
+  Problem {                                                                                       \
+    kM > 0 ? kM : m, kN > 0 ? kN : n, kK > 0 ? kK : k, kBatches > 0 ? kBatches : batches, splits, \
+        kLeadA > 0 ? kLeadA : lead_a, kLeadB > 0 ? kLeadB : lead_b,                               \
+        kHeight > 0 ? kHeight : height, kWidth > 0 ? kWidth : width,                              \
+        kOutHeight > 0 ? kOutHeight : out_height, kOutWidth > 0 ? kOutWidth : out_width,          \
+        batch_size1, batch_size2, batch_a0, batch_a1, batch_a2, batch_b0, batch_b1, batch_b2      \
   }
 
 enum Kind { product, conv_channels_last, conv_plain };
@@ -35,9 +35,9 @@ constexpr Kind kKind = static_cast<Kind>(kKindNumber);
 __device__ __forceinline__ int ceil_div(int a, int b) { return a / b + (a % b != 0); }
 
 struct Tile {
-  int m, n;       // first row and column
+  int m, n;  // first row and column
   int batch, split;
-  int k, k_end;   // of this split
+  int k, k_end;  // of this split
 };
 
 // Eight tiles below each other before the next column: blocks that run at once share both operands

@@ -77,8 +77,8 @@ __device__ __forceinline__ void load_pixels(u32 to, const TensorMap& map, int ch
   asm volatile(
       "cp.async.bulk.tensor.4d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
       "[%0], [%1, {%2, %3, %4, %5}], [%6], {%7, %8};" ::"r"(to),
-      "l"(&map), "r"(channel), "r"(w), "r"(h), "r"(n), "r"(barrier),
-      "h"(static_cast<u16>(tap_w)), "h"(static_cast<u16>(tap_h))
+      "l"(&map), "r"(channel), "r"(w), "r"(h), "r"(n), "r"(barrier), "h"(static_cast<u16>(tap_w)),
+      "h"(static_cast<u16>(tap_h))
       : "memory");
 }
 __device__ __forceinline__ void load_box_4d(u32 to, const TensorMap& map, int c, int w, int h,
@@ -90,10 +90,10 @@ __device__ __forceinline__ void load_box_4d(u32 to, const TensorMap& map, int c,
       : "memory");
 }
 __device__ __forceinline__ void store_box(const TensorMap& map, u32 from, int x, int y) {
-  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(
-                   &map),
-               "r"(x), "r"(y), "r"(from)
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(&map),
+      "r"(x), "r"(y), "r"(from)
+      : "memory");
 }
 __device__ __forceinline__ void store_box_4d(const TensorMap& map, u32 from, int c, int w, int h,
                                              int n) {
@@ -134,8 +134,7 @@ __device__ __forceinline__ void sync_threads(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
 __device__ __forceinline__ void sync_cluster() {
-  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::
-                   : "memory");
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
 }
 __device__ __forceinline__ u32 cluster_rank() {
   u32 rank;

@@ -90,8 +90,8 @@ __device__ __forceinline__ void copy_pixels(unsigned to, const float* x, const P
     if (!Share::has(row)) continue;
     const Window window = windows[row];
     const bool valid = k < k_end && inside(p, window, dy, dx);
-    copy_async<4 * kVectorA>(to + 4 * (row * kInnerRow + Share::column()),
-                             x + window.at + offset, valid);
+    copy_async<4 * kVectorA>(to + 4 * (row * kInnerRow + Share::column()), x + window.at + offset,
+                             valid);
   }
 }
 
@@ -111,8 +111,8 @@ __device__ __forceinline__ void copy_planes(unsigned to, const float* x, const P
     const int dy = tap / kKernelW * kDilationH, dx = tap % kKernelW * kDilationW;
     const bool valid = k0 + row < k_end && inside(p, window, dy, dx);
     const long long offset = channel * plane + static_cast<long long>(dy) * p.width + dx;
-    copy_async<4 * kVectorB>(to + 4 * (row * kTileN + Share::column()),
-                             x + window.at + offset, valid);
+    copy_async<4 * kVectorB>(to + 4 * (row * kTileN + Share::column()), x + window.at + offset,
+                             valid);
   }
 }
 
@@ -153,9 +153,8 @@ __device__ __forceinline__ void load_fragment(const float* tile, int warp, int l
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
-    implicit_gemm(const float* __restrict__ a, const float* __restrict__ b,
-                  Output* __restrict__ y, float* __restrict__ partial,
-                  PROBLEM_PARAMETERS EPILOGUE_PARAMETERS) {
+    implicit_gemm(const float* __restrict__ a, const float* __restrict__ b, Output* __restrict__ y,
+                  float* __restrict__ partial, PROBLEM_PARAMETERS EPILOGUE_PARAMETERS) {
   extern __shared__ __align__(16) float shared[];
   __shared__ Window windows[kKind == conv_channels_last ? kTileM : 1];
   const Problem p = PROBLEM;

@@ -41,9 +41,9 @@ static_assert(kSplit == 1 || (!kPingPong && kMulticast == 1), "split K is cooper
 static_assert(!kBoxStore || kTensorOperands <= 1, "one operand fits the output's buffer");
 
 struct Arguments {
-  int rows, columns;      // of C
-  int tiles_n, tiles;     // tiles are numbered along n first
-  int blocks;             // of K
+  int rows, columns;   // of C
+  int tiles_n, tiles;  // tiles are numbered along n first
+  int blocks;          // of K
   int stages;
   // im2col: pixels of a row and an image of the output, and what a tap is
   int out_w, out_hw, stride_w, stride_h, pad_w, pad_h, dilation_w, dilation_h, taps_w;
@@ -117,7 +117,7 @@ __device__ __forceinline__ int block_count(const Arguments& p, int rank) {
 
 // Walks A along K: channels fastest, then the taps of a row, then rows of taps.
 struct Source {
-  int w, h, n, row;                  // of the tile's first pixel
+  int w, h, n, row;                 // of the tile's first pixel
   int channel_block, tap_w, tap_h;  // im2col
   int block;
 
@@ -409,16 +409,15 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
   for (int q = 0; q < kParts; ++q) {
     const int panel = q / kPanelChunks, part = q % kPanelChunks;
     if (q + 1 < kParts) {
-      const int next = (q + 1) / kPanelChunks * kPanelColumns +
-                       self.chunk((q + 1) % kPanelChunks) * 8;
+      const int next =
+          (q + 1) / kPanelChunks * kPanelColumns + self.chunk((q + 1) % kPanelChunks) * 8;
       channels[(q + 1) & 1].load(at.channel, p.tiles_n * kTileN, place.n + next);
     }
 #pragma unroll
     for (int i = 0; i < kSlices; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const u32 address =
-            swizzled(buffer + panel * kPanel, self.row(i, half), self.chunk(part));
+        const u32 address = swizzled(buffer + panel * kPanel, self.row(i, half), self.chunk(part));
         float chunk[8];
         take_chunk(sums[i], panel, part, half, chunk);
         Words tensor[1];
@@ -563,8 +562,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
                   int stride_h, int pad_w, int pad_h, int dilation_w, int dilation_h, int taps_w,
                   int channel_blocks) {
   extern __shared__ unsigned char memory[];
-  const Arguments p{rows,  columns,  tiles_n,  tiles,      blocks,     stages, out_w,         out_hw,
-                    stride_w, stride_h, pad_w, pad_h, dilation_w, dilation_h, taps_w, channel_blocks};
+  const Arguments p{rows,       columns,    tiles_n,  tiles,         blocks, stages,
+                    out_w,      out_hw,     stride_w, stride_h,      pad_w,  pad_h,
+                    dilation_w, dilation_h, taps_w,   channel_blocks};
   const Maps maps{&a, &b, &out_map, &tensor_map};
   const Pointers at{out, {tensor0, tensor1}, channel};
   const Shared s = lay_out(memory, p);
