@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/codegen/pointwise_body.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backends/cuda/codegen/scalar_source.hpp"
+#include "ops/cast.hpp"
+#include "ops/chunk.hpp"
+#include "ops/clip.hpp"
+#include "ops/fused.hpp"
+#include "ops/select.hpp"
+
+namespace strop::cuda {
+namespace {
+
+class Reader {
+ public:
+  Reader(const Problem& problem, std::string& refusal)
+      : problem_(problem),
+        graph_(problem.is(op_fused()) ? body_of(*problem.node) : *problem.graph),
+        refusal_(refusal) {}
+
+  bool run() {
+    const bool fused = problem_.is(op_fused());
+    const auto outputs =
+        fused ? graph_.outputs() : std::span<const ValueId>(problem_.node->outputs);
+    if (fused) {
+      for (const NodeId id : graph_.order()) {
+        if (!node(graph_.node(id))) return false;
+      }
+    } else if (!node(*problem_.node)) {
+      return false;
+    }
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const std::string value = operand(outputs[i]);
+      if (value.empty()) return false;
+      code += fmt::format("  const {} e{} = {};\n", compute_type(dtype(outputs[i])), i, value);
+    }
+    return true;
+  }
+
+  std::vector<std::size_t> inputs;
+  std::string code;
+
+ private:
+  DType dtype(ValueId id) const { return graph_.value(id).type.dtype; }
+
+  // An expression of the value's compute type; empty, with a refusal, where there is none.
+  std::string operand(ValueId id) {
+    for (const auto& [known, name] : names_) {
+      if (known == id) return name;
+    }
+    if (!has_element(dtype(id))) {
+      refusal_ = "there are no kernels for " + std::string(to_string(dtype(id)));
+      return {};
+    }
+    if (const Tensor* constant = constant_of(id); constant != nullptr && constant->size() == 1)
+      return literal(*constant, 0);
+    const auto all =
+        problem_.is(op_fused()) ? graph_.inputs() : std::span<const ValueId>(problem_.node->inputs);
+    const auto at = std::ranges::find(all, id);
+    if (at == all.end()) {
+      refusal_ = "an operand is a constant inside the fused node";
+      return {};
+    }
+    const auto index = static_cast<std::size_t>(at - all.begin());
+    if (std::ranges::find(inputs, index) == inputs.end()) inputs.push_back(index);
+    return fmt::format("u{}", index);
+  }
+
+  const Tensor* constant_of(ValueId id) const {
+    if (graph_.value(id).is_constant()) return &graph_.value(id).constant;
+    if (!problem_.is(op_fused())) return nullptr;
+    const auto at = std::ranges::find(graph_.inputs(), id);
+    return at == graph_.inputs().end()
+               ? nullptr
+               : problem_.constant(static_cast<std::size_t>(at - graph_.inputs().begin()));
+  }
+
+  bool refuse(std::string why) {
+    refusal_ = std::move(why);
+    return false;
+  }
+
+  // The reference refuses to divide integers by zero when it runs, which a kernel cannot.
+  bool divides_safely(const Node& node, BinaryFunction function) {
+    using B = BinaryFunction;
+    const bool divides = function == B::div || function == B::mod || function == B::fmod;
+    const bool power = function == B::pow;
+    if ((!divides && !power) || is_floating(dtype(node.inputs[0]))) return true;
+    if (power && (is_floating(dtype(node.inputs[1])) ||
+                  dtype_info(dtype(node.inputs[1])).kind == DTypeKind::unsigned_int)) {
+      return true;
+    }
+    const Tensor* second = constant_of(node.inputs[1]);
+    if (second == nullptr) return refuse("integers are divided by what only running tells");
+    const auto values = second->to_i64();
+    const bool safe = std::ranges::all_of(
+        values, [&](std::int64_t value) { return power ? value >= 0 : value != 0; });
+    return safe || refuse("an integer is divided by zero");
+  }
+
+  std::optional<std::string> binary(const Node& node, std::string a, std::string b) {
+    const BinaryFunction function = node.as<BinaryAttributes>().function;
+    if (!divides_safely(node, function)) return std::nullopt;
+    const DType left = dtype(node.inputs[0]), right = dtype(node.inputs[1]);
+    DType in = left;
+    if (left != right && compute_kind(left) != compute_kind(right)) {
+      const bool floats = is_floating(left) || is_floating(right);
+      in = floats ? DType::f64 : DType::i64;
+      a = fmt::format("narrow<{}>({})", compute_type(in), a);
+      b = fmt::format("narrow<{}>({})", compute_type(in), b);
+    }
+    std::string out = binary_source(function, in, a, b);
+    const DType result = dtype(node.outputs[0]);
+    return compute_type(in) == compute_type(result) ? wrapped(result, std::move(out))
+                                                    : rounded_source(result, out);
+  }
+
+  // Integers narrower than what they are computed in wrap after each node.
+  static std::string wrapped(DType result, std::string expression) {
+    const bool narrow = is_integer(result) && bits_of(result) < 64;
+    return narrow ? rounded_source(result, expression) : expression;
+  }
+
+  std::string clip(const Node& node, const std::string& x) {
+    const std::string type = compute_type(dtype(node.inputs[0]));
+    std::string out = x;
+    if (node.input(1).exists()) {
+      const std::string low = operand(node.inputs[1]);
+      if (low.empty()) return {};
+      out = fmt::format("at_least<{}>({}, {})", type, out, low);
+    }
+    if (node.input(2).exists()) {
+      const std::string high = operand(node.inputs[2]);
+      if (high.empty()) return {};
+      out = fmt::format("at_most<{}>({}, {})", type, out, high);
+    }
+    return out;
+  }
+
+  bool node(const Node& node) {
+    const bool known = node.is(op_unary()) || node.is(op_binary()) || node.is(op_clip()) ||
+                       node.is(op_select()) || node.is(op_cast());
+    if (!known)
+      return names_.empty() ? false
+                            : refuse("its body holds the operator " + std::string(node.op->name));
+    std::vector<std::string> operands;
+    for (const ValueId input : node.inputs) {
+      operands.push_back(input.exists() ? operand(input) : "0");
+      if (operands.back().empty()) return false;
+    }
+    const DType result = dtype(node.outputs[0]);
+    if (!has_element(result))
+      return refuse("there are no kernels for " + std::string(to_string(result)));
+    std::string expression;
+    if (node.is(op_unary())) {
+      const DType in = dtype(node.inputs[0]);
+      expression = unary_source(node.as<UnaryAttributes>(), in, operands[0]);
+      expression = compute_type(in) == compute_type(result) ? wrapped(result, expression)
+                                                            : rounded_source(result, expression);
+    } else if (node.is(op_binary())) {
+      const auto made = binary(node, operands[0], operands[1]);
+      if (!made) return false;
+      expression = *made;
+    } else if (node.is(op_clip())) {
+      expression = clip(node, operands[0]);
+      if (expression.empty()) return false;
+    } else if (node.is(op_select())) {
+      expression = fmt::format("{} != 0 ? {} : {}", operands[0], operands[1], operands[2]);
+    } else {
+      expression = rounded_source(result, operands[0]);
+    }
+    const std::string name = fmt::format("v{}", names_.size());
+    code += fmt::format("  const {} {} = {};\n", compute_type(result), name, expression);
+    names_.emplace_back(node.outputs[0], name);
+    return true;
+  }
+
+  const Problem& problem_;
+  const Graph& graph_;
+  std::string& refusal_;
+  std::vector<std::pair<ValueId, std::string>> names_;
+};
+
+}  // namespace
+
+std::optional<PointwiseBody> PointwiseBody::read(const Problem& problem, std::string& refusal) {
+  Reader reader(problem, refusal);
+  if (!reader.run()) return std::nullopt;
+  PointwiseBody out;
+  out.inputs_ = std::move(reader.inputs);
+  out.code_ = std::move(reader.code);
+  return out;
+}
+
+}  // namespace strop::cuda

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stand-ins for CUDA on the processor; see host_kernels.hpp.
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#define __device__
+#define __global__
+#define __shared__ static
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __restrict__ __restrict
+#define __CUDA_ARCH__ 0
+using std::isinf;
+struct Dim3 {
+  unsigned x = 0, y = 0, z = 0;
+};
+static Dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace host {
+struct Fiber {
+  ucontext_t context;
+  std::vector<char> stack = std::vector<char>(128 << 10);
+  bool done = false;
+  unsigned thread = 0;
+};
+static std::vector<std::unique_ptr<Fiber>> fibers;
+static ucontext_t scheduler;
+static Fiber* running = nullptr;
+static std::function<void()> entry;
+static unsigned long long exchange[1024];
+static char* dynamic_shared = nullptr;
+
+inline void yield() { swapcontext(&running->context, &scheduler); }
+inline void start() {
+  entry();
+  running->done = true;
+  yield();
+}
+// Every thread runs to its next barrier in turn; barriers of the whole block alone.
+inline void run_block(unsigned threads) {
+  while (fibers.size() < threads) fibers.push_back(std::make_unique<Fiber>());
+  for (unsigned t = 0; t < threads; ++t) {
+    Fiber& fiber = *fibers[t];
+    fiber.done = false;
+    fiber.thread = t;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.data();
+    fiber.context.uc_stack.ss_size = fiber.stack.size();
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, start, 0);
+  }
+  for (bool any = true; any;) {
+    any = false;
+    for (unsigned t = 0; t < threads; ++t) {
+      if (fibers[t]->done) continue;
+      running = fibers[t].get();
+      threadIdx.x = t;
+      swapcontext(&scheduler, &running->context);
+      any = any || !running->done;
+    }
+  }
+}
+}  // namespace host
+
+inline void __syncthreads() { host::yield(); }
+inline void __syncwarp() { host::yield(); }
+template <class T>
+T __shfl_xor_sync(unsigned, T value, int mask) {
+  const unsigned t = host::running->thread;
+  std::memcpy(&host::exchange[t], &value, sizeof(T));
+  host::yield();
+  T out;
+  std::memcpy(&out, &host::exchange[t ^ static_cast<unsigned>(mask)], sizeof(T));
+  host::yield();
+  return out;
+}
+inline float __int_as_float(int x) { float y; std::memcpy(&y, &x, 4); return y; }
+inline float __uint_as_float(unsigned x) { float y; std::memcpy(&y, &x, 4); return y; }
+inline unsigned __float_as_uint(float x) { unsigned y; std::memcpy(&y, &x, 4); return y; }
+inline int __float_as_int(float x) { int y; std::memcpy(&y, &x, 4); return y; }
+inline double __longlong_as_double(long long x) { double y; std::memcpy(&y, &x, 8); return y; }
+inline long long __double_as_longlong(double x) { long long y; std::memcpy(&y, &x, 8); return y; }
+inline float __fdiv_rn(float a, float b) { return a / b; }
+inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline float rsqrtf(float x) { return 1.f / std::sqrt(x); }
+inline double rsqrt(double x) { return 1. / std::sqrt(x); }
+inline float __expf(float x) { return std::exp(x); }
+inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a > b ? a : b; }
+inline long long min(long long a, long long b) { return a < b ? a : b; }
+inline long long max(long long a, long long b) { return a > b ? a : b; }
+using std::fmod; using std::pow; using std::exp; using std::log; using std::sqrt; using std::fabs;
+using std::erf; using std::expm1; using std::log1p; using std::floor; using std::ceil;
+using std::rint; using std::tanh;
+
+static float host_half_to_float(unsigned short b) { _Float16 h; std::memcpy(&h, &b, 2); return static_cast<float>(h); }
+static unsigned short host_float_to_half(float f) {
+  const _Float16 h = static_cast<_Float16>(f); unsigned short b; std::memcpy(&b, &h, 2); return b;
+}
+static unsigned short host_float_to_bfloat(float f) {
+  const unsigned bits = __float_as_uint(f);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<unsigned short>((bits >> 16) | 0x40u);
+  return static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+static float host_reciprocal(float x) { return 1.f / x; }
