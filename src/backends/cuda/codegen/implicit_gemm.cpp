@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "backends/cuda/codegen/kernel_source.hpp"
+#include "backends/cuda/codegen/nvrtc.hpp"
 #include "base/error.hpp"
 
 namespace strop::cuda {
@@ -182,21 +183,58 @@ int vector_of(const Dim& row, int most) {
   return most;
 }
 
-LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config) {
+std::vector<GemmConfig> simt_configs(const GemmProblem& p, int multiprocessors) {
+  constexpr std::int64_t kOpen = 1 << 14;
+  const auto size = [](const Dim& dim) { return dim.is_constant() ? dim.value() : kOpen; };
+  const bool open = !p.m.is_constant() || !p.n.is_constant() || !p.batches.is_constant();
+  const std::int64_t sms = multiprocessors > 0 ? multiprocessors : 132;
+  const auto tiles = [&](const GemmConfig& c) {
+    const auto count = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+    return std::max<std::int64_t>(
+        1, count(size(p.m), c.tile_m) * count(size(p.n), c.tile_n) * size(p.batches));
+  };
+  static const GemmConfig kShapes[] = {{64, 64, 16, 8, 4, 3, 1},
+                                       {128, 64, 16, 8, 8, 3, 1},
+                                       {64, 32, 16, 4, 4, 4, 1},
+                                       {32, 32, 16, 4, 4, 4, 1}};
+  std::vector<GemmConfig> full, split;
+  const std::int64_t steps = size(p.k) / 16;
+  for (const GemmConfig& shape : kShapes) {
+    const bool wasteful = size(p.m) <= shape.tile_m / 2 && shape.tile_m > 32;
+    if (wasteful || (size(p.n) <= shape.tile_n / 2 && shape.tile_n > 32)) continue;
+    full.push_back(shape);
+    // Two blocks a multiprocessor, and eight steps of k for each to pay for the sums.
+    std::int64_t splits = std::min({(2 * sms) / tiles(shape), steps / 8, std::int64_t{16}});
+    if (open && shape.tile_m == 32) splits = std::min<std::int64_t>(steps / 8, 8);
+    if (splits < 2 || shape.tile_m > 64) continue;
+    split.push_back(shape);
+    split.back().splits = static_cast<int>(splits);
+  }
+  const bool fills = open || tiles(kShapes[0]) >= sms;
+  if (!fills) std::ranges::reverse(split);
+  if (!fills && !split.empty())
+    full.insert(full.begin(), split.begin(), split.end());
+  else
+    full.insert(full.end(), split.begin(), split.end());
+  return full;
+}
+
+LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config, int compute_capability) {
   STROP_CHECK(p.element == DType::f32, "products in FP32 are of f32");
   const int threads = simt_threads(config);
   const int store = p.inner_b ? 1 : vector_of(row_of_result(p), 4) == 4 ? 4 : 1;
   const int floats_a = config.tile_m * (config.tile_k + (p.inner_a ? 4 : 0));
   const int floats_b = config.tile_n * (config.tile_k + (p.inner_b ? 4 : 0));
-  // Threads of a multiprocessor: where both operands come by rows of k, or a thread copies much,
-  // 128 registers do not suffice.
-  const bool crowded = p.inner_a && (p.inner_b || threads <= 128);
-  const std::string more = fmt::format(
-      "constexpr int kThreadM = {}, kThreadN = {}, kVectorA = {}, kVectorB = {}, kStore = {}, "
-      "kMinBlocks = {};\n",
-      config.part_m, config.part_n, vector_a(p, 4), vector_b(p, 4), store,
-      std::max(1, (crowded ? 384 : 512) / threads));
-  return step_of(p, config, source_of(p, config, more, "implicit_gemm_simt"), threads, store,
+  std::string source;
+  for (int blocks = std::max(1, 512 / threads); blocks > 0; --blocks) {
+    const std::string more = fmt::format(
+        "constexpr int kThreadM = {}, kThreadN = {}, kVectorA = {}, kVectorB = {}, kStore = {}, "
+        "kMinBlocks = {};\n",
+        config.part_m, config.part_n, vector_a(p, 4), vector_b(p, 4), store, blocks);
+    source = source_of(p, config, more, "implicit_gemm_simt");
+    if (compile(source, compute_capability).spill_bytes == 0) break;
+  }
+  return step_of(p, config, std::move(source), threads, store,
                  static_cast<std::uint32_t>(4 * config.stages * (floats_a + floats_b)));
 }
 

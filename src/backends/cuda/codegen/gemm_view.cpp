@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/codegen/gemm_view.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/float_types.hpp"
+#include "ops/conv.hpp"
+#include "tactic/product_view.hpp"
+
+namespace strop::cuda {
+namespace {
+
+constexpr std::int64_t kMostTaps = 4096;
+constexpr std::int64_t kMostSize = std::int64_t{1} << 30;  // of anything a kernel counts in int
+
+template <class E>
+std::optional<E> enum_of(const std::string& name) {
+  const auto names = enum_names(E{});
+  const auto at = std::ranges::find(names, name);
+  if (at == names.end()) return std::nullopt;
+  return static_cast<E>(at - names.begin());
+}
+
+bool is_float(DType type) {
+  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
+}
+
+// Size of a step's operand, logical axis `axis`, where it lies in `layout`.
+Dim operand_dim(const Problem& problem, std::size_t input, std::size_t axis, Layout layout) {
+  const SymShape& shape = *problem.input_type(input).shape;
+  if (shape[axis].is_constant()) return shape[axis];
+  if (layout == Layout::plain || axis == 0) return input_dim(input, axis);
+  return input_dim(input, axis == 1 ? shape.size() - 1 : axis - 1);
+}
+
+Dim result_dim(const Problem& problem, std::size_t axis) {
+  const SymShape& shape = *problem.output_type(0).shape;
+  if (shape[axis].is_constant()) return shape[axis];
+  if (problem.layouts.output(0) == Layout::plain || axis == 0) return output_dim(0, axis);
+  return output_dim(0, axis == 1 ? shape.size() - 1 : axis - 1);
+}
+
+Tensor as_floats(const Tensor& tensor) {
+  Tensor out = Tensor::allocate(DType::f32, {tensor.size()});
+  for (std::int64_t i = 0; i < tensor.size(); ++i) {
+    out.mutable_values<float>()[static_cast<std::size_t>(i)] =
+        static_cast<float>(load_as_double(tensor.dtype(), tensor.data(), i));
+  }
+  return out;
+}
+
+class EpilogueReader {
+ public:
+  EpilogueReader(const Problem& problem, std::size_t channel_axis, GemmView& view)
+      : problem_(problem), channel_axis_(channel_axis), view_(view) {}
+
+  // Number `input` of the node's inputs as an operand of a step; false, and why not.
+  // A bias is a vector over the channels, wherever their axis is.
+  bool operand(std::size_t input, bool bias, EpilogueOperand& into, std::string& refusal) {
+    const Type& type = problem_.input_type(input);
+    const Type& result = problem_.output_type(0);
+    const Tensor* constant = problem_.constant(input);
+    GemmEpilogue& epilogue = view_.problem.epilogue;
+    const auto number = static_cast<std::uint32_t>(input);
+    if (!is_float(type.dtype) || type.rank() < 0) {
+      refusal = "an operand of its epilogue is " + type.to_string();
+      return false;
+    }
+    if (constant != nullptr && constant->size() == 1) {
+      into.kind = EpilogueOperand::scalar;
+      into.value = static_cast<float>(load_as_double(constant->dtype(), constant->data(), 0));
+      return true;
+    }
+    if ((constant != nullptr || type.dtype == DType::f32) && is_one_a_channel(type, bias)) {
+      into.kind = EpilogueOperand::channel;
+      into.index = static_cast<std::uint32_t>(epilogue.channel.size());
+      epilogue.channel.push_back(Operand::in(number));
+      if (constant != nullptr && constant->dtype() != DType::f32)
+        view_.replaced[input] = {as_floats(*constant)};
+      return true;
+    }
+    if (type.dtype == result.dtype && *type.shape == *result.shape) {
+      into.kind = EpilogueOperand::tensor;
+      into.index = static_cast<std::uint32_t>(epilogue.tensor.size());
+      epilogue.tensor.push_back(Operand::in(number));
+      return true;
+    }
+    refusal = "an operand of its epilogue is neither of one number a channel nor as the result: " +
+              type.to_string();
+    return false;
+  }
+
+  bool add(std::int64_t bias, std::string& refusal) {
+    if (bias < 0) return true;
+    EpilogueStep step;
+    step.kind = EpilogueStep::binary;
+    if (!operand(static_cast<std::size_t>(bias), true, step.operand, refusal)) return false;
+    view_.problem.epilogue.steps.push_back(step);
+    return true;
+  }
+
+  bool add(const strop::Epilogue& steps, std::string& refusal) {
+    for (const strop::EpilogueStep& in : steps) {
+      EpilogueStep out;
+      out.alpha = in.alpha;
+      out.beta = in.beta;
+      bool known = true;
+      if (in.kind == strop::EpilogueStep::unary) {
+        const auto function = enum_of<UnaryFunction>(in.function);
+        known = function && has_source(*function);
+        if (known) out.unary_function = *function;
+      } else if (in.kind == strop::EpilogueStep::binary) {
+        out.kind = EpilogueStep::binary;
+        const auto function = enum_of<BinaryFunction>(in.function);
+        known = function && has_source(*function);
+        if (known) out.binary_function = *function;
+        out.swapped = in.swapped;
+        if (known && !operand(in.input, false, out.operand, refusal)) return false;
+      } else {
+        out.kind = EpilogueStep::clip;
+      }
+      if (!known) {
+        refusal = "its kernels have no function " + in.function;
+        return false;
+      }
+      view_.problem.epilogue.steps.push_back(out);
+    }
+    return true;
+  }
+
+ private:
+  // Whether the only axis of a size other than 1 is the channels'.
+  bool is_one_a_channel(const Type& type, bool bias) const {
+    const SymShape& result = *problem_.output_type(0).shape;
+    const Dim& channels = result[channel_axis_];
+    if (bias && type.rank() == 1) return (*type.shape)[0] == channels;
+    if (static_cast<std::size_t>(type.rank()) > result.size()) return false;
+    const SymShape whole = extended_shape(*type.shape, result.size());
+    for (std::size_t axis = 0; axis < whole.size(); ++axis) {
+      if (!(axis == channel_axis_ ? whole[axis] == channels : whole[axis].is(1))) return false;
+    }
+    return true;
+  }
+
+  const Problem& problem_;
+  std::size_t channel_axis_;
+  GemmView& view_;
+};
+
+std::int64_t padded_row(std::int64_t size, WeightOrder order) {
+  const std::int64_t unit = order == WeightOrder::k_outer ? 4 : 8;
+  return (size + unit - 1) / unit * unit;
+}
+
+// Weights in the order of the kernels; `element(group, filter, k)` is the number of one in `w`.
+template <class Element>
+Tensor pack_weights(const Tensor& w, DType type, WeightOrder order, std::int64_t groups,
+                    std::int64_t filters, std::int64_t k, const Element& element) {
+  const bool outer = order == WeightOrder::k_outer;
+  const std::int64_t rows = outer ? k : filters, columns = outer ? filters : k;
+  const std::int64_t lead = padded_row(columns, order);
+  Tensor out = Tensor::allocate(type, {groups, rows, lead});
+  const std::int64_t bytes = bits_of(type) / 8;
+  std::fill_n(out.mutable_data(), out.bytes(), std::byte{0});
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      for (std::int64_t column = 0; column < columns; ++column) {
+        const std::int64_t from = outer ? element(g, column, row) : element(g, row, column);
+        const std::int64_t to = (g * rows + row) * lead + column;
+        if (w.dtype() == type) {
+          std::copy_n(w.data() + from * bytes, bytes, out.mutable_data() + to * bytes);
+        } else {
+          store_from_double(type, out.mutable_data(), to,
+                            load_as_double(w.dtype(), w.data(), from));
+        }
+      }
+    }
+  }
+  return out;
+}
+
+// Attributes and sizes of a convolution's window; false, and why, when kernels have none such.
+bool read_window(const Problem& problem, std::size_t x, Layout layout, const Tensor& w,
+                 const ConvAttributes& conv, GemmWindow& window, std::string& refusal) {
+  const std::size_t axes = static_cast<std::size_t>(w.rank()) - 2;
+  const SymShape& in = *problem.input_type(x).shape;
+  const SymShape& out = *problem.output_type(0).shape;
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::size_t to = 2 - axes + i;
+    window.kernel[to] = w.dim(static_cast<std::int64_t>(i) + 2);
+    window.strides[to] = at_or(conv.strides, i, 1);
+    window.dilations[to] = at_or(conv.dilations, i, 1);
+    window.size[to] = operand_dim(problem, x, i + 2, layout);
+    window.out_size[to] = result_dim(problem, i + 2);
+    std::int64_t pad = conv.auto_pad == AutoPad::valid ? 0 : at_or(conv.pads, i, 0);
+    if (conv.auto_pad == AutoPad::same_upper || conv.auto_pad == AutoPad::same_lower) {
+      if (!in[i + 2].is_constant() || !out[i + 2].is_constant()) {
+        refusal = "its padding follows from sizes that are open";
+        return false;
+      }
+      const std::int64_t reach = (out[i + 2].value() - 1) * window.strides[to] +
+                                 window.dilations[to] * (window.kernel[to] - 1) + 1;
+      const std::int64_t total = std::max<std::int64_t>(reach - in[i + 2].value(), 0);
+      pad = conv.auto_pad == AutoPad::same_upper ? total / 2 : total - total / 2;
+    }
+    window.pads[to] = pad;
+    if (window.strides[to] > kMaxWindow / 1024 || window.dilations[to] > kMaxWindow / 1024 ||
+        pad > kMaxWindow / 1024 || pad < 0) {
+      refusal = "its window is too large";
+      return false;
+    }
+  }
+  if (window.kernel[0] * window.kernel[1] > kMostTaps) {
+    refusal = "its window has too many elements";
+    return false;
+  }
+  return true;
+}
+
+// Why an operand or the result is not of the kernels' type; empty when all are.
+std::string wrong_type(const Problem& problem, std::span<const std::int64_t> inputs,
+                       DType element) {
+  for (const std::int64_t i : inputs) {
+    const auto input = static_cast<std::size_t>(i);
+    const Type& type = problem.input_type(input);
+    if (type.rank() < 0) return "the rank of an input is not known";
+    const bool constant = problem.constant(input) != nullptr && is_float(type.dtype);
+    if (type.dtype != element && !constant)
+      return "input " + std::to_string(i) + " is " + std::string(to_string(type.dtype)) +
+             ", this tactic is for " + std::string(to_string(element));
+  }
+  if (problem.output_type(0).dtype != element)
+    return "the result is " + std::string(to_string(problem.output_type(0).dtype)) +
+           ", this tactic is for " + std::string(to_string(element));
+  if (problem.output_type(0).rank() < 0) return "the rank of the result is not known";
+  for (const Dim& dim : *problem.output_type(0).shape) {
+    if (dim.is_constant() && dim.value() > kMostSize) return "the result is too large";
+  }
+  return {};
+}
+
+// Bytes of one filter, [channels][row][column], in the order of k: (row, column, channel).
+Tensor pack_filters(const Tensor& w, DType element, WeightOrder order, std::int64_t groups) {
+  const std::int64_t filters = w.dim(0) / groups, channels = w.dim(1);
+  const std::int64_t taps = w.size() / (w.dim(0) * channels);
+  return pack_weights(w, element, order, groups, filters, channels * taps,
+                      [&](std::int64_t g, std::int64_t filter, std::int64_t k) {
+                        return ((g * filters + filter) * channels + k % channels) * taps +
+                               k / channels;
+                      });
+}
+
+// Three axes of batches of a product's operand: elements of a step along each.
+std::array<Dim, 3> batch_strides(const Problem& problem, std::size_t input, std::size_t result_rank,
+                                 const Dim& matrix) {
+  const SymShape& shape = *problem.input_type(input).shape;
+  const SymShape& result = *problem.output_type(0).shape;
+  std::array<Dim, 3> out{0, 0, 0};
+  Dim step = matrix;
+  for (std::size_t back = 3; back <= shape.size(); ++back) {
+    const std::size_t axis = shape.size() - back;
+    const Dim size = operand_dim(problem, input, axis, Layout::plain);
+    Dim& stride = out[5 - back];
+    if (shape[axis].is(1)) {
+      stride = 0;
+    } else if (shape[axis] == result[result_rank - back]) {
+      stride = step;
+    } else {
+      stride = step * min(size - Dim(1), Dim(1));  // 0 where a size that is open is 1
+    }
+    step = step * size;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<GemmView> view_as_conv(const Problem& problem, DType element, WeightOrder order,
+                                     bool pack, std::string& refusal) {
+  const auto view = view_as(problem, op_conv(), refusal, Casts::looked_through);
+  if (!view) return std::nullopt;
+  const auto x = static_cast<std::size_t>(view->input(0));
+  const auto weights = static_cast<std::size_t>(view->input(1));
+  const Tensor* w = problem.constant(weights);
+  const std::int64_t both[] = {view->input(0), view->input(1)};
+  refusal = wrong_type(problem, both, element);
+  if (!refusal.empty()) return std::nullopt;
+  const std::int64_t rank = problem.input_type(x).rank();
+  if (rank < 3 || rank > 4) {
+    refusal = "it takes 1-D and 2-D convolutions";
+  } else if (w == nullptr) {
+    refusal = "its weights are not constant";
+  } else if (problem.input_type(x).dtype != element) {
+    refusal = "its input is a constant of another type";
+  } else if (w->size() == 0) {
+    refusal = "there is nothing to sum over";
+  }
+  if (!refusal.empty()) return std::nullopt;
+
+  const auto& conv = view->anchor->as<ConvAttributes>();
+  const Layout layout = problem.layouts.output(0);
+  const bool last = layout == Layout::channels_last;
+  GemmView out;
+  GemmProblem& p = out.problem;
+  p.kind = last ? GemmKind::conv_channels_last : GemmKind::conv_plain;
+  p.element = element;
+  if (!read_window(problem, x, layout, *w, conv, p.window, refusal)) return std::nullopt;
+  p.window.channels = w->dim(1);
+  const std::int64_t filters = w->dim(0) / conv.group;
+  const std::int64_t k = w->size() / w->dim(0);
+  const Dim pixels = result_dim(problem, 0) * p.window.out_size[0] * p.window.out_size[1];
+  const bool inner = order == WeightOrder::k_inner;
+  const Dim lead(padded_row(inner ? k : filters, order));
+  p.k = k;
+  p.batches = conv.group;
+  p.m = last ? pixels : Dim(filters);
+  p.n = last ? Dim(filters) : pixels;
+  p.inner_a = last || inner;
+  p.inner_b = last && inner;
+  (last ? p.lead_b : p.lead_a) = lead;
+  p.a = Operand::in(static_cast<std::uint32_t>(last ? x : weights));
+  p.b = Operand::in(static_cast<std::uint32_t>(last ? weights : x));
+  p.y = Operand::out(0);
+  EpilogueReader reader(problem, 1, out);
+  if (!reader.add(view->input(2), refusal) || !reader.add(view->epilogue, refusal))
+    return std::nullopt;
+  if (pack) out.replaced[weights] = {pack_filters(*w, element, order, conv.group)};
+  return out;
+}
+
+std::optional<GemmView> view_as_product(const Problem& problem, DType element, WeightOrder order,
+                                        bool pack, std::string& refusal) {
+  const auto product = read_product(problem, refusal, Casts::looked_through);
+  if (!product) return std::nullopt;
+  const auto a = static_cast<std::size_t>(product->view.input(0));
+  const auto b = static_cast<std::size_t>(product->view.input(1));
+  const std::int64_t both[] = {product->view.input(0), product->view.input(1)};
+  refusal = wrong_type(problem, both, element);
+  if (!refusal.empty()) return std::nullopt;
+  const auto rank_a = static_cast<std::size_t>(problem.input_type(a).rank());
+  const auto rank_b = static_cast<std::size_t>(problem.input_type(b).rank());
+  const auto rank = static_cast<std::size_t>(problem.output_type(0).rank());
+  const Tensor* matrix = problem.constant(b);
+  if (rank_a < 2 || rank_b < 2) {
+    refusal = "an operand is a vector";
+  } else if (problem.constant(a) != nullptr && problem.input_type(a).dtype != element) {
+    refusal = "its first operand is a constant of another type";
+  } else if (matrix != nullptr && rank_b > 2 && matrix->dtype() != element) {
+    refusal = "its second operand is a constant of another type";
+  }
+  if (!refusal.empty()) return std::nullopt;
+
+  GemmView out;
+  GemmProblem& p = out.problem;
+  p.element = element;
+  const auto dim = [&](std::size_t input, std::size_t axis) {
+    return operand_dim(problem, input, axis, Layout::plain);
+  };
+  const Dim rows = dim(a, rank_a - (product->trans_a ? 1 : 2));
+  p.k = dim(a, rank_a - (product->trans_a ? 2 : 1));
+  p.n = dim(b, rank_b - (product->trans_b ? 2 : 1));
+  p.inner_a = !product->trans_a;
+  p.inner_b = product->trans_b;
+  p.lead_a = product->trans_a ? rows : p.k;
+  p.lead_b = product->trans_b ? p.k : p.n;
+  p.m = rows;
+  if (rank_b == 2 && !product->trans_a) {
+    for (std::size_t axis = 0; axis + 2 < rank_a; ++axis) p.m = p.m * dim(a, axis);
+  } else if (rank > 2) {
+    if (rank > 5) {
+      refusal = "it has more than three axes of batches";
+      return std::nullopt;
+    }
+    p.batched = true;
+    for (std::size_t axis = 0; axis + 2 < rank; ++axis)
+      p.batches = p.batches * result_dim(problem, axis);
+    if (rank > 3) p.batch_sizes[0] = result_dim(problem, rank - 4);
+    p.batch_sizes[1] = result_dim(problem, rank - 3);
+    p.batch_a = batch_strides(problem, a, rank, rows * p.k);
+    p.batch_b = batch_strides(problem, b, rank, p.k * p.n);
+  }
+  p.a = Operand::in(static_cast<std::uint32_t>(a));
+  p.b = Operand::in(static_cast<std::uint32_t>(b));
+  p.y = Operand::out(0);
+  if (matrix != nullptr && rank_b == 2 && matrix->size() > 0) {
+    p.inner_b = order == WeightOrder::k_inner;
+    p.lead_b = padded_row(p.inner_b ? p.k.value() : p.n.value(), order);
+    const std::int64_t k = p.k.value(), n = p.n.value();
+    const bool trans = product->trans_b;
+    if (pack) {
+      out.replaced[b] = {pack_weights(*matrix, element, order, 1, n, k,
+                                      [&](std::int64_t, std::int64_t column, std::int64_t row) {
+                                        return trans ? column * k + row : row * n + column;
+                                      })};
+    }
+  } else if (matrix != nullptr && matrix->dtype() != element) {
+    refusal = "its second operand is empty";
+    return std::nullopt;
+  }
+  EpilogueReader reader(problem, rank - 1, out);
+  if (!reader.add(product->bias, refusal) || !reader.add(product->view.epilogue, refusal))
+    return std::nullopt;
+  return out;
+}
+
+std::vector<OperandLayouts> gemm_conv_layouts(const Problem& problem, bool with_plain) {
+  std::string refusal;
+  const auto view = view_as(problem, op_conv(), refusal, Casts::looked_through);
+  STROP_CHECK(view.has_value(), "layouts are asked for what was accepted");
+  OperandLayouts last;
+  last.outputs = {Layout::channels_last};
+  last.inputs.assign(problem.node->inputs.size(), Layout::plain);
+  last.inputs[static_cast<std::size_t>(view->input(0))] = Layout::channels_last;
+  for (const strop::EpilogueStep& step : view->epilogue) {
+    if (step.kind == strop::EpilogueStep::binary &&
+        *problem.input_type(step.input).shape == *problem.output_type(0).shape)
+      last.inputs[step.input] = Layout::channels_last;
+  }
+  std::vector<OperandLayouts> out{std::move(last)};
+  if (with_plain) out.emplace_back();
+  return out;
+}
+
+}  // namespace strop::cuda

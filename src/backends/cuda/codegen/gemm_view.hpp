@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Problems of tactics, plain or fused with a chain of pointwise steps, as implicit GEMM.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "backends/cuda/codegen/implicit_gemm.hpp"
+#include "tactic/anchor_view.hpp"
+
+namespace strop::cuda {
+
+// How the weights of a convolution, or the constant matrix of a product, are packed.
+enum class WeightOrder : std::uint8_t {
+  k_outer,  // [group][k][filters], rows padded to multiples of four elements
+  k_inner,  // [group][filter][k], rows padded to multiples of eight elements
+};
+
+struct GemmView {
+  GemmProblem problem;
+  std::map<std::size_t, StepConstant> replaced;  // packed weights, operands of channels as f32
+};
+
+// A convolution over one or two axes with constant weights, every tensor of type `element`. Nothing
+// when the problem is another one (`refusal` as of view_as). Its operands lie as problem.layouts
+// say; `pack`: with packed weights, which takes time.
+std::optional<GemmView> view_as_conv(const Problem& problem, DType element, WeightOrder order,
+                                     bool pack, std::string& refusal);
+// A product with both operands of rank 2 or more and at most three axes of batches that the
+// matrices of both operands depend on.
+std::optional<GemmView> view_as_product(const Problem& problem, DType element, WeightOrder order,
+                                        bool pack, std::string& refusal);
+
+// Input x, the output and operands of the epilogue as large as it channels last; or all plain.
+std::vector<OperandLayouts> gemm_conv_layouts(const Problem& problem, bool with_plain);
+
+}  // namespace strop::cuda

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tactics on implicit GEMM without a GPU: what they take, in which layouts, and that what they
+// lower to compiles for old and new chips without spilling registers.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "backends/cuda/codegen/gemm_view.hpp"
+#include "backends/cuda/codegen/nvrtc.hpp"
+#include "ir/text.hpp"
+#include "ops/op_list.hpp"
+#include "tactic/candidates.hpp"
+
+namespace strop::cuda {
+std::span<const Tactic* const> cuda_tactics();
+}
+
+namespace strop {
+namespace {
+
+Graph graph_of(const std::string& text, const std::vector<std::pair<DType, Shape>>& constants) {
+  return parse_graph(text, find_op, [&](std::size_t i) {
+    Tensor out = Tensor::allocate(constants.at(i).first, constants.at(i).second);
+    std::fill_n(out.mutable_data(), out.bytes(), std::byte{0});
+    return out;
+  });
+}
+
+DeviceProperties chip(int compute_capability) {
+  DeviceProperties out;
+  out.compute_capability = compute_capability;
+  out.multiprocessors = 108;
+  out.shared_bytes = 160 << 10;
+  return out;
+}
+
+struct Offered {
+  std::vector<std::string> names;
+  std::vector<KernelChoice> choices;
+};
+
+// Everything that tactics of `prefix` offer for the graph's node, lowered.
+Offered lower_all(const Graph& graph, std::string_view tactic, int compute_capability,
+                  std::size_t most = 100) {
+  const DeviceProperties device = chip(compute_capability);
+  Problem problem{&graph.node(graph.order().front()), &graph};
+  problem.device = &device;
+  Offered out;
+  for (const Candidate& candidate : list_candidates(problem, cuda::cuda_tactics(), {}).candidates) {
+    if (candidate.tactic->name != tactic || out.names.size() >= most) continue;
+    problem.layouts = candidate.layouts;
+    out.names.push_back(candidate.name());
+    out.choices.push_back(candidate.tactic->lower(problem, candidate.config));
+  }
+  return out;
+}
+
+std::string refusal_of(const Graph& graph, std::string_view tactic) {
+  const DeviceProperties device = chip(80);
+  Problem problem{&graph.node(graph.order().front()), &graph};
+  problem.device = &device;
+  for (const Refusal& refusal : list_candidates(problem, cuda::cuda_tactics(), {}).refusals) {
+    if (refusal.tactic == tactic) return refusal.reason;
+  }
+  return {};
+}
+
+bool has_nvrtc() { return !cuda::nvrtc_version().empty(); }
+
+const char* const kConv =
+    "graph main(%x: f32[N,6,H,W]) -> (%y) {\n"
+    "const %w: f32[12,2,3,3] = @0\nconst %b: f32[12] = @1\n"
+    "%y = conv{strides=[2, 1], pads=[1, 1, 1, 1], group=3}(%x, %w, %b) }";
+
+TEST(conv_simt, is_offered_in_both_layouts_with_open_sizes) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph graph = graph_of(kConv, {{DType::f32, {12, 2, 3, 3}}, {DType::f32, {12}}});
+  for (const int chip : {80, 90}) {
+    const Offered offered = lower_all(graph, "conv_simt", chip, 4);
+    ASSERT_FALSE(offered.names.empty());
+    EXPECT_TRUE(std::ranges::any_of(
+        offered.names, [](const std::string& name) { return name.ends_with("@nhwc"); }));
+    for (const KernelChoice& choice : offered.choices) {
+      EXPECT_EQ(choice.kernel, "launch");
+      ASSERT_TRUE(choice.replaced.contains(1));
+      // [group][k][filters of a group]
+      EXPECT_EQ(choice.replaced.at(1).tensor.shape(), (Shape{3, 18, 4}));
+      EXPECT_NO_THROW(cuda::parse_launch_record(choice.parameters));
+    }
+  }
+}
+
+TEST(conv_simt, packs_filters_by_taps_then_channels) {
+  Graph graph = parse_graph(
+      "graph main(%x: f32[1,2,4,4]) -> (%y) {\nconst %w: f32[3,2,1,2] = @0\n"
+      "%y = conv(%x, %w) }",
+      find_op, [](std::size_t) {
+        return Tensor::from<float>({3, 2, 1, 2}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+      });
+  const Problem problem{&graph.node(graph.order().front()), &graph};
+  std::string refusal;
+  const auto view =
+      cuda::view_as_conv(problem, DType::f32, cuda::WeightOrder::k_outer, true, refusal);
+  ASSERT_TRUE(view.has_value()) << refusal;
+  const auto values = view->replaced.at(1).tensor.values<float>();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()),
+            (std::vector<float>{0, 4, 8, 0, 2, 6, 10, 0, 1, 5, 9, 0, 3, 7, 11, 0}));
+}
+
+TEST(matmul_simt, takes_products_by_a_matrix_and_in_batches) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph by_matrix = graph_of(
+      "graph main(%x: f32[B,S,40]) -> (%y) {\nconst %w: f32[40,50] = @0\n"
+      "%y = matmul(%x, %w) }",
+      {{DType::f32, {40, 50}}});
+  const Graph batches = graph_of(
+      "graph main(%a: f32[B,1,S,64], %b: f32[B,4,64,T]) -> (%y) { %y = matmul(%a, %b) }", {});
+  const Graph gemm = graph_of(
+      "graph main(%a: f32[30,7], %b: f32[9,30], %c: f32[9]) -> (%y) {\n"
+      "%y = gemm{trans_a=true, trans_b=true}(%a, %b, %c) }",
+      {});
+  for (const int chip : {80, 90}) {
+    for (const Graph* graph : {&by_matrix, &batches, &gemm})
+      EXPECT_FALSE(lower_all(*graph, "matmul_simt", chip, 3).names.empty());
+  }
+}
+
+TEST(matmul_simt, refuses_what_it_has_no_kernel_for) {
+  const Graph f64 =
+      graph_of("graph main(%a: f64[3,4], %b: f64[4,5]) -> (%y) { %y = matmul(%a, %b) }", {});
+  EXPECT_NE(refusal_of(f64, "matmul_simt").find("f64"), std::string::npos);
+  const Graph vector =
+      graph_of("graph main(%a: f32[3,4], %b: f32[4]) -> (%y) { %y = matmul(%a, %b) }", {});
+  EXPECT_EQ(refusal_of(vector, "matmul_simt"), "an operand is a vector");
+}
+
+TEST(implicit_gemm, spills_no_registers) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph graph = graph_of(kConv, {{DType::f32, {12, 2, 3, 3}}, {DType::f32, {12}}});
+  const DeviceProperties device = chip(80);
+  Problem problem{&graph.node(graph.order().front()), &graph};
+  problem.device = &device;
+  std::string refusal;
+  for (const Layout layout : {Layout::plain, Layout::channels_last}) {
+    problem.layouts.outputs = {layout};
+    problem.layouts.inputs = {layout};
+    const auto view =
+        cuda::view_as_conv(problem, DType::f32, cuda::WeightOrder::k_outer, false, refusal);
+    ASSERT_TRUE(view.has_value()) << refusal;
+    for (const int chip : {80, 90}) {
+      for (const char* name : {"64x64x16_8x4_s3", "128x64x16_8x8_s3"}) {
+        const auto step = cuda::simt_step(view->problem, *cuda::GemmConfig::parse(name), chip);
+        EXPECT_EQ(cuda::compile(step.sources.at(0), chip).spill_bytes, 0) << name;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace strop
