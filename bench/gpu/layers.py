@@ -107,7 +107,7 @@ def main():
         built = strop_side.Build(args.strop, source, work / "engine.strop", args.device, "fp16" if args.precision == "fp16" else "fp32", shapes)
         profiles = []
         for _ in range(args.repeats):
-            subprocess.run([args.strop, "bench", built.engine, "--duration", "1", "--profile", "--json", work / "profile.json"], check=True, capture_output=True)
+            subprocess.run([args.strop, "bench", built.engine, "--device", args.device, "--duration", "1", "--profile", "--json", work / "profile.json"], check=True, capture_output=True)
             profiles.append(json.loads((work / "profile.json").read_text()))
         made_from = {node["node"]: node.get("made_from", []) for node in json.loads(built.report.read_text())["nodes"]}
         nodes = operations.of_nodes(str(source), model.sample(args.batch, 0))
