@@ -124,6 +124,10 @@ def randomise(module, seed):
                 value.normal_(0, 0.5, generator=generator)
             else:
                 value.normal_(0, value[0].numel() ** -0.5, generator=generator)
+                if value.dim() == 4:
+                    # Of activations, whose mean is not zero, a filter would see that mean above all; the normalisation behind it
+                    # takes it away again and leaves the rounding errors.
+                    value -= value.mean((1, 2, 3), keepdim=True)
 
 
 def calibrate(module, inputs):

@@ -68,12 +68,17 @@ def table(result):
     return "\n".join(text) + "\n"
 
 
-def write(result, path):
+def save(result, path, text):
+    """The JSON file whole or not at all, and the text beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.write_text(json.dumps(result, indent=1) + "\n")
     new.replace(path)
-    path.with_suffix(".md").write_text(table(result))
+    path.with_suffix(".md").write_text(text)
+
+
+def write(result, path):
+    save(result, path, table(result))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 run.py --out NAME.json [--strop FILE] [--device cuda:0] [--only MODEL...] [--batch N,...] [--precision fp32,fp16,int8,tf32]
        [--contenders strop,eager,graph,graph_nhwc] [--compile [MODE]] [--rounds N] [--seconds S] [--sets N] [--models DIR] [--work DIR]
-       [--build-options="..."] [--open-batch] [--minutes M] [--resume]
+       [--build-options="..."] [--open-batch] [--int8-rest fp16] [--minutes M] [--resume]
 
 Writes NAME.json and NAME.md after every row. A row is a model, a batch and a precision. Ends with 1 when Strop failed or its outputs
 are further from PyTorch's in FP32 than the tolerance (1e-5 in FP32, 5e-3 in FP16; INT8 is reported, not judged), with 3 when
@@ -54,6 +54,7 @@ def parse():
     parser.add_argument("--work", type=pathlib.Path, help="engines are built here; default: a temporary folder")
     parser.add_argument("--build-options", type=shlex.split, default=[], help='further options of strop build: --build-options="--budget 20s"')
     parser.add_argument("--open-batch", action="store_true", help="build from the file with its batch open, not fixed")
+    parser.add_argument("--int8-rest", choices=("fp32", "fp16"), default="fp32", help="what an INT8 model has in floats")
     parser.add_argument("--minutes", type=float, default=0, help="begin no row after so long")
     parser.add_argument("--resume", action="store_true", help="keep the rows that --out has")
     args = parser.parse_args()
@@ -74,7 +75,7 @@ def parse():
 def spec_of(args, model, rows, deadline):
     return {"model": model.name, "rows": rows, "contenders": args.contenders, "device": args.device, "strop": str(args.strop), "models": str(args.models),
             "work": str(args.work), "rounds": args.rounds, "seconds": args.seconds, "sets": args.sets, "compile_mode": args.compile,
-            "build_options": args.build_options, "open_batch": args.open_batch, "deadline": deadline}
+            "build_options": args.build_options, "open_batch": args.open_batch, "int8_rest": args.int8_rest, "deadline": deadline}
 
 
 def key(row):

@@ -103,12 +103,15 @@ class Strop:
     def memory_bytes(self):
         return None
 
+    def timed_by(self):
+        return "device events"
+
 
 class StropProcess:
     """By the command line: times are those that `strop bench` reports for its own inputs, outputs those of `strop run`."""
 
-    def __init__(self, strop, runtime, engine, inputs, folder):
-        self.strop, self.engine, self.folder = strop, engine, folder
+    def __init__(self, strop, runtime, engine, inputs, folder, device):
+        self.strop, self.engine, self.folder, self.device = strop, engine, folder, device
         context = strop_c.Context(runtime, engine, threads=0)
         self.inputs, self.outputs_names = context.input_types(), context.names
         self.shapes = [f"{name}=" + "x".join(map(str, tensor.shape)) for name, tensor in inputs.items()]
@@ -129,9 +132,9 @@ class StropProcess:
     def measure(self, seconds):
         file = self.folder / "bench.json"
         shapes = [part for shape in self.shapes for part in ("--shape", shape)]
-        self.call("bench", self.engine, "--duration", seconds, "--json", file, *shapes)
+        self.call("bench", self.engine, "--device", self.device, "--duration", seconds, "--json", file, *shapes)
         self.last = json.loads(file.read_text())
-        latency = self.last["latency_ms"]
+        latency = self.last.get("device_latency_ms") or self.last["latency_ms"]
         return {"median_ms": latency["median"], "min_ms": latency["min"], "p95_ms": latency["p95"], "runs": self.last["runs"]}
 
     def outputs(self):
@@ -140,14 +143,17 @@ class StropProcess:
             np.save(self.folder / f"input{i}.npy", tensor.float().cpu().numpy().astype(NUMPY[number]) if tensor.is_floating_point()
                     else tensor.cpu().numpy())
             arguments += ["--input", f"{name}={self.folder / f'input{i}.npy'}"]
-        self.call("run", self.engine, "--output", self.folder / "out", *arguments)
+        self.call("run", self.engine, "--device", self.device, "--output", self.folder / "out", *arguments)
         return [np.load(self.folder / "out" / f"{name}.npy").astype(np.float32) for name in self.outputs_names]
 
     def memory_bytes(self):
-        return self.last.get("peak_memory_bytes")
+        return self.last.get("peak_device_memory_bytes", self.last.get("peak_memory_bytes"))
+
+    def timed_by(self):
+        return "strop bench, steps on the device" if "device_latency_ms" in self.last else "strop bench, host clock"
 
 
-def open_engine(strop, runtime, engine, inputs, like, folder):
+def open_engine(strop, runtime, engine, inputs, like, folder, device):
     if torch.cuda.is_available() and DeviceContext.available(runtime.library):
         return Strop(runtime, engine, inputs, like)
-    return StropProcess(strop, runtime, engine, inputs, folder)
+    return StropProcess(strop, runtime, engine, inputs, folder, device)

@@ -2,7 +2,7 @@
 """All wanted rows of one model in a process of its own, so that a fault of the device ends no other model; run.py starts it.
 
 worker.py '{"model", "rows": [[batch, precision], ...], "contenders", "device", "strop", "models", "work", "rounds", "seconds", "sets",
-"compile_mode", "build_options", "open_batch", "deadline"}'
+"compile_mode", "build_options", "open_batch", "int8_rest", "deadline"}'
 
 Writes a line of JSON per row to its standard output, nothing else.
 """
@@ -97,15 +97,15 @@ class Bench:
         shapes = {name: tensor.shape for name, tensor in inputs.items()}
         if not self.spec["open_batch"]:
             source = models.with_batch(source, batch, work / f"{self.model.name}.onnx")
-        # An INT8 model says itself what is in INT8; the rest of it is FP32.
+        # An INT8 model says itself what is in INT8.
         built = strop_side.Build(self.spec["strop"], source, work / f"{self.model.name}.strop", self.spec["device"],
-                                 "fp32" if precision == "int8" else precision, shapes, self.spec["build_options"])
+                                 self.spec["int8_rest"] if precision == "int8" else precision, shapes, self.spec["build_options"])
         result.update(built.describe())
         free = torch.cuda.mem_get_info()[0] if self.device == "cuda" else 0
-        contender = strop_side.open_engine(self.spec["strop"], self.runtime, built.engine, inputs, like, work)
+        contender = strop_side.open_engine(self.spec["strop"], self.runtime, built.engine, inputs, like, work,
+                                           self.spec["device"])
         if self.device == "cuda" and isinstance(contender, strop_side.Strop):
             result["memory_bytes"] = free - torch.cuda.mem_get_info()[0]
-        result["timed_by"] = "device events" if isinstance(contender, strop_side.Strop) else "strop bench"
         return contender
 
     # --- Rows ------------------------------------------------------------------------------------------------------
@@ -151,8 +151,10 @@ class Bench:
             torch.cuda.synchronize()
         result["error"] = distance(contender.outputs(), reference, self.model.fields)
         result.update(clock.summary(rounds))
-        if hasattr(contender, "memory_bytes") and contender.memory_bytes() is not None:
-            result["memory_bytes"] = contender.memory_bytes()
+        if hasattr(contender, "timed_by"):
+            result["timed_by"] = contender.timed_by()
+            if contender.memory_bytes() is not None:
+                result["memory_bytes"] = contender.memory_bytes()
 
 
 def main():
