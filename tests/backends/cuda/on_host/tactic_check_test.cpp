@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/cuda/tactics/tactic_check.hpp"
+#include "backends/cuda/on_host/tactic_check.hpp"
 
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 
 #include "backends/cuda/codegen/launch_step.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
-#include "backends/cuda/tactics/host_kernels.hpp"
+#include "backends/cuda/on_host/host_kernels.hpp"
 #include "base/error.hpp"
 #include "base/tolerance.hpp"
 #include "builder/plan_execution.hpp"
@@ -108,7 +108,7 @@ void* open_source(const std::string& source, const std::string& extra) {
   [[maybe_unused]] const int made = std::system(("mkdir -p " + folder).c_str());
   const std::string file = fmt::format("{}/k{}", folder, number++);
   std::ofstream(file + ".cpp") << "#include \"" STROP_SOURCE_DIR
-                                  "/tests/backends/cuda/tactics/host_prelude.inl\"\n"
+                                  "/tests/backends/cuda/on_host/host_prelude.inl\"\n"
                                   "#define LAUNCH(...)\n"
                                << as_host_source(source) << extra;
   const std::string command =

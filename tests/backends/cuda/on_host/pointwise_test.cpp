@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include "backends/cuda/tactics/tactic_check.hpp"
+#include "backends/cuda/on_host/tactic_check.hpp"
 
 namespace strop::testing {
 namespace {
