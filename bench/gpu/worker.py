@@ -103,7 +103,7 @@ class Bench:
         result.update(built.describe())
         free = torch.cuda.mem_get_info()[0] if self.device == "cuda" else 0
         contender = strop_side.open_engine(self.spec["strop"], self.runtime, built.engine, inputs, like, work,
-                                           self.spec["device"])
+                                           self.spec["device"], result["steps_by_backend"])
         if self.device == "cuda" and isinstance(contender, strop_side.Strop):
             result["memory_bytes"] = free - torch.cuda.mem_get_info()[0]
         return contender
