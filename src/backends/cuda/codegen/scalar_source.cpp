@@ -29,7 +29,11 @@ std::string signed_literal(std::int64_t value) {
 
 template <class C>
 std::string literal_of(C value) {
-  if constexpr (std::is_same_v<C, float>) return float_literal(value);
+  if constexpr (std::is_same_v<C, float>) {
+    if (std::isinf(value))
+      return value > 0 ? "__int_as_float(0x7f800000)" : "(-__int_as_float(0x7f800000))";
+    return float_literal(value);
+  }
   if constexpr (std::is_same_v<C, double>) return double_literal(value);
   if constexpr (std::is_same_v<C, std::int64_t>) return signed_literal(value);
   if constexpr (std::is_same_v<C, std::uint64_t>) return fmt::format("{}ull", value);

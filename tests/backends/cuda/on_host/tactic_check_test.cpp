@@ -112,7 +112,7 @@ void* open_source(const std::string& source, const std::string& extra) {
                                   "#define LAUNCH(...)\n"
                                << as_host_source(source) << extra;
   const std::string command =
-      fmt::format("g++ -std=c++20 -O1 -w -ffp-contract=off -shared -fPIC {0}.cpp -o {0}.so", file);
+      fmt::format("g++ -std=c++20 -O0 -w -ffp-contract=off -shared -fPIC {0}.cpp -o {0}.so", file);
   EXPECT_EQ(std::system(command.c_str()), 0) << file << ".cpp";
   void* library = dlopen((file + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
   EXPECT_NE(library, nullptr) << dlerror();

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "backends/cuda/on_host/tactic_check.hpp"
+
+namespace strop::testing {
+namespace {
+
+const std::vector<SymbolValues> kBatches = {{{"N", 1}}, {{"N", 3}}, {{"N", 0}}};
+
+TEST(CudaTranspose, goes_through_tiles_or_not) {
+  check_cuda("graph main(%x: f32[N,20,33]) -> (%y) { %y = transpose{perm=[0, 2, 1]}(%x) }",
+             {"transpose_cuda"}, {.sizes = kBatches});
+  check_cuda("graph main(%x: f16[2,3,70,65]) -> (%y) { %y = transpose{perm=[0, 3, 2, 1]}(%x) }",
+             {"transpose_cuda"});
+  check_cuda("graph main(%x: u8[4,5,6,16]) -> (%y) { %y = transpose{perm=[2, 0, 1, 3]}(%x) }",
+             {"transpose_cuda"});
+}
+
+TEST(CudaConcat, joins_and_cuts_in_any_layout) {
+  check_cuda(
+      "graph main(%a: f16[N,8,3,4], %b: f16[N,5,3,4]) -> (%y) { %y = concat{axis=1}(%a, %b) }",
+      {"concat_cuda", "concat_cuda@nhwc"}, {.sizes = kBatches});
+  check_cuda(
+      "graph main(%x: f32[2,9,5], %const_s: i64[2]) -> (%a, %b) { %a, %b = split{axis=1}(%x, "
+      "%const_s) }",
+      {"concat_cuda"}, {.constants = {Tensor::from<std::int64_t>({2}, {4, 5})}});
+}
+
+TEST(CudaSlice, cuts_repeats_and_expands) {
+  const auto list = [](std::vector<std::int64_t> values) {
+    return Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values);
+  };
+  check_cuda(
+      "graph main(%x: f32[N,9,8], %const_s: i64[2], %const_e: i64[2], %const_a: i64[2], %const_t: "
+      "i64[2]) -> (%y) { %y = slice(%x, %const_s, %const_e, %const_a, %const_t) }",
+      {"slice_cuda", "slice_cuda@nhwc"},
+      {.sizes = kBatches,
+       .constants = {list({7, 0}), list({-100, 6}), list({1, 2}), list({-2, 1})}});
+  check_cuda("graph main(%x: f32[3,1,5], %const_s: i64[3]) -> (%y) { %y = expand(%x, %const_s) }",
+             {"slice_cuda"}, {.constants = {list({3, 4, 5})}});
+  check_cuda("graph main(%x: i32[2,3], %const_s: i64[2]) -> (%y) { %y = tile(%x, %const_s) }",
+             {"slice_cuda"}, {.constants = {list({2, 3})}});
+}
+
+TEST(CudaGather, takes_rows_by_index) {
+  check_cuda("graph main(%x: f16[7,16], %i: i64[2,3]) -> (%y) { %y = gather{axis=0}(%x, %i) }",
+             {"gather_cuda"},
+             {.inputs = {Tensor::zeros(DType::f16, {7, 16}),
+                         Tensor::from<std::int64_t>({2, 3}, {0, 6, -1, 3, 2, -7})}});
+  check_cuda(
+      "graph main(%x: f32[3,7,5], %const_i: i32[2]) -> (%y) { %y = gather{axis=1}(%x, %const_i) }",
+      {"gather_cuda"}, {.constants = {Tensor::from<std::int32_t>({2}, {4, -2})}});
+}
+
+}  // namespace
+}  // namespace strop::testing

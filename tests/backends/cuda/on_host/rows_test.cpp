@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "backends/cuda/on_host/tactic_check.hpp"
+
+namespace strop::testing {
+namespace {
+
+const std::vector<SymbolValues> kBatches = {{{"N", 1}}, {{"N", 3}}, {{"N", 0}}};
+
+TEST(CudaSoftmax, goes_along_any_axis) {
+  check_cuda("graph main(%x: f16[N,128]) -> (%y) { %y = softmax(%x) }", {"softmax_cuda"},
+             {.sizes = kBatches});
+  check_cuda("graph main(%x: f32[2,1500]) -> (%y) { %y = softmax{log=true}(%x) }",
+             {"softmax_cuda"});
+  check_cuda("graph main(%x: f32[N,5,4,3]) -> (%y) { %y = softmax{axis=1}(%x) }",
+             {"softmax_cuda", "softmax_cuda@nhwc"}, {.sizes = kBatches});
+  check_cuda("graph main(%x: f32[3,N]) -> (%y) { %y = softmax(%x) }", {"softmax_cuda"},
+             {.sizes = {{{"N", 7}}, {{"N", 600}}}});
+}
+
+TEST(CudaNorm, normalises_rows) {
+  check_cuda(
+      "graph main(%x: f16[N,96], %s: f16[96], %b: f16[96]) -> (%y) { %y = layer_norm(%x, %s, %b) }",
+      {"layer_norm_cuda"}, {.sizes = kBatches});
+  check_cuda(
+      "graph main(%x: f32[4,1030], %s: f32[1030]) -> (%y, %m, %d) { %y, %m, %d = "
+      "layer_norm{centred=false}(%x, %s) }",
+      {"layer_norm_cuda"});
+  check_cuda(
+      "graph main(%x: f32[N,6,4,4], %s: f32[6], %b: f32[6]) -> (%y) { %y = "
+      "group_norm{groups=3}(%x, %s, %b) }",
+      {"layer_norm_cuda"}, {.sizes = kBatches});
+}
+
+TEST(CudaReduce, reduces_any_axes) {
+  const auto axes = [](std::vector<std::int64_t> values) {
+    return Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values);
+  };
+  for (const char* function :
+       {"sum", "mean", "max", "min", "prod", "l1", "l2", "log_sum_exp", "sum_square"}) {
+    check_cuda(
+        std::string(
+            "graph main(%x: f32[N,6,4,5], %const_a: i64[2]) -> (%y) { %y = reduce{function=\"") +
+            function + "\"}(%x, %const_a) }",
+        {"reduce_cuda", "reduce_cuda@nhwc"}, {.sizes = {{{"N", 2}}}, .constants = {axes({2, 3})}});
+  }
+  check_cuda(
+      "graph main(%x: i32[3,4,5], %const_a: i64[2]) -> (%y) { %y = reduce{function=\"mean\", "
+      "keep_dims=false}(%x, %const_a) }",
+      {"reduce_cuda"}, {.constants = {axes({0, -1})}});
+  check_cuda("graph main(%x: f16[3,70,40]) -> (%y) { %y = reduce{function=\"max\"}(%x) }",
+             {"reduce_cuda"});
+}
+
+}  // namespace
+}  // namespace strop::testing
