@@ -43,12 +43,12 @@ if(STROP_WITH_ONEDNN)
 endif()
 
 # CUDA's libraries are opened at run time; the build needs the headers of the driver API and of NVRTC, from a toolkit or
-# from the wheels of PyPI that script/bootstrap installs.
+# from the wheels of PyPI that script/bootstrap unpacks in .cache/cuda.
 set(STROP_CUDA_ROOT "" CACHE PATH "CUDA toolkit, or folder with include/cuda.h and include/nvrtc.h")
 if(STROP_WITH_CUDA AND NOT CMAKE_CROSSCOMPILING)
-  file(GLOB wheels ${CMAKE_SOURCE_DIR}/.cache/cuda/nvidia/*/include ${CMAKE_SOURCE_DIR}/.cache/cuda/nvidia/include)
-  find_path(STROP_CUDA_INCLUDE cuda.h HINTS ${STROP_CUDA_ROOT}/include PATHS /usr/local/cuda/include ${wheels} NO_DEFAULT_PATH)
-  find_path(STROP_NVRTC_INCLUDE nvrtc.h HINTS ${STROP_CUDA_ROOT}/include PATHS /usr/local/cuda/include ${wheels} NO_DEFAULT_PATH)
+  set(places /usr/local/cuda/include ${CMAKE_SOURCE_DIR}/.cache/cuda/include)
+  find_path(STROP_CUDA_INCLUDE cuda.h HINTS ${STROP_CUDA_ROOT}/include PATHS ${places} NO_DEFAULT_PATH)
+  find_path(STROP_NVRTC_INCLUDE nvrtc.h HINTS ${STROP_CUDA_ROOT}/include PATHS ${places} NO_DEFAULT_PATH)
 endif()
 if(NOT STROP_CUDA_INCLUDE OR NOT STROP_NVRTC_INCLUDE)
   if(STROP_WITH_CUDA AND NOT CMAKE_CROSSCOMPILING)

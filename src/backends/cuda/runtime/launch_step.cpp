@@ -182,6 +182,16 @@ class LaunchStep final : public Step {
     }
   }
 
+  static std::string describe(const PreparedLaunch& launch) {
+    const auto triple = [](const auto& sizes) {
+      return std::to_string(sizes[0]) + "x" + std::to_string(sizes[1]) + "x" +
+             std::to_string(sizes[2]);
+    };
+    return "kernel " + launch.what->entry + ", grid " + triple(launch.grid) + ", block " +
+           triple(launch.what->block) + ", cluster " + triple(launch.what->cluster) + ", " +
+           std::to_string(launch.what->shared_bytes) + " bytes of shared memory";
+  }
+
   void order(PreparedLaunch& launch, const Stream& stream) {
     CUlaunchConfig config{};
     config.gridDimX = launch.grid[0];
@@ -209,7 +219,7 @@ class LaunchStep final : public Step {
     config.attrs = attributes.data();
     const CUresult result =
         driver().cuLaunchKernelEx(&config, launch.function, launch.pointers.data(), nullptr);
-    check(result, launch.what->entry.c_str());
+    if (result != CUDA_SUCCESS) check(result, describe(launch).c_str());
   }
 
   Device& device_;
