@@ -294,7 +294,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
 
 // Beyond that, starting early gains nothing.
 constexpr double kShortCycles = 40000;
-constexpr std::size_t kMostCandidates = 14;
+constexpr std::size_t kMostCandidates = 16;
 
 }  // namespace
 
@@ -383,12 +383,13 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
 std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
                                           std::int64_t multiprocessors) {
   static constexpr std::string_view kTiles[] = {
-      "co64x32",     "co64x64",   "co128x32",   "co128x64",    "co128x64R",   "co128x128",
-      "co128x128R",  "co128x192", "co128x256",  "co256x64",    "co256x64R",   "co256x128",
-      "pp64x64",     "pp64x64w3", "pp64x64w3R", "pp64x128",    "pp64x128R",   "pp64x128w3",
-      "pp64x128w3R", "pp64x256",  "pp128x64",   "pp128x64R",   "pp128x64w3R", "pp128x128",
-      "co192x128w3", "co64x32k2", "co64x32k3",  "co64x32k4",   "co64x32k6",   "co64x64k2",
-      "co64x64k4",   "co64x64k6", "co64x64k8",  "co128x128k2", "co128x128k4"};
+      "co64x32",    "co64x64",     "co128x32",    "co128x64",   "co128x64R", "co128x128",
+      "co128x128R", "co128x192",   "co128x256",   "co256x64",   "co256x64R", "co256x128",
+      "co256x128R", "pp64x64",     "pp64x64w3",   "pp64x64w3R", "pp64x128",  "pp64x128R",
+      "pp64x128w3", "pp64x128w3R", "pp64x256",    "pp128x64",   "pp128x64R", "pp128x64w3R",
+      "pp128x128",  "pp128x128R",  "co192x128w3", "co64x32k2",  "co64x32k3", "co64x32k4",
+      "co64x32k6",  "co64x64k2",   "co64x64k4",   "co64x64k6",  "co64x64k8", "co128x128k2",
+      "co128x128k4"};
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {
