@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kSharedBytes = 227 * 1024;  // of a block
 constexpr std::int64_t kBarrierBytes = 1024, kAlignment = 1024;
-constexpr int kMaxStages = 12, kElementBytes = 2;
+constexpr int kMaxStages = 12;
 constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
 
 // How a configuration divides K and shared memory.
@@ -30,22 +30,33 @@ struct Geometry {
   std::int64_t shared_bytes = 0;
 };
 
-int panel_columns(const GemmConfig& config) { return config.tile_n % 64 == 0 ? 64 : 32; }
+// Columns of the result that lie together in shared memory: 128 bytes where the tile allows it.
+int panel_columns(const ImplicitGemm& gemm, const GemmConfig& config) {
+  const int bytes = config.tile_n * gemm.element_bytes() % 128 == 0 ? 128 : 64;
+  return bytes / gemm.element_bytes();
+}
 
 std::int64_t round_up(std::int64_t value, std::int64_t to) { return (value + to - 1) / to * to; }
 
 // Wide blocks feed the tensor cores better, unless they are filled with zeros.
-int block_bytes_for(std::int64_t channels) {
+int block_bytes_for(const ImplicitGemm& gemm) {
   int best = 128;
   double least = 0;
   for (const auto& [bytes, factor] : {std::pair{128, 1.0}, {64, 1.05}, {32, 1.25}}) {
-    const double cost = factor * static_cast<double>(round_up(channels, bytes / kElementBytes));
+    const double cost =
+        factor * static_cast<double>(round_up(gemm.channels, bytes / gemm.element_bytes()));
     if (bytes == 128 || cost < least) best = bytes, least = cost;
   }
   return best;
 }
 
+std::uint32_t channel_count(const ImplicitGemm& gemm) {
+  if (gemm.requantize) return gemm.requantize->corrected ? 3 : 2;
+  return operand_count(gemm.epilogue, EpilogueOperand::channel);
+}
+
 std::uint32_t tensor_count(const ImplicitGemm& gemm) {
+  if (gemm.requantize) return gemm.requantize->residual ? 1 : 0;
   return operand_count(gemm.epilogue, EpilogueOperand::tensor);
 }
 
@@ -55,12 +66,13 @@ std::int64_t tiles_n(const ImplicitGemm& gemm, const GemmConfig& config) {
 
 Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   Geometry out;
-  out.block_bytes = block_bytes_for(gemm.channels);
+  out.block_bytes = block_bytes_for(gemm);
   out.blocks_of_stage = 128 / out.block_bytes;
-  const int block_elements = out.block_bytes / kElementBytes;
+  const int block_elements = out.block_bytes / gemm.element_bytes();
   out.channel_blocks = (gemm.channels + block_elements - 1) / block_elements;
   out.blocks = out.channel_blocks * gemm.taps();
-  out.box_store = config.split == 1 && gemm.columns % 8 == 0 && tensor_count(gemm) <= 1;
+  out.box_store =
+      config.split == 1 && gemm.columns * gemm.element_bytes() % 16 == 0 && tensor_count(gemm) <= 1;
   const std::int64_t stage_a = static_cast<std::int64_t>(config.tile_m) * 128;
   const std::int64_t stage_b = static_cast<std::int64_t>(config.tile_n) * 128;
   const std::int64_t stage = stage_a + (config.resident ? 0 : stage_b);
@@ -68,7 +80,7 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   const std::int64_t rows_of_group =
       config.ping_pong ? config.tile_m : config.tile_m / config.groups;
   const std::int64_t buffer =
-      out.box_store ? rows_of_group * config.tile_n * kElementBytes * config.groups : 0;
+      out.box_store ? rows_of_group * config.tile_n * gemm.element_bytes() * config.groups : 0;
   const auto stages_with = [&](int buffers) {
     const std::int64_t left =
         kSharedBytes - kAlignment - kBarrierBytes - weights - buffers * buffer;
@@ -96,31 +108,56 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
 // One wgmma: 64 rows, the tile's columns, 32 bytes of K.
 std::string multiply_source(DType element, int columns) {
   const int count = columns / 2;
-  const std::string type = element == DType::bf16 ? "bf16" : "f16";
+  const bool bytes = element == DType::i8 || element == DType::u8;
   std::string registers, operands;
   for (int i = 0; i < count; ++i) {
     registers += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
-    operands += fmt::format("{}\"+f\"(d[{}])", i == 0 ? "" : ", ", i);
+    operands += fmt::format("{}\"+{}\"(d[{}])", i == 0 ? "" : ", ", bytes ? 'r' : 'f', i);
   }
+  const std::string types = bytes ? fmt::format("k32.s32.{}.s8", element == DType::u8 ? "u8" : "s8")
+                            : element == DType::bf16 ? "k16.f32.bf16.bf16"
+                                                     : "k16.f32.f16.f16";
   return fmt::format(
-      "__device__ __forceinline__ void multiply(float (&d)[{0}], u64 a, u64 b, bool add) {{\n"
+      "__device__ __forceinline__ void multiply(SumType (&d)[{0}], u64 a, u64 b, bool add) {{\n"
       "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, %{1}, 0;\\n\"\n"
-      "    \"wgmma.mma_async.sync.aligned.m64n{2}k16.f32.{3}.{3} {{{4}}}, %{0}, %{5}, add, 1, 1, "
-      "0, 0;\\n}}\"\n"
-      "    : {6} : \"l\"(a), \"l\"(b), \"r\"(static_cast<int>(add)));\n}}\n",
-      count, count + 2, columns, type, registers, count + 1, operands);
+      "    \"wgmma.mma_async.sync.aligned.m64n{2}{3} {{{4}}}, %{0}, %{5}, add{6};\\n}}\"\n"
+      "    : {7} : \"l\"(a), \"l\"(b), \"r\"(static_cast<int>(add)));\n}}\n",
+      count, count + 2, columns, types, registers, count + 1, bytes ? "" : ", 1, 1, 0, 0",
+      operands);
+}
+
+std::string requantize_source(const GemmRequantize& requantize) {
+  // An even bound may be part of the number whose ulp does the rounding; an odd one would move
+  // where halves go.
+  const bool even = requantize.low % 2 == 0;
+  const bool is_signed = requantize.residual_type == DType::i8;
+  const auto bias = static_cast<float>(8388608 + (is_signed ? 128 : 0) + requantize.residual_zero);
+  return fmt::format(
+      "constexpr bool kCorrected = {}, kShortSums = {}, kSignedTensor = {};\n"
+      "constexpr float kTensorBias = {}, kTensorMultiplier = {};\n"
+      "constexpr float kRange = {}, kRounder = {};\nconstexpr int kAfter = {};\n",
+      requantize.corrected, requantize.short_sums, is_signed, float_literal(bias),
+      float_literal(requantize.residual_multiplier),
+      float_literal(static_cast<float>(requantize.high - requantize.low)),
+      float_literal(static_cast<float>(12582912 + (even ? requantize.low : 0))),
+      even ? 0 : requantize.low);
 }
 
 std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
                              const Geometry& sizes) {
-  std::string out = fmt::format("using Element = {};\nusing SumType = float;\n",
-                                gemm.element == DType::bf16 ? "Bfloat" : "Half");
+  std::string out =
+      gemm.requantize
+          ? "#define STROP_BYTES 1\nusing SumType = int;\nusing Storage = unsigned char;\n" +
+                requantize_source(*gemm.requantize)
+          : fmt::format("using Element = {};\nusing SumType = float;\nusing Storage = u16;\n",
+                        gemm.element == DType::bf16 ? "Bfloat" : "Half");
   const auto number = [&](std::string_view name, std::int64_t value) {
     out += fmt::format("constexpr int {} = {};\n", name, value);
   };
   const auto flag = [&](std::string_view name, bool value) {
     out += fmt::format("constexpr bool {} = {};\n", name, value);
   };
+  number("kElementBytes", gemm.element_bytes());
   number("kTileM", config.tile_m);
   number("kTileN", config.tile_n);
   number("kGroups", config.groups);
@@ -133,20 +170,24 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
   flag("kIm2col", gemm.window.has_value());
   number("kOutputBuffers", sizes.output_buffers);
   flag("kBoxStore", sizes.box_store);
-  number("kChannelOperands", operand_count(gemm.epilogue, EpilogueOperand::channel));
+  number("kChannelOperands", channel_count(gemm));
   number("kTensorOperands", tensor_count(gemm));
   return out;
+}
+
+std::string type_of_map(const ImplicitGemm& gemm) {
+  return gemm.requantize ? "u8" : std::string(to_string(gemm.element));
 }
 
 TensorMap map_of_a(const ImplicitGemm& gemm, const GemmConfig& config, const Geometry& sizes,
                    std::uint32_t operand) {
   TensorMap map;
   map.operand = Operand::in(operand);
-  map.type = std::string(to_string(gemm.element));
+  map.type = type_of_map(gemm);
   map.swizzle = static_cast<std::uint32_t>(sizes.block_bytes);
   map.l2_promotion = 256;
-  const auto box = static_cast<std::uint32_t>(sizes.block_bytes / kElementBytes);
-  const std::int64_t pixel = gemm.channels * kElementBytes;
+  const auto box = static_cast<std::uint32_t>(sizes.block_bytes / gemm.element_bytes());
+  const std::int64_t pixel = gemm.channels * gemm.element_bytes();
   if (!gemm.window) {
     map.sizes = {gemm.channels, gemm.rows};
     map.strides = {pixel};
@@ -173,10 +214,10 @@ TensorMap map_of_a(const ImplicitGemm& gemm, const GemmConfig& config, const Geo
 TensorMap map_of_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Geometry& sizes,
                          std::uint32_t operand) {
   TensorMap map;
-  const int block_elements = sizes.block_bytes / kElementBytes;
+  const int block_elements = sizes.block_bytes / gemm.element_bytes();
   map.operand = Operand::in(operand);
-  map.type = std::string(to_string(gemm.element));
-  map.sizes = {sizes.blocks * block_elements, round_up(gemm.columns, panel_columns(config))};
+  map.type = type_of_map(gemm);
+  map.sizes = {sizes.blocks * block_elements, round_up(gemm.columns, panel_columns(gemm, config))};
   map.strides = {sizes.blocks * sizes.block_bytes};
   map.box = {static_cast<std::uint32_t>(block_elements),
              static_cast<std::uint32_t>(config.tile_n / config.multicast)};
@@ -190,14 +231,14 @@ TensorMap map_of_weights(const ImplicitGemm& gemm, const GemmConfig& config, con
 TensorMap map_of_result(const ImplicitGemm& gemm, const GemmConfig& config, Operand operand) {
   TensorMap map;
   map.operand = std::move(operand);
-  map.type = std::string(to_string(gemm.element));
+  map.type = type_of_map(gemm);
   map.sizes = {gemm.columns, gemm.rows};
-  map.strides = {gemm.columns * kElementBytes};
+  map.strides = {gemm.columns * gemm.element_bytes()};
   map.box = {
-      static_cast<std::uint32_t>(panel_columns(config)),
+      static_cast<std::uint32_t>(panel_columns(gemm, config)),
       static_cast<std::uint32_t>(config.ping_pong ? config.tile_m : config.tile_m / config.groups)};
   map.element_strides = {1, 1};
-  map.swizzle = static_cast<std::uint32_t>(panel_columns(config) * kElementBytes);
+  map.swizzle = static_cast<std::uint32_t>(panel_columns(gemm, config) * gemm.element_bytes());
   map.l2_promotion = 256;
   return map;
 }
@@ -213,10 +254,11 @@ Dim grid_of(const ImplicitGemm& gemm, const GemmConfig& config, const Dim& tiles
   return min(multiprocessors(), tiles);
 }
 
-// Which channel stands at column `at` of a panel: a thread's accumulators become runs of eight.
-std::int64_t channel_at(std::int64_t at, int columns) {
-  const std::int64_t part = at / 32, step = at % 32 / 8, thread = at % 8 / 2, low = at % 2;
-  return thread * (columns / 4) + part * 8 + step * 2 + low;
+// Which channel stands at column `at` of a panel: a thread's accumulators become runs of 16 bytes.
+std::int64_t channel_at(std::int64_t at, int columns, int element_bytes) {
+  const int segment = 64 / element_bytes, run = 16 / element_bytes;
+  const std::int64_t part = at / segment, step = at % segment / 8, thread = at % 8 / 2;
+  return thread * (columns / 4) + part * run + step * 2 + at % 2;
 }
 
 // Cycles that a configuration is thought to take: what is the same for all of them (each tensor
@@ -252,7 +294,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
 
 // Beyond that, starting early gains nothing.
 constexpr double kShortCycles = 40000;
-constexpr std::size_t kMostCandidates = 14;
+constexpr std::size_t kMostCandidates = 16;
 
 }  // namespace
 
@@ -299,10 +341,13 @@ std::optional<GemmConfig> parse_gemm_config(std::string_view text) {
 }
 
 std::string refusal(const ImplicitGemm& gemm) {
-  if (gemm.element != DType::f16 && gemm.element != DType::bf16)
-    return "the kernel is for f16 and bf16";
-  if (gemm.channels % 8 != 0)
-    return fmt::format("{} input channels are no multiple of 8", gemm.channels);
+  const bool bytes = gemm.element == DType::i8 || gemm.element == DType::u8;
+  if (bytes != gemm.requantize.has_value() ||
+      (!bytes && gemm.element != DType::f16 && gemm.element != DType::bf16))
+    return "the kernel is for f16, bf16, and bytes that are requantised";
+  if (gemm.channels * gemm.element_bytes() % 16 != 0)
+    return fmt::format("{} input channels are no multiple of {}", gemm.channels,
+                       16 / gemm.element_bytes());
   if (tensor_count(gemm) > 2) return "the epilogue reads more than two tensors";
   if (!gemm.window) return {};
   const GemmWindow& w = *gemm.window;
@@ -318,9 +363,10 @@ std::string refusal(const ImplicitGemm& gemm) {
 bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
   const int group_m = config.ping_pong ? config.tile_m : config.tile_m / std::max(config.groups, 1);
   const bool sound = config.groups >= 1 && config.groups <= 3 && group_m > 0 && group_m % 64 == 0 &&
-                     config.tile_m % 64 == 0 && config.tile_m <= 256 && config.tile_n >= 32 &&
-                     config.tile_n <= 256 && config.tile_n % 32 == 0 && config.split >= 1 &&
-                     config.split <= kMaxSplit && config.multicast >= 1 && config.multicast <= 2;
+                     config.tile_m % 64 == 0 && config.tile_m <= 256 && config.tile_n > 0 &&
+                     config.tile_n <= 256 && config.tile_n * gemm.element_bytes() % 64 == 0 &&
+                     config.split >= 1 && config.split <= kMaxSplit && config.multicast >= 1 &&
+                     config.multicast <= 2;
   if (!sound) return false;
   // Accumulators of a thread beside addresses and operands of the epilogue.
   const int accumulators = group_m / 64 * config.tile_n / 2;
@@ -337,12 +383,13 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
 std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
                                           std::int64_t multiprocessors) {
   static constexpr std::string_view kTiles[] = {
-      "co64x32",     "co64x64",   "co128x32",   "co128x64",    "co128x64R",   "co128x128",
-      "co128x128R",  "co128x192", "co128x256",  "co256x64",    "co256x64R",   "co256x128",
-      "pp64x64",     "pp64x64w3", "pp64x64w3R", "pp64x128",    "pp64x128R",   "pp64x128w3",
-      "pp64x128w3R", "pp64x256",  "pp128x64",   "pp128x64R",   "pp128x64w3R", "pp128x128",
-      "co192x128w3", "co64x32k2", "co64x32k3",  "co64x32k4",   "co64x32k6",   "co64x64k2",
-      "co64x64k4",   "co64x64k6", "co64x64k8",  "co128x128k2", "co128x128k4"};
+      "co64x32",    "co64x64",     "co128x32",    "co128x64",   "co128x64R", "co128x128",
+      "co128x128R", "co128x192",   "co128x256",   "co256x64",   "co256x64R", "co256x128",
+      "co256x128R", "pp64x64",     "pp64x64w3",   "pp64x64w3R", "pp64x128",  "pp64x128R",
+      "pp64x128w3", "pp64x128w3R", "pp64x256",    "pp128x64",   "pp128x64R", "pp128x64w3R",
+      "pp128x128",  "pp128x128R",  "co192x128w3", "co64x32k2",  "co64x32k3", "co64x32k4",
+      "co64x32k6",  "co64x64k2",   "co64x64k4",   "co64x64k6",  "co64x64k8", "co128x128k2",
+      "co128x128k4"};
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {
@@ -367,7 +414,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   out += kernel_source("pointwise_functions");
   out += constants_source(gemm, config, sizes);
   out += multiply_source(gemm.element, config.tile_n);
-  out += epilogue_source(gemm.epilogue);
+  if (!gemm.requantize) out += epilogue_source(gemm.epilogue);
   out += kernel_source("implicit_gemm_sm90");
   return out;
 }
@@ -398,7 +445,7 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
   const auto tensor = [&](std::size_t i) {
     return i < operands.tensors.size() ? Operand::in(operands.tensors[i]) : Operand::out(0);
   };
-  const bool has_channels = operand_count(gemm.epilogue, EpilogueOperand::channel) > 0;
+  const bool has_channels = channel_count(gemm) > 0;
   launch.arguments = {
       Argument::tensor(map_of_a(gemm, config, sizes, operands.a)),
       Argument::tensor(weights),
@@ -424,21 +471,31 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
 Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
                     const std::array<std::int64_t, 3>& strides) {
   const Geometry sizes = geometry(gemm, config);
-  const int panel = panel_columns(config);
+  const int panel = panel_columns(gemm, config);
   const std::int64_t padded_columns = round_up(gemm.columns, panel);
-  const std::int64_t padded = sizes.channel_blocks * sizes.block_bytes / kElementBytes;
-  Tensor out = Tensor::allocate(DType::u16, {padded_columns, gemm.taps(), padded});
-  auto* to = reinterpret_cast<std::uint16_t*>(out.mutable_data());
-  const auto* from = reinterpret_cast<const std::uint16_t*>(weights.data());
-  std::fill_n(to, out.size(), std::uint16_t{0});
-  for (std::int64_t column = 0; column < padded_columns; ++column) {
-    const std::int64_t n = column / panel * panel + channel_at(column % panel, panel);
-    if (n >= gemm.columns) continue;
-    for (std::int64_t tap = 0; tap < gemm.taps(); ++tap) {
-      std::uint16_t* row = to + (column * gemm.taps() + tap) * padded;
-      const std::uint16_t* source = from + n * strides[0] + tap * strides[1];
-      for (std::int64_t c = 0; c < gemm.channels; ++c) row[c] = source[c * strides[2]];
+  const std::int64_t padded = sizes.channel_blocks * sizes.block_bytes / gemm.element_bytes();
+  const bool bytes = gemm.element_bytes() == 1;
+  Tensor out =
+      Tensor::allocate(bytes ? DType::u8 : DType::u16, {padded_columns, gemm.taps(), padded});
+  std::byte* to = out.mutable_data();
+  std::fill_n(to, out.bytes(), std::byte{0});
+  const auto copy = [&]<class T>(T) {
+    for (std::int64_t column = 0; column < padded_columns; ++column) {
+      const std::int64_t n =
+          column / panel * panel + channel_at(column % panel, panel, gemm.element_bytes());
+      if (n >= gemm.columns) continue;
+      for (std::int64_t tap = 0; tap < gemm.taps(); ++tap) {
+        T* row = reinterpret_cast<T*>(to) + (column * gemm.taps() + tap) * padded;
+        const T* from =
+            reinterpret_cast<const T*>(weights.data()) + n * strides[0] + tap * strides[1];
+        for (std::int64_t c = 0; c < gemm.channels; ++c) row[c] = from[c * strides[2]];
+      }
     }
+  };
+  if (bytes) {
+    copy(std::uint8_t{});
+  } else {
+    copy(std::uint16_t{});
   }
   return out;
 }

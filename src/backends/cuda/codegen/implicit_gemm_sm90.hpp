@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions and products with constant weights on Hopper's tensor cores, f16 or bf16 with sums
-// in f32: source, launch and packed weights of one configuration of
-// kernels/implicit_gemm_sm90.cuh.
+// Convolutions and products with constant weights on Hopper's tensor cores: f16 or bf16 with sums
+// in f32, or bytes with exact sums that are requantised. Source, launch and packed weights of one
+// configuration of kernels/implicit_gemm_sm90.cuh.
 #pragma once
 
 #include <array>
@@ -40,15 +40,29 @@ struct GemmWindow {
   std::array<std::int64_t, 2> pad_begin{0, 0}, pad_end{0, 0};
 };
 
+// How sums become bytes (ops/requantize.hpp). Channel operands are the multipliers, the offsets
+// and, where `corrected`, int32 numbers added to the sums first, their bits as floats.
+struct GemmRequantize {
+  std::int64_t low = -128, high = 127;
+  bool corrected = false;
+  bool short_sums = false;  // |sum| < 2^22; the corrections are then 0x4b400000 more
+  bool residual = false;    // tensor operand 0
+  DType residual_type = DType::i8;
+  std::int64_t residual_zero = 0;
+  float residual_multiplier = 0;
+};
+
 // C[rows, columns] = epilogue(A B), both row-major; sizes are expressions over the step's operands.
 struct ImplicitGemm {
-  DType element = DType::f16;
+  DType element = DType::f16;  // of A: f16, bf16, i8, u8; bytes with weights of i8
   Dim rows;
   std::int64_t columns = 0;
-  std::int64_t channels = 0;         // of A's innermost axis: K of a product
-  std::optional<GemmWindow> window;  // of a convolution
-  std::vector<EpilogueStep> epilogue;
+  std::int64_t channels = 0;                 // of A's innermost axis: K of a product
+  std::optional<GemmWindow> window;          // of a convolution
+  std::vector<EpilogueStep> epilogue;        // of floats
+  std::optional<GemmRequantize> requantize;  // of bytes
 
+  int element_bytes() const { return requantize ? 1 : 2; }
   std::int64_t taps() const { return window ? window->kernel[0] * window->kernel[1] : 1; }
 };
 
@@ -71,9 +85,9 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config);
 LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
                            const GemmOperands& operands);
 
-// Weights in the kernel's order: u16 [padded columns, taps, padded channels]. `weights` holds
-// 16-bit elements; that of column n, tap t and channel c is number n * strides[0] + t * strides[1]
-// + c * strides[2].
+// Weights in the kernel's order: u16 or u8 [padded columns, taps, padded channels]. `weights` holds
+// elements as wide as A's; that of column n, tap t and channel c is number n * strides[0] +
+// t * strides[1] + c * strides[2].
 Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
                     const std::array<std::int64_t, 3>& strides);
 // Values of the epilogue's channel operands, each of `columns` elements or one: f32

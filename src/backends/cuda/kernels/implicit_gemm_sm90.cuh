@@ -2,8 +2,9 @@
 // C[m, n] = epilogue(sum over k of A[m, k] B[n, k]) on Hopper's tensor cores: a product of
 // matrices, or a convolution whose A is what TMA's im2col mode makes of an NHWC tensor.
 // codegen/implicit_gemm_sm90.cpp puts before this text: the primitives and pointwise functions, the
-// constants (kTileM ... kChannelOperands), Element, `multiply` (one wgmma of width kTileN) and
-// `epilogue`; it also packs B in the order that this page assumes.
+// constants (kTileM ... kChannelOperands), SumType, `multiply` (one wgmma of width kTileN), and
+// Element and `epilogue` or, for bytes, STROP_BYTES and what requantises; it also packs B in the
+// order that this page assumes.
 //
 // Roles. One thread of the last warpgroup issues copies into a ring of stages; kGroups consumer
 // warpgroups multiply. They share a tile (cooperative), or take tiles in turn (ping-pong: the
@@ -12,19 +13,22 @@
 // memory, and each finishes a part of the tile, adding in the order of the blocks.
 //
 // A step of K is kBlocks blocks of kBlockBytes; a block is a tile of kTileM (kTileN) rows,
-// swizzled. Columns of the accumulator are permuted channels, so that a thread holds runs of 8
-// channels (one chunk, 16 bytes) of a row: chunk t of a panel of 32 channels, or chunks 2t and
-// 2t + 1 of a panel of 64, t = lane % 4.
+// swizzled. Columns of the accumulator are permuted channels, so that a thread holds runs of 16
+// bytes (chunks) of a row: chunk t of a panel of 64 bytes, or chunks 2t and 2t + 1 of a panel of
+// 128, t = lane % 4.
 
-constexpr int kElementBytes = 2;
+constexpr int kChunk = 16 / kElementBytes;                      // elements of 16 bytes
 constexpr int kGroupM = kPingPong ? kTileM : kTileM / kGroups;  // rows of a consumer warpgroup
 constexpr int kSlices = kGroupM / 64;                           // products of 64 rows
 constexpr int kThreads = (kGroups + 1) * 128;
+// Of a thread, out of 64 Ki a block. A producer that divides for its part of K needs more.
+constexpr int kProducerRegisters = kGroups == 3 || kSplit > 1 ? 56 : 40;
+constexpr int kConsumerRegisters = kGroups == 3 ? 152 : kSplit > 1 ? 224 : 232;
 constexpr int kBlockM = kTileM * kBlockBytes, kBlockN = kTileN * kBlockBytes;
 constexpr int kStageA = kBlocks * kBlockM, kStageB = kBlocks * kBlockN;
 constexpr int kStage = kStageA + (kResident ? 0 : kStageB);
 constexpr int kBlockElements = kBlockBytes / kElementBytes;
-constexpr int kPanelBytes = kTileN % 64 == 0 ? 128 : 64;
+constexpr int kPanelBytes = kTileN * kElementBytes % 128 == 0 ? 128 : 64;
 constexpr int kPanelColumns = kPanelBytes / kElementBytes, kPanels = kTileN / kPanelColumns;
 constexpr int kPanelChunks = kPanelBytes / 64;  // of a thread
 constexpr int kPanel = kGroupM * kPanelBytes;
@@ -35,11 +39,11 @@ constexpr bool kTensorNow = kTensorOperands > 0 && kBoxStore&& kOutputBuffers ==
 constexpr bool kTensorAhead = kTensorOperands > 0 && kBoxStore&& kOutputBuffers > 1;
 constexpr int kMaxStages = 16;
 constexpr int kAccumulators = kTileN / 2;
-constexpr int kPartialRow = kTileN + 4;  // floats; the rest spreads rows over the banks
+constexpr int kPartialRow = kTileN + 4;  // words; the rest spreads rows over the banks
 constexpr int kFullArrivals = 1, kEmptyArrivals = (kPingPong ? 1 : kGroups) * kMulticast;
 constexpr int kBlocksOfCluster = kSplit * kMulticast;
 
-static_assert(kGroupM % 64 == 0 && kTileN % 32 == 0 && kTileN <= 256, "tile");
+static_assert(kGroupM % 64 == 0 && kTileN * kElementBytes % 64 == 0 && kTileN <= 256, "tile");
 static_assert(!kResident || (kSplit == 1 && kMulticast == 1), "resident weights are of one tile");
 static_assert(kSplit == 1 || (!kPingPong && kMulticast == 1), "split K is cooperative");
 static_assert(!kBoxStore || kTensorOperands <= 1, "one operand fits the output's buffer");
@@ -239,8 +243,7 @@ __device__ __forceinline__ void release(u32 empty) {
   }
 }
 
-template <class Sum>
-__device__ __forceinline__ void pin_all(Sum (&sums)[kSlices][kAccumulators]) {
+__device__ __forceinline__ void pin_all(SumType (&sums)[kSlices][kAccumulators]) {
 #pragma unroll
   for (int i = 0; i < kSlices; ++i)
 #pragma unroll
@@ -249,10 +252,9 @@ __device__ __forceinline__ void pin_all(Sum (&sums)[kSlices][kAccumulators]) {
 
 // All products of a tile. `next_turn` is the barrier that lets another group begin; the last stage
 // is still to be released.
-template <class Sum>
 __device__ __forceinline__ int accumulate(const Arguments& p, const Shared& s, Ring ring, int count,
                                           int row, u32 next_turn,
-                                          Sum (&sums)[kSlices][kAccumulators]) {
+                                          SumType (&sums)[kSlices][kAccumulators]) {
   int unreleased = -1;
   for (int k = 0; k < count; k += kBlocks) {
     barrier_wait(s.full + 8 * ring.stage, ring.parity);
@@ -286,21 +288,67 @@ __device__ __forceinline__ int accumulate(const Arguments& p, const Shared& s, R
 
 // The channel operands of one chunk.
 struct ChannelValues {
-  float value[kChannelOperands > 0 ? kChannelOperands : 1][8];
+  float value[kChannelOperands > 0 ? kChannelOperands : 1][kChunk];
 
   __device__ __forceinline__ void load(const float* operands, int stride, int channel) {
 #pragma unroll
     for (int i = 0; i < kChannelOperands; ++i) {
       const float4* from = reinterpret_cast<const float4*>(operands + i * stride + channel);
-      const float4 low = __ldg(from), high = __ldg(from + 1);
-      value[i][0] = low.x, value[i][1] = low.y, value[i][2] = low.z, value[i][3] = low.w;
-      value[i][4] = high.x, value[i][5] = high.y, value[i][6] = high.z, value[i][7] = high.w;
+#pragma unroll
+      for (int x = 0; x < kChunk; x += 4) {
+        const float4 four = __ldg(from + x / 4);
+        value[i][x] = four.x, value[i][x + 1] = four.y;
+        value[i][x + 2] = four.z, value[i][x + 3] = four.w;
+      }
     }
   }
 };
 
-// Eight elements; `tensors` holds their operands, a word of two each.
-__device__ __forceinline__ Words finish(const float (&sums)[8], const ChannelValues& channels,
+// A chunk of results from its sums, its channel operands and `tensors`, one chunk an operand.
+#ifdef STROP_BYTES
+// f32(sum), of integers. Where |sum| < 2^22 is proved, bits do it; `correction` is then 0x4b400000
+// more.
+__device__ __forceinline__ float float_of(int sum, const ChannelValues& channels, int x) {
+  if (!kShortSums) {
+    return __int2float_rn(kCorrected ? sum + __float_as_int(channels.value[2][x]) : sum);
+  }
+  const int bits = sum + (kCorrected ? __float_as_int(channels.value[2][x]) : 0x4b400000);
+  return __int_as_float(bits) - 12582912.f;
+}
+__device__ __forceinline__ float fma_saturated(float a, float b, float c) {
+  float out;
+  asm("fma.rn.sat.f32 %0, %1, %2, %3;" : "=f"(out) : "f"(a), "f"(b), "f"(c));
+  return out;
+}
+// Requantisation as ops/requantize.hpp defines it.
+__device__ __forceinline__ Words finish(const int (&sums)[kChunk], const ChannelValues& channels,
+                                        const Words* tensors) {
+  Words out;
+#pragma unroll
+  for (int q = 0; q < 4; ++q) {
+    u32 byte[4];
+#pragma unroll
+    for (int e = 0; e < 4; ++e) {
+      const int x = 4 * q + e;
+      const float sum = float_of(sums[x], channels, x);
+      const float multiplier = channels.value[0][x], offset = channels.value[1][x];
+      float t;
+      if (kTensorOperands > 0) {
+        const u32 bytes = kSignedTensor ? tensors[0].word[q] ^ 0x80808080u : tensors[0].word[q];
+        const float r = __int_as_float(__byte_perm(bytes, 0x4b000000u, 0x7440 + e)) - kTensorBias;
+        t = fma_saturated(r, kTensorMultiplier, __fmaf_rn(sum, multiplier, offset));
+      } else {
+        t = fma_saturated(sum, multiplier, offset);
+      }
+      byte[e] = __float_as_int(__fmaf_rn(t, kRange, kRounder)) + kAfter;
+    }
+    out.word[q] = __byte_perm(__byte_perm(byte[0], byte[1], 0x0040),
+                              __byte_perm(byte[2], byte[3], 0x0040), 0x5410);
+  }
+  return out;
+}
+#else
+__device__ __forceinline__ Words finish(const float (&sums)[kChunk], const ChannelValues& channels,
                                         const Words* tensors) {
   Words out;
 #pragma unroll
@@ -323,44 +371,45 @@ __device__ __forceinline__ Words finish(const float (&sums)[8], const ChannelVal
   }
   return out;
 }
+#endif
 
-// The eight sums of a thread's chunk.
-template <class Sum>
-__device__ __forceinline__ void take_chunk(const Sum (&sums)[kAccumulators], int panel, int part,
-                                           int half, float (&out)[8]) {
+// The sums of a thread's chunk.
+__device__ __forceinline__ void take_chunk(const SumType (&sums)[kAccumulators], int panel,
+                                           int part, int half, SumType (&out)[kChunk]) {
 #pragma unroll
-  for (int x = 0; x < 8; ++x) {
-    const int column = (panel * kPanelChunks + part) * 4 + x / 2;
-    out[x] = static_cast<float>(sums[column * 4 + half * 2 + (x & 1)]);
+  for (int x = 0; x < kChunk; ++x) {
+    const int column = (panel * kPanelChunks + part) * (kChunk / 2) + x / 2;
+    out[x] = sums[column * 4 + half * 2 + (x & 1)];
   }
 }
 
 struct Pointers {
-  u16* out;
-  const u16* tensor[2];
+  Storage* out;
+  const Storage* tensor[2];
   const float* channel;
 };
 
 // One chunk straight from and to global memory; for what TMA cannot address.
 __device__ __forceinline__ void finish_in_global(const Arguments& p, const Pointers& at, int row,
-                                                 int column, const float (&sums)[8],
+                                                 int column, const SumType (&sums)[kChunk],
                                                  const ChannelValues& channels) {
+  constexpr int kInWord = 4 / kElementBytes, kBits = 8 * kElementBytes;
   if (row >= p.rows || column >= p.columns) return;
   const long long element = static_cast<long long>(row) * p.columns + column;
-  const bool whole = p.columns % 8 == 0;
+  const bool whole = p.columns % kChunk == 0;
   Words tensors[kTensorOperands > 0 ? kTensorOperands : 1];
 #pragma unroll
   for (int i = 0; i < kTensorOperands; ++i) {
-    const u16* from = at.tensor[i] + element;
+    const Storage* from = at.tensor[i] + element;
     if (whole) {
       const uint4 words = *reinterpret_cast<const uint4*>(from);
       tensors[i] = {{words.x, words.y, words.z, words.w}};
     } else {
+      tensors[i] = {{0, 0, 0, 0}};
 #pragma unroll
-      for (int x = 0; x < 4; ++x) {
-        const u32 low = column + 2 * x < p.columns ? from[2 * x] : 0;
-        const u32 high = column + 2 * x + 1 < p.columns ? from[2 * x + 1] : 0;
-        tensors[i].word[x] = low | high << 16;
+      for (int x = 0; x < kChunk; ++x) {
+        if (column + x < p.columns)
+          tensors[i].word[x / kInWord] |= static_cast<u32>(from[x]) << x % kInWord * kBits;
       }
     }
   }
@@ -371,28 +420,27 @@ __device__ __forceinline__ void finish_in_global(const Arguments& p, const Point
     return;
   }
 #pragma unroll
-  for (int x = 0; x < 8; ++x) {
+  for (int x = 0; x < kChunk; ++x) {
     if (column + x < p.columns)
-      at.out[element + x] = static_cast<u16>(result.word[x / 2] >> (x & 1) * 16);
+      at.out[element + x] = static_cast<Storage>(result.word[x / kInWord] >> x % kInWord * kBits);
   }
 }
 
-template <class Sum>
 __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers& at,
                                              const Consumer& self, const Place& place,
-                                             const Sum (&sums)[kSlices][kAccumulators]) {
+                                             const SumType (&sums)[kSlices][kAccumulators]) {
 #pragma unroll
   for (int panel = 0; panel < kPanels; ++panel) {
 #pragma unroll
     for (int part = 0; part < kPanelChunks; ++part) {
-      const int column = place.n + panel * kPanelColumns + self.chunk(part) * 8;
+      const int column = place.n + panel * kPanelColumns + self.chunk(part) * kChunk;
       ChannelValues channels;
       channels.load(at.channel, p.tiles_n * kTileN, column);
 #pragma unroll
       for (int i = 0; i < kSlices; ++i) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-          float chunk[8];
+          SumType chunk[kChunk];
           take_chunk(sums[i], panel, part, half, chunk);
           finish_in_global(p, at, place.m + self.row(i, half), column, chunk, channels);
         }
@@ -402,11 +450,10 @@ __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers&
 }
 
 // Through swizzled shared memory, where the operand of the same place already lies.
-template <class Sum>
 __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointers& at,
                                                const Consumer& self, const Place& place, u32 buffer,
                                                ChannelValues& first,
-                                               const Sum (&sums)[kSlices][kAccumulators]) {
+                                               const SumType (&sums)[kSlices][kAccumulators]) {
   constexpr int kParts = kPanels * kPanelChunks;
   ChannelValues channels[2] = {first, first};
 #pragma unroll
@@ -414,7 +461,7 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
     const int panel = q / kPanelChunks, part = q % kPanelChunks;
     if (q + 1 < kParts) {
       const int next =
-          (q + 1) / kPanelChunks * kPanelColumns + self.chunk((q + 1) % kPanelChunks) * 8;
+          (q + 1) / kPanelChunks * kPanelColumns + self.chunk((q + 1) % kPanelChunks) * kChunk;
       channels[(q + 1) & 1].load(at.channel, p.tiles_n * kTileN, place.n + next);
     }
 #pragma unroll
@@ -422,7 +469,7 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
         const u32 address = swizzled(buffer + panel * kPanel, self.row(i, half), self.chunk(part));
-        float chunk[8];
+        SumType chunk[kChunk];
         take_chunk(sums[i], panel, part, half, chunk);
         Words tensor[1];
         if (kTensorOperands > 0) tensor[0] = load_shared(address);
@@ -483,7 +530,7 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
     stages_before += kPingPong ? stages_of_tile * kGroups : stages_of_tile;
     const Place here = place(tile);
     ChannelValues channels;
-    channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * 8);
+    channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
     product_wait<0>();
     release(s.empty + 8 * last);
     pin_all(sums);
@@ -492,16 +539,17 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       const u32 partial = s.stages;
 #pragma unroll
       for (int q = 0; q < kPanels * kPanelChunks; ++q) {
-        const int column = q / kPanelChunks * kPanelColumns + self.chunk(q % kPanelChunks) * 8;
+        const int column = q / kPanelChunks * kPanelColumns + self.chunk(q % kPanelChunks) * kChunk;
 #pragma unroll
         for (int i = 0; i < kSlices; ++i) {
 #pragma unroll
           for (int half = 0; half < 2; ++half) {
-            float chunk[8];
+            SumType chunk[kChunk];
             take_chunk(sums[i], q / kPanelChunks, q % kPanelChunks, half, chunk);
             const u32 to = partial + ((row + self.row(i, half)) * kPartialRow + column) * 4;
-            store_shared(to, *reinterpret_cast<const Words*>(chunk));
-            store_shared(to + 16, *reinterpret_cast<const Words*>(chunk + 4));
+#pragma unroll
+            for (int x = 0; x < kChunk; x += 4)
+              store_shared(to + x * 4, *reinterpret_cast<const Words*>(chunk + x));
           }
         }
       }
@@ -537,22 +585,28 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
   if (kBoxStore && self.leads) wait_stores();
 }
 
+#ifdef STROP_BYTES
+__device__ __forceinline__ int of_bits(u32 bits) { return static_cast<int>(bits); }
+#else
+__device__ __forceinline__ float of_bits(u32 bits) { return __int_as_float(bits); }
+#endif
+
 // Split K: this block's part of the tile from the partial sums of all blocks of the cluster.
 __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointers& at,
                                                 const Shared& s, const Place& place, int rank) {
-  constexpr int kChunks = kTileN / 8, kAll = kTileM * kChunks;
+  constexpr int kChunks = kTileN / kChunk, kAll = kTileM * kChunks;
   for (int c = kAll * rank / kSplit + threadIdx.x; c < kAll * (rank + 1) / kSplit;
        c += kGroups * 128) {
-    const int row = c / kChunks, column = c % kChunks * 8;
+    const int row = c / kChunks, column = c % kChunks * kChunk;
     const u32 from = s.stages + (row * kPartialRow + column) * 4;
-    float sums[8] = {};
+    SumType sums[kChunk] = {};
 #pragma unroll
     for (int block = 0; block < kSplit; ++block) {
-      const Words low = load_shared_of(from, block), high = load_shared_of(from + 16, block);
 #pragma unroll
-      for (int x = 0; x < 4; ++x) {
-        sums[x] += __int_as_float(low.word[x]);
-        sums[4 + x] += __int_as_float(high.word[x]);
+      for (int x = 0; x < kChunk; x += 4) {
+        const Words four = load_shared_of(from + x * 4, block);
+#pragma unroll
+        for (int e = 0; e < 4; ++e) sums[x + e] += of_bits(four.word[e]);
       }
     }
     ChannelValues channels;
@@ -564,11 +618,11 @@ __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointe
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
     implicit_gemm(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
                   const __grid_constant__ TensorMap out_map,
-                  const __grid_constant__ TensorMap tensor_map, u16* out, const u16* tensor0,
-                  const u16* tensor1, const float* channel, int rows, int columns, int tiles_n,
-                  int tiles, int blocks, int stages, int out_w, int out_hw, int stride_w,
-                  int stride_h, int pad_w, int pad_h, int dilation_w, int dilation_h, int taps_w,
-                  int channel_blocks) {
+                  const __grid_constant__ TensorMap tensor_map, Storage* out,
+                  const Storage* tensor0, const Storage* tensor1, const float* channel, int rows,
+                  int columns, int tiles_n, int tiles, int blocks, int stages, int out_w,
+                  int out_hw, int stride_w, int stride_h, int pad_w, int pad_h, int dilation_w,
+                  int dilation_h, int taps_w, int channel_blocks) {
   extern __shared__ unsigned char memory[];
   const Arguments p{rows,       columns,    tiles_n,  tiles,         blocks, stages,
                     out_w,      out_hw,     stride_w, stride_h,      pad_w,  pad_h,
@@ -586,10 +640,10 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
   const int rank = kBlocksOfCluster > 1 ? static_cast<int>(cluster_rank()) : 0;
   const int first_tile = blockIdx.x / kBlocksOfCluster, tile_step = gridDim.x / kBlocksOfCluster;
   if (threadIdx.x >= kGroups * 128) {
-    if (kGroups > 1) give_registers<56>();
+    if (kGroups > 1) give_registers<kProducerRegisters>();
     if (threadIdx.x == kGroups * 128) produce(p, maps, s, first_tile, tile_step, rank);
   } else {
-    if (kGroups > 1) take_registers<kGroups == 3 ? 152 : 224>();
+    if (kGroups > 1) take_registers<kConsumerRegisters>();
     consume(p, maps, at, s, first_tile, tile_step, rank);
     if (kSplit > 1) {
       __syncwarp();

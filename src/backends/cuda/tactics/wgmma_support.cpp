@@ -2,23 +2,79 @@
 #include "backends/cuda/tactics/wgmma_support.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
 #include "backends/cuda/codegen/launch_step.hpp"
 #include "base/error.hpp"
 #include "base/float_types.hpp"
+#include "ops/conv.hpp"
 #include "tactic/layout_support.hpp"
 
 namespace strop::cuda {
 namespace {
 
-constexpr std::int64_t kTypicalSize = 16;  // of a dimension that the model leaves open
+constexpr std::int64_t kShortSum = 1 << 22;      // below it, bits make a float of an integer
+constexpr std::int64_t kShortBits = 0x4b400000;  // 1.5 * 2^23 as f32
+constexpr std::int64_t kTypicalSize = 16;        // of a dimension that the model leaves open
 
 std::vector<float> floats_of(const Tensor& tensor) {
   std::vector<float> out;
   for (std::int64_t i = 0; i < tensor.size(); ++i)
     out.push_back(static_cast<float>(load_as_double(tensor.dtype(), tensor.data(), i)));
   return out;
+}
+
+// Nothing unless all are signed bytes.
+std::optional<Tensor> centred_weights(const Tensor& weights, std::int64_t zero) {
+  Tensor out = Tensor::allocate(DType::i8, weights.shape());
+  auto* to = reinterpret_cast<std::int8_t*>(out.mutable_data());
+  for (std::int64_t i = 0; i < weights.size(); ++i) {
+    const auto value =
+        static_cast<std::int64_t>(load_as_double(weights.dtype(), weights.data(), i)) - zero;
+    if (value < -128 || value > 127) return std::nullopt;
+    to[i] = static_cast<std::int8_t>(value);
+  }
+  return out;
+}
+
+bool has_pads(const sm90::ImplicitGemm& gemm) {
+  if (!gemm.window) return false;
+  for (const auto& pads : {gemm.window->pad_begin, gemm.window->pad_end}) {
+    if (pads[0] != 0 || pads[1] != 0) return true;
+  }
+  return false;
+}
+
+// What the zero point of x adds to the sums of raw bytes, and whether every sum is short.
+void correct_sums(std::int64_t x_zero, WgmmaProblem& into, sm90::GemmRequantize& requantize) {
+  const bool is_signed = into.gemm.element == DType::i8;
+  const std::int64_t lowest = is_signed ? -128 : 0, highest = is_signed ? 127 : 255;
+  const std::int64_t largest = std::max(highest - x_zero, x_zero - lowest);
+  const std::span<const std::int8_t> weights = into.centred->values<std::int8_t>();
+  const std::int64_t taps = into.gemm.taps();
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(into.gemm.columns));
+  requantize.short_sums = true;
+  for (std::size_t n = 0; n < sums.size(); ++n) {
+    std::int64_t bound = 0;
+    for (std::int64_t tap = 0; tap < taps; ++tap) {
+      for (std::int64_t c = 0; c < into.gemm.channels; ++c) {
+        const std::int64_t weight = weights[static_cast<std::size_t>(
+            static_cast<std::int64_t>(n) * into.weight_strides[0] + tap * into.weight_strides[1] +
+            c * into.weight_strides[2])];
+        sums[n] += weight;
+        bound += std::abs(weight) * largest;
+      }
+    }
+    requantize.short_sums = requantize.short_sums && bound < kShortSum;
+  }
+  requantize.corrected = x_zero != 0;
+  if (!requantize.corrected) return;
+  std::vector<float>& corrections = into.channels.emplace_back();
+  for (const std::int64_t sum : sums) {
+    const std::int64_t value = -x_zero * sum + (requantize.short_sums ? kShortBits : 0);
+    corrections.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(value)));
+  }
 }
 
 template <class Function>
@@ -94,14 +150,35 @@ std::int64_t typical(const Dim& dim) {
   return std::max<std::int64_t>(dim.try_evaluate(values).value_or(1), 1);
 }
 
+// Zeros before and after an axis; nothing when they depend on a size that is open.
+std::optional<std::pair<std::int64_t, std::int64_t>> pads_of(const ConvAttributes& conv,
+                                                             std::size_t axis, std::size_t axes,
+                                                             const Dim& size, std::int64_t kernel) {
+  if (conv.auto_pad == AutoPad::valid) return std::pair{0, 0};
+  if (conv.auto_pad == AutoPad::explicit_pads)
+    return std::pair{at_or(conv.pads, axis, 0), at_or(conv.pads, axes + axis, 0)};
+  if (!size.is_constant()) return std::nullopt;
+  const std::int64_t stride = at_or(conv.strides, axis, 1);
+  const std::int64_t extent = (kernel - 1) * at_or(conv.dilations, axis, 1) + 1;
+  const std::int64_t positions = (size.value() + stride - 1) / stride;
+  const std::int64_t all =
+      std::max<std::int64_t>((positions - 1) * stride + extent - size.value(), 0);
+  const std::int64_t less = all / 2, more = all - less;
+  return conv.auto_pad == AutoPad::same_upper ? std::pair{less, more} : std::pair{more, less};
+}
+
 }  // namespace
 
-std::string wgmma_refusal(const Problem& problem) {
+std::string wgmma_device_refusal(const Problem& problem) {
   if (problem.device == nullptr || problem.device->compute_capability != 90)
     return "its instructions are those of compute capability 9.0";
+  return {};
+}
+
+std::string wgmma_refusal(const Problem& problem) {
   const DType element = problem.output_type(0).dtype;
   if (element != DType::f16 && element != DType::bf16) return "it is for f16 and bf16";
-  return {};
+  return wgmma_device_refusal(problem);
 }
 
 Dim size_of_input(const Problem& problem, std::size_t input, std::size_t axis) {
@@ -142,6 +219,80 @@ bool add_steps(const Problem& problem, const strop::Epilogue& steps, std::size_t
   return true;
 }
 
+bool read_window(const Problem& problem, const ConvAttributes& conv, const Tensor& w,
+                 WgmmaProblem& into, std::string& refusal) {
+  const auto axes = static_cast<std::size_t>(w.rank() - 2);
+  sm90::GemmWindow window;
+  window.images = size_of_input(problem, into.a, 0);
+  window.height = window.out_height = 1;
+  bool is_product = true;  // each output reads one pixel, its own
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::size_t axis = 2 - axes + i;
+    const Dim size = size_of_input(problem, into.a, i + 2);
+    (axis == 0 ? window.height : window.width) = size;
+    (axis == 0 ? window.out_height : window.out_width) = size_of_output(problem, i + 2);
+    window.kernel[axis] = w.dim(static_cast<std::int64_t>(i) + 2);
+    window.stride[axis] = at_or(conv.strides, i, 1);
+    window.dilation[axis] = at_or(conv.dilations, i, 1);
+    const auto pads = pads_of(conv, i, axes, size, window.kernel[axis]);
+    if (!pads) refusal = "its pads depend on a size that is open";
+    if (!pads) return false;
+    window.pad_begin[axis] = pads->first;
+    window.pad_end[axis] = pads->second;
+    is_product = is_product && window.kernel[axis] == 1 && window.stride[axis] == 1 &&
+                 pads->first == 0 && pads->second == 0;
+  }
+  into.gemm.rows = window.images * window.out_height * window.out_width;
+  if (!is_product) into.gemm.window = window;
+  return true;
+}
+
+std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const WgmmaProblem& wgmma) {
+  OperandLayouts out;
+  out.outputs = {Layout::channels_last};
+  out.inputs.assign(problem.node->inputs.size(), Layout::plain);
+  out.inputs[wgmma.a] = Layout::channels_last;
+  for (const std::uint32_t tensor : wgmma.tensors) out.inputs[tensor] = Layout::channels_last;
+  return {out};
+}
+
+bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProblem& into,
+                    std::string& refusal) {
+  const auto input = [](std::int64_t i) { return static_cast<std::size_t>(i); };
+  if (view.requantize == nullptr || view.floats || view.table >= 0) {
+    refusal = "its sums are not requantised, or what they become is looked up in a table";
+    return false;
+  }
+  const auto& attributes = view.requantize->as<RequantizeAttributes>();
+  const Type& output = problem.output_type(0);
+  sm90::GemmRequantize requantize;
+  requantize.low = attributes.low;
+  requantize.high = attributes.high;
+  into.gemm.element = problem.input_type(input(view.x)).dtype;
+  into.centred = centred_weights(*problem.constant(input(view.w)), view.w_zero);
+  if (!into.centred) refusal = "a weight less its zero point is no signed byte";
+  if (!into.centred) return false;
+  into.channels = {floats_of(*problem.constant(input(view.multiplier))),
+                   floats_of(*problem.constant(input(view.offset)))};
+  if (view.residual >= 0) {
+    const Type& residual = problem.input_type(input(view.residual));
+    if (!residual.shape || residual.shape != output.shape) refusal = "its residual is broadcast";
+    if (!refusal.empty()) return false;
+    requantize.residual = true;
+    requantize.residual_type = residual.dtype;
+    requantize.residual_zero = attributes.residual_zero;
+    requantize.residual_multiplier = static_cast<float>(attributes.residual_multiplier);
+    into.tensors = {static_cast<std::uint32_t>(view.residual)};
+  }
+  if (view.x_zero != 0 && has_pads(into.gemm)) {
+    refusal = "its padding is not the byte 0";
+    return false;
+  }
+  correct_sums(view.x_zero, into, requantize);
+  into.gemm.requantize = requantize;
+  return true;
+}
+
 std::vector<std::string> wgmma_configs(const Problem& problem, const WgmmaProblem& wgmma) {
   std::int64_t rows = 1;
   const SymShape& output = *problem.output_type(0).shape;
@@ -167,7 +318,8 @@ KernelChoice wgmma_choice(const Problem& problem, const WgmmaProblem& wgmma,
   step.record = sm90::launch_record(wgmma.gemm, *parsed, operands);
   step.sources = {sm90::source(wgmma.gemm, *parsed)};
   step.replaced[wgmma.weights] = {sm90::pack_weights(
-      wgmma.gemm, *parsed, *problem.constant(wgmma.weights), wgmma.weight_strides)};
+      wgmma.gemm, *parsed, wgmma.centred ? *wgmma.centred : *problem.constant(wgmma.weights),
+      wgmma.weight_strides)};
   if (!wgmma.channels.empty())
     step.constants.push_back(sm90::pack_channels(wgmma.gemm, *parsed, wgmma.channels));
   return to_choice(problem, std::move(step));

@@ -4,7 +4,9 @@
 #pragma once
 
 #include "backends/cuda/codegen/implicit_gemm_sm90.hpp"
+#include "ops/conv.hpp"
 #include "tactic/anchor_view.hpp"
+#include "tactic/quantized_view.hpp"
 
 namespace strop::cuda {
 
@@ -14,9 +16,11 @@ struct WgmmaProblem {
   std::array<std::int64_t, 3> weight_strides{};  // as of sm90::pack_weights
   std::vector<std::vector<float>> channels;      // values of the epilogue's channel operands
   std::vector<std::uint32_t> tensors;            // inputs of the node, as the epilogue counts them
+  std::optional<Tensor> centred;  // i8: the weights less their zero point, instead of the constant
 };
 
-// The device and the element type: why not, or empty.
+// Why not this device; why not this type of floats; empty: it will do.
+std::string wgmma_device_refusal(const Problem& problem);
 std::string wgmma_refusal(const Problem& problem);
 
 // The same size, or the symbol that a launch record has for it: logical axes.
@@ -29,6 +33,18 @@ bool add_bias(const Problem& problem, std::size_t input, WgmmaProblem& into, std
 // an operand has another form than the kernel reads.
 bool add_steps(const Problem& problem, const strop::Epilogue& steps, std::size_t channel_axis,
                WgmmaProblem& into, std::string& refusal);
+
+// Exact sums and what makes bytes of them; `columns` and `gemm.window` are known, `weight_strides`
+// too. False, and why, when the kernel has no such.
+bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProblem& into,
+                    std::string& refusal);
+
+// Fills in the rows, and the window unless each output reads its own pixel alone, of a 1-D or 2-D
+// convolution; `w` is [filters, channels, kernel...]. False, and why, when a pad is not known.
+bool read_window(const Problem& problem, const ConvAttributes& conv, const Tensor& w,
+                 WgmmaProblem& into, std::string& refusal);
+// The layouts of a convolution: channels innermost.
+std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const WgmmaProblem& wgmma);
 
 std::vector<std::string> wgmma_configs(const Problem& problem, const WgmmaProblem& wgmma);
 KernelChoice wgmma_choice(const Problem& problem, const WgmmaProblem& wgmma,

@@ -14,7 +14,9 @@
 
 namespace strop::cuda {
 const Tactic& tactic_conv_wgmma();
+const Tactic& tactic_conv_wgmma_s8();
 const Tactic& tactic_matmul_wgmma();
+const Tactic& tactic_matmul_wgmma_s8();
 }  // namespace strop::cuda
 
 namespace strop {
@@ -186,6 +188,47 @@ TEST(matmul_wgmma, takes_products_by_a_matrix) {
                          90);
   EXPECT_EQ(cuda::tactic_matmul_wgmma().accepts(batches.problem).reason,
             "its second operand is no constant matrix");
+}
+
+Question requantised_conv(const std::string& attributes, std::int64_t zero) {
+  const std::string operands =
+      "%x: u8[N,32,H,W], %w: i8[64,32,3,3], %z: u8[], %m: f32[64], %o: f32[64]";
+  const std::string text =
+      "graph main(%x: u8[N,32,H,W]) -> (%y) {\nconst %w: i8[64,32,3,3] = @0\n"
+      "const %z: u8[] = @1\nconst %m: f32[64] = @2\nconst %o: f32[64] = @3\n"
+      "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o) body graph body(" +
+      operands + ") -> (%y) { %a = conv_integer{" + attributes +
+      "}(%x, %w, %z) %y = requantize{low=-100, high=120}(%a, %m, %o) } }";
+  const std::vector<std::pair<DType, Shape>> types = {
+      {DType::i8, {64, 32, 3, 3}}, {DType::u8, {}}, {DType::f32, {64}}, {DType::f32, {64}}};
+  return Question(parse_graph(text, find_op,
+                              [&](std::size_t i) {
+                                Tensor out = Tensor::allocate(types.at(i).first, types[i].second);
+                                std::fill_n(out.mutable_data(), out.bytes(), std::byte{0});
+                                if (i == 1) out.mutable_data()[0] = static_cast<std::byte>(zero);
+                                return out;
+                              }),
+                  90);
+}
+
+TEST(conv_wgmma_s8, takes_zero_points_where_nothing_is_padded) {
+  const Tactic& tactic = cuda::tactic_conv_wgmma_s8();
+  EXPECT_TRUE(tactic.accepts(requantised_conv("pads=[1, 1, 1, 1]", 0).problem).yes);
+  EXPECT_TRUE(tactic.accepts(requantised_conv("", 7).problem).yes);
+  EXPECT_EQ(tactic.accepts(requantised_conv("pads=[1, 1, 1, 1]", 7).problem).reason,
+            "its padding is not the byte 0");
+}
+
+TEST(conv_wgmma_s8, lowers_to_a_launch_that_compiles) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  Question question = requantised_conv("", 7);
+  const Tactic& tactic = cuda::tactic_conv_wgmma_s8();
+  ASSERT_TRUE(tactic.accepts(question.problem).yes);
+  const std::string config = tactic.configs(question.problem).at(0);
+  question.problem.layouts = tactic.layouts(question.problem, config).at(0);
+  const KernelChoice choice = tactic.lower(question.problem, config);
+  EXPECT_EQ(choice.added.at(0).tensor.dim(0), 3);  // multipliers, offsets, corrections
+  EXPECT_NO_THROW(cuda::parse_launch_record(choice.parameters));
 }
 
 }  // namespace

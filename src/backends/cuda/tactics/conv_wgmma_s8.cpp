@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact 1-D and 2-D convolutions of bytes on Hopper's tensor cores, requantised, channels
+// innermost.
+#include "backends/cuda/tactics/wgmma_support.hpp"
+#include "base/error.hpp"
+#include "ops/conv_integer.hpp"
+
+namespace strop::cuda {
+const Tactic& tactic_conv_wgmma_s8();
+namespace {
+
+std::optional<WgmmaProblem> read(const Problem& problem, std::string& refusal) {
+  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  if (!view) return std::nullopt;
+  if (refusal = wgmma_device_refusal(problem); !refusal.empty()) return std::nullopt;
+  const auto& conv = view->anchor->as<ConvAttributes>();
+  WgmmaProblem out;
+  out.a = static_cast<std::size_t>(view->x);
+  out.weights = static_cast<std::size_t>(view->w);
+  const Tensor& weights = *problem.constant(out.weights);
+  if (problem.input_type(out.a).rank() < 3 || problem.input_type(out.a).rank() > 4 ||
+      !problem.output_type(0).shape) {
+    refusal = "it takes 1-D and 2-D convolutions";
+  } else if (conv.group != 1) {
+    refusal = "it takes no groups";
+  }
+  if (!refusal.empty()) return std::nullopt;
+  out.gemm.columns = weights.dim(0);
+  out.gemm.channels = weights.dim(1);
+  const std::int64_t taps = weights.size() / (weights.dim(0) * weights.dim(1));
+  out.weight_strides = {weights.dim(1) * taps, 1, taps};
+  if (!read_window(problem, conv, weights, out, refusal)) return std::nullopt;
+  if (!add_requantize(problem, *view, out, refusal)) return std::nullopt;
+  if (refusal = sm90::refusal(out.gemm); !refusal.empty()) return std::nullopt;
+  return out;
+}
+
+WgmmaProblem accepted(const Problem& problem) {
+  std::string refusal;
+  auto out = read(problem, refusal);
+  STROP_CHECK(out.has_value(), "a problem is lowered after it was accepted");
+  return std::move(*out);
+}
+
+Acceptance accepts(const Problem& problem) {
+  std::string refusal;
+  return read(problem, refusal) ? Acceptance::accept() : Acceptance::refuse(refusal);
+}
+
+std::vector<std::string> configs(const Problem& problem) {
+  return wgmma_configs(problem, accepted(problem));
+}
+
+std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
+  return wgmma_conv_layouts(problem, accepted(problem));
+}
+
+KernelChoice lower(const Problem& problem, std::string_view config) {
+  return wgmma_choice(problem, accepted(problem), config);
+}
+
+}  // namespace
+
+const Tactic& tactic_conv_wgmma_s8() {
+  static const Tactic tactic{.name = "conv_wgmma_s8",
+                             .backend = "cuda",
+                             .ops = {op_conv_integer},
+                             .accepts = accepts,
+                             .configs = configs,
+                             .layouts = layouts,
+                             .lower = lower};
+  return tactic;
+}
+
+}  // namespace strop::cuda
