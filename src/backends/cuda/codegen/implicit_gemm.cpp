@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
 
 #include "backends/cuda/codegen/kernel_source.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
@@ -84,6 +85,7 @@ std::string source_of(const GemmProblem& p, const GemmConfig& config, std::strin
   text(operands_source(p.epilogue));
   text(epilogue_source(p.epilogue.steps));
   text(kernel_source("gemm_problem"));
+  text(kernel_source("gemm_copies"));
   text(kernel_source(kernel));
   return out;
 }
@@ -183,41 +185,101 @@ int vector_of(const Dim& row, int most) {
   return most;
 }
 
-std::vector<GemmConfig> simt_configs(const GemmProblem& p, int multiprocessors) {
+int mma_threads(const GemmConfig& c) { return 32 * (c.tile_m / c.part_m) * (c.tile_n / c.part_n); }
+
+namespace {
+
+struct Sizes {
+  std::int64_t m, n, k, batches;
+  bool open;
+};
+
+Sizes sizes_of(const GemmProblem& p) {
   constexpr std::int64_t kOpen = 1 << 14;
-  const auto size = [](const Dim& dim) { return dim.is_constant() ? dim.value() : kOpen; };
-  const bool open = !p.m.is_constant() || !p.n.is_constant() || !p.batches.is_constant();
-  const std::int64_t sms = multiprocessors > 0 ? multiprocessors : 132;
-  const auto tiles = [&](const GemmConfig& c) {
-    const auto count = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
-    return std::max<std::int64_t>(
-        1, count(size(p.m), c.tile_m) * count(size(p.n), c.tile_n) * size(p.batches));
+  const auto size = [](const Dim& dim, std::int64_t open) {
+    return dim.is_constant() ? dim.value() : open;
   };
-  static const GemmConfig kShapes[] = {{64, 64, 16, 8, 4, 3, 1},
-                                       {128, 64, 16, 8, 8, 3, 1},
-                                       {64, 32, 16, 4, 4, 4, 1},
-                                       {32, 32, 16, 4, 4, 4, 1}};
+  return {size(p.m, kOpen), size(p.n, kOpen), size(p.k, 1024), size(p.batches, 8),
+          !p.m.is_constant() || !p.n.is_constant() || !p.batches.is_constant()};
+}
+
+std::int64_t tiles_of(const Sizes& size, const GemmConfig& config) {
+  const auto count = [](std::int64_t a, std::int64_t b) { return (a + b - 1) / b; };
+  return std::max<std::int64_t>(
+      1, count(size.m, config.tile_m) * count(size.n, config.tile_n) * size.batches);
+}
+
+// Of `shapes`, the largest tiles first, those that are not mostly empty; then those with k split
+// over as many blocks as the chip holds twice, `steps_each` steps of k or more each. Where the
+// first of them does not fill the chip the split ones come first.
+std::vector<GemmConfig> configs_of(const GemmProblem& p, std::span<const GemmConfig> shapes,
+                                   int multiprocessors, std::int64_t steps_each) {
+  const Sizes size = sizes_of(p);
+  const std::int64_t sms = multiprocessors > 0 ? multiprocessors : 132;
   std::vector<GemmConfig> full, split;
-  const std::int64_t steps = size(p.k) / 16;
-  for (const GemmConfig& shape : kShapes) {
-    const bool wasteful = size(p.m) <= shape.tile_m / 2 && shape.tile_m > 32;
-    if (wasteful || (size(p.n) <= shape.tile_n / 2 && shape.tile_n > 32)) continue;
+  for (const GemmConfig& shape : shapes) {
+    if ((size.m <= shape.tile_m / 2 || size.n <= shape.tile_n / 2) &&
+        std::max(shape.tile_m, shape.tile_n) > 32)
+      continue;
     full.push_back(shape);
-    // Two blocks a multiprocessor, and eight steps of k for each to pay for the sums.
-    std::int64_t splits = std::min({(2 * sms) / tiles(shape), steps / 8, std::int64_t{16}});
-    if (open && shape.tile_m == 32) splits = std::min<std::int64_t>(steps / 8, 8);
-    if (splits < 2 || shape.tile_m > 64) continue;
+    if (shape.tile_m > 64) continue;
+    const std::int64_t most = std::min<std::int64_t>(size.k / shape.tile_k / steps_each, 16);
+    // An open size may be small at run time.
+    const std::int64_t wanted = size.open ? 4 : 2 * sms / tiles_of(size, shape);
+    const std::int64_t splits = std::min(most, wanted);
+    if (splits < 2) continue;
     split.push_back(shape);
     split.back().splits = static_cast<int>(splits);
   }
-  const bool fills = open || tiles(kShapes[0]) >= sms;
-  if (!fills) std::ranges::reverse(split);
-  if (!fills && !split.empty())
-    full.insert(full.begin(), split.begin(), split.end());
-  else
-    full.insert(full.end(), split.begin(), split.end());
+  if (full.empty()) full.push_back(shapes.back());
+  const bool fills = size.open || tiles_of(size, full.front()) >= sms;
+  if (!fills) {
+    std::ranges::reverse(full);
+    std::ranges::reverse(split);
+  }
+  full.insert(fills ? full.end() : full.begin(), split.begin(), split.end());
   return full;
 }
+
+}  // namespace
+
+std::vector<GemmConfig> simt_configs(const GemmProblem& p, int multiprocessors) {
+  static constexpr GemmConfig kShapes[] = {{64, 64, 16, 8, 4, 3, 1},
+                                           {128, 64, 16, 8, 8, 3, 1},
+                                           {64, 32, 16, 4, 4, 4, 1},
+                                           {32, 32, 16, 4, 4, 4, 1}};
+  return configs_of(p, kShapes, multiprocessors, 8);
+}
+
+std::vector<GemmConfig> mma_configs(const GemmProblem& p, int multiprocessors) {
+  static constexpr GemmConfig kShapes[] = {{128, 64, 64, 32, 32, 3, 1},
+                                           {128, 128, 64, 64, 32, 3, 1},
+                                           {128, 128, 32, 64, 64, 4, 1},
+                                           {64, 64, 64, 32, 32, 4, 1},
+                                           {32, 32, 64, 16, 32, 4, 1}};
+  return configs_of(p, kShapes, multiprocessors, 3);
+}
+
+namespace {
+
+// `threads` and what the kernel's copies and stores move at once; as many blocks a multiprocessor
+// as the registers allow without spilling.
+std::string source_without_spills(const GemmProblem& p, const GemmConfig& config,
+                                  std::string_view kernel, int threads, int most, int store,
+                                  int blocks, int compute_capability) {
+  std::string source;
+  for (; blocks > 0; --blocks) {
+    const std::string more = fmt::format(
+        "constexpr int kPartM = {}, kPartN = {}, kVectorA = {}, kVectorB = {}, kStore = {};\n"
+        "constexpr int kThreads = {}, kMinBlocks = {};\n",
+        config.part_m, config.part_n, vector_a(p, most), vector_b(p, most), store, threads, blocks);
+    source = source_of(p, config, more, kernel);
+    if (compile(source, compute_capability).spill_bytes == 0) break;
+  }
+  return source;
+}
+
+}  // namespace
 
 LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config, int compute_capability) {
   STROP_CHECK(p.element == DType::f32, "products in FP32 are of f32");
@@ -225,17 +287,22 @@ LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config, int compute
   const int store = p.inner_b ? 1 : vector_of(row_of_result(p), 4) == 4 ? 4 : 1;
   const int floats_a = config.tile_m * (config.tile_k + (p.inner_a ? 4 : 0));
   const int floats_b = config.tile_n * (config.tile_k + (p.inner_b ? 4 : 0));
-  std::string source;
-  for (int blocks = std::max(1, 512 / threads); blocks > 0; --blocks) {
-    const std::string more = fmt::format(
-        "constexpr int kThreadM = {}, kThreadN = {}, kVectorA = {}, kVectorB = {}, kStore = {}, "
-        "kMinBlocks = {};\n",
-        config.part_m, config.part_n, vector_a(p, 4), vector_b(p, 4), store, blocks);
-    source = source_of(p, config, more, "implicit_gemm_simt");
-    if (compile(source, compute_capability).spill_bytes == 0) break;
-  }
+  std::string source = source_without_spills(p, config, "implicit_gemm_simt", threads, 4, store,
+                                             std::max(1, 512 / threads), compute_capability);
   return step_of(p, config, std::move(source), threads, store,
                  static_cast<std::uint32_t>(4 * config.stages * (floats_a + floats_b)));
+}
+
+LaunchStep mma_step(const GemmProblem& p, const GemmConfig& config, int compute_capability) {
+  STROP_CHECK(p.kind != GemmKind::conv_plain && bits_of(p.element) == 16,
+              "tensor cores take f16 and bf16, channels last");
+  const int threads = mma_threads(config);
+  const int store = vector_of(row_of_result(p), p.inner_b ? 8 : 2);
+  std::string source = source_without_spills(p, config, "implicit_gemm_mma", threads, 8, store,
+                                             std::max(1, 512 / threads), compute_capability);
+  return step_of(p, config, std::move(source), threads, store,
+                 static_cast<std::uint32_t>(2 * config.stages * config.tile_k *
+                                            (config.tile_m + config.tile_n)));
 }
 
 }  // namespace strop::cuda

@@ -61,14 +61,18 @@ struct GemmConfig {
 
 // Threads of a block.
 int simt_threads(const GemmConfig& config);
+int mma_threads(const GemmConfig& config);
 
 // Whole runs of that many elements lie in every row of the operand.
 int vector_of(const Dim& row, int most);
 
 // Worth timing for the problem, the best guess first. Open sizes are taken to be large.
 std::vector<GemmConfig> simt_configs(const GemmProblem& problem, int multiprocessors);
+std::vector<GemmConfig> mma_configs(const GemmProblem& problem, int multiprocessors);
 
 // With as many blocks a multiprocessor as the registers of that chip allow without spilling.
 LaunchStep simt_step(const GemmProblem& problem, const GemmConfig& config, int compute_capability);
+// Of f16 or bf16; no conv_plain.
+LaunchStep mma_step(const GemmProblem& problem, const GemmConfig& config, int compute_capability);
 
 }  // namespace strop::cuda

@@ -11,7 +11,6 @@
 namespace strop::cuda {
 namespace {
 
-constexpr int kSharedWithoutAsking = 48 << 10;
 constexpr std::uint32_t kClusterWithoutAsking = 8;
 
 }  // namespace
@@ -52,7 +51,9 @@ CUfunction Module::function(const std::string& entry, std::uint32_t shared_bytes
                     device_.name + " has " + std::to_string(device_.shared_bytes),
                 "build the engine for this GPU");
   }
-  if (shared_bytes > kSharedWithoutAsking) {
+  // Beside it the kernel may have static shared memory: only the sum has to be asked for, and
+  // asking for what is granted anyway does no harm.
+  if (shared_bytes > 0) {
     check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                       static_cast<int>(shared_bytes)),
           "giving a kernel shared memory");

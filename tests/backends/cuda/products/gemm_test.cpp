@@ -134,6 +134,46 @@ TEST(matmul_simt, refuses_what_it_has_no_kernel_for) {
   EXPECT_EQ(refusal_of(vector, "matmul_simt"), "an operand is a vector");
 }
 
+TEST(conv_mma, takes_f16_channels_last_and_packs_rows_of_k) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph graph = graph_of(
+      "graph main(%x: f16[N,3,H,W]) -> (%y) {\n"
+      "const %w: f16[20,3,3,3] = @0\nconst %b: f16[20] = @1\n"
+      "%y = conv{strides=[2, 2], pads=[1, 1, 1, 1]}(%x, %w, %b) }",
+      {{DType::f16, {20, 3, 3, 3}}, {DType::f16, {20}}});
+  for (const int chip : {80, 90}) {
+    const Offered offered = lower_all(graph, "conv_mma", chip, 2);
+    ASSERT_FALSE(offered.names.empty());
+    for (const std::string& name : offered.names) EXPECT_TRUE(name.ends_with("@nhwc")) << name;
+    const auto& replaced = offered.choices[0].replaced;
+    EXPECT_EQ(replaced.at(1).tensor.shape(), (Shape{1, 20, 32}));  // 27 steps of k, padded
+    EXPECT_EQ(replaced.at(2).tensor.dtype(), DType::f32);
+  }
+}
+
+TEST(matmul_mma, takes_every_order_of_operands_and_bf16) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph batches = graph_of(
+      "graph main(%a: f16[B,1,S,64], %b: f16[B,4,64,T]) -> (%y) { %y = matmul(%a, %b) }", {});
+  const Graph gemm = graph_of(
+      "graph main(%a: bf16[30,7], %b: bf16[9,30]) -> (%y) {\n"
+      "%y = gemm{trans_a=true, trans_b=true}(%a, %b) }",
+      {});
+  for (const int chip : {80, 90}) {
+    for (const Graph* graph : {&batches, &gemm})
+      EXPECT_FALSE(lower_all(*graph, "matmul_mma", chip, 2).names.empty());
+  }
+}
+
+TEST(gemm_config, is_read_back_from_its_name) {
+  cuda::GemmConfig config{64, 32, 16, 4, 4, 4, 8};
+  EXPECT_EQ(config.name(), "64x32x16_4x4_s4_k8");
+  EXPECT_EQ(cuda::GemmConfig::parse(config.name())->splits, 8);
+  config.splits = 1;
+  EXPECT_EQ(cuda::GemmConfig::parse(config.name())->name(), "64x32x16_4x4_s4");
+  EXPECT_FALSE(cuda::GemmConfig::parse("64x32x16").has_value());
+}
+
 TEST(implicit_gemm, spills_no_registers) {
   if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
   const Graph graph = graph_of(kConv, {{DType::f32, {12, 2, 3, 3}}, {DType::f32, {12}}});

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The functions of a tactic on implicit GEMM. `Family` says what it reads and which kernel it runs:
+//   view(problem, pack, refusal), configs(gemm, multiprocessors), step(gemm, config, chip).
+#pragma once
+
+#include "backends/cuda/codegen/gemm_view.hpp"
+#include "base/error.hpp"
+
+namespace strop::cuda {
+
+template <class Family>
+struct GemmTactic {
+  static Acceptance accepts(const Problem& problem) {
+    std::string refusal;
+    if (Family::view(problem, false, refusal)) return Acceptance::accept();
+    return Acceptance::refuse(refusal);
+  }
+
+  static GemmView accepted(const Problem& problem, bool pack) {
+    std::string refusal;
+    auto view = Family::view(problem, pack, refusal);
+    STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
+    return std::move(*view);
+  }
+
+  static std::vector<std::string> configs(const Problem& problem) {
+    const int sms = problem.device != nullptr ? problem.device->multiprocessors : 0;
+    std::vector<std::string> out;
+    for (const GemmConfig& config : Family::configs(accepted(problem, false).problem, sms))
+      out.push_back(config.name());
+    return out;
+  }
+
+  static KernelChoice lower(const Problem& problem, std::string_view name) {
+    GemmView view = accepted(problem, true);
+    const auto config = GemmConfig::parse(name);
+    STROP_CHECK(config.has_value(), "a configuration that configs named");
+    STROP_CHECK(problem.device != nullptr, "kernels for a GPU are made for one");
+    LaunchStep step = Family::step(view.problem, *config, problem.device->compute_capability);
+    step.replaced = std::move(view.replaced);
+    return to_choice(problem, std::move(step));
+  }
+};
+
+}  // namespace strop::cuda
