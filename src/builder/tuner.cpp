@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "base/os/clock.hpp"
@@ -24,6 +25,7 @@ constexpr std::int64_t kDisturbanceNs = 20'000'000;
 constexpr int kWarmUps = 2;  // beside the first run
 constexpr double kDeviceSampleNs = 200'000;
 constexpr int kDeviceSamples = 7;
+constexpr std::int64_t kNotTimed = std::numeric_limits<std::int64_t>::max();
 
 // What times depend on beside the problem: the processor and the versions that backends report.
 std::string device_text(int threads, const BuildTarget& target) {
@@ -125,7 +127,7 @@ std::vector<double> Tuner::times(const Problem& problem, std::span<const Candida
   std::vector<double> out;
   for (const std::string& name : names) {
     const auto time = std::ranges::find(*times, name, &TimedCandidate::name);
-    report.timings.push_back({time->name, time->nanoseconds});
+    if (time->nanoseconds != kNotTimed) report.timings.push_back({time->name, time->nanoseconds});
     out.push_back(static_cast<double>(time->nanoseconds));
   }
   // What is within 2 % of the fastest is as fast: the first of them wins wherever nothing else
@@ -135,6 +137,16 @@ std::vector<double> Tuner::times(const Problem& problem, std::span<const Candida
     if (time <= best * 1.02) time = best;
   }
   return out;
+}
+
+std::int64_t Tuner::time_on_device(Plan plan, std::span<const Tensor> inputs) const {
+  PlanExecution execution(std::move(plan), config_.threads, target_.device->ordinal);
+  execution.bind(inputs);
+  execution.run();
+  const double once = execution.time_on_device(2, 1, 2);
+  const int copies = std::clamp(static_cast<int>(kDeviceSampleNs / std::max(once, 1000.0)), 1, 50);
+  const double best = execution.time_on_device(copies, 1, kDeviceSamples);
+  return std::max<std::int64_t>(1, std::llround(best));
 }
 
 // On a device: every candidate in a graph that does it several times in a row, so that neither
@@ -156,21 +168,21 @@ std::vector<TimedCandidate> Tuner::measure_on_device(const Problem& problem,
       });
   std::vector<TimedCandidate> times;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    times.push_back({candidates[i].name(), std::numeric_limits<std::int64_t>::max()});
+    times.push_back({candidates[i].name(), kNotTimed});
     if (!plans[i]) throw Error(ErrorCode::internal, candidates[i].name(), problems[i]);
     std::vector<Tensor> inputs;
     for (const std::uint32_t input : plans[i]->inputs) {
       const Slot& slot = plans[i]->slots[input];
       inputs.push_back(random_tensor(slot.dtype, *to_concrete(*slot.shape), inputs.size() + 1));
     }
-    PlanExecution execution(std::move(*plans[i]), config_.threads, target_.device->ordinal);
-    execution.bind(inputs);
-    execution.run();
-    const double once = execution.time_on_device(2, 1, 2);
-    const int copies =
-        std::clamp(static_cast<int>(kDeviceSampleNs / std::max(once, 1000.0)), 1, 50);
-    const double best = execution.time_on_device(copies, 1, kDeviceSamples);
-    times.back().nanoseconds = std::max<std::int64_t>(1, std::llround(best));
+    try {
+      times.back().nanoseconds = time_on_device(std::move(*plans[i]), inputs);
+    } catch (const Error& error) {
+      // A library may have nothing for these sizes; what was not timed is not taken.
+      if (error.code() != ErrorCode::no_implementation) throw;
+      notes_.push_back(times.back().name + " was not timed for node " + problem.node->name + ": " +
+                       error.diagnostics().front().why);
+    }
   }
   return times;
 }

@@ -40,6 +40,7 @@ class Tuner {
                                       std::span<const Candidate> candidates);
   std::vector<TimedCandidate> measure_on_device(const Problem& problem,
                                                 std::span<const Candidate> candidates);
+  std::int64_t time_on_device(Plan plan, std::span<const Tensor> inputs) const;
 
   const BuildConfig& config_;
   const BuildTarget& target_;

@@ -20,7 +20,7 @@ struct Advice {
   std::string subject, text;
 };
 
-// What a person would do about each backend that cannot be used, and what Strop does not use yet.
+// What a person would do about each backend that cannot be used.
 std::vector<Advice> advice(const nlohmann::ordered_json& machine) {
   std::vector<Advice> out;
   for (const auto& backend : machine.at("backends")) {
@@ -30,10 +30,6 @@ std::vector<Advice> advice(const nlohmann::ordered_json& machine) {
                                            " beside the program, or into ../lib of it; until then "
                                            "models run on the other backends"});
   }
-  const bool driver = os::DynamicLibrary::try_open(os::library_file_name("cuda") + ".1") ||
-                      os::DynamicLibrary::try_open(os::library_file_name("cuda"));
-  out.push_back({"cuda", driver ? "an NVIDIA driver is there; this version does not use it"
-                                : "no NVIDIA driver found; this version would not use it"});
   return out;
 }
 

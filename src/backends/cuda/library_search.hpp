@@ -18,4 +18,8 @@ std::optional<os::DynamicLibrary> open_library(const std::vector<std::string>& n
                                                const std::vector<std::string>& wheels,
                                                std::string& tried);
 
+// Names and wheels of NVRTC, which the build side compiles with.
+inline const std::vector<std::string> kNvrtcNames{"libnvrtc.so.13", "libnvrtc.so.12"};
+inline const std::vector<std::string> kNvrtcWheels{"cuda_nvrtc", "cu13"};
+
 }  // namespace strop::cuda

@@ -42,8 +42,7 @@ struct Opened {
 
 Opened open_nvrtc() {
   std::string tried;
-  std::optional<os::DynamicLibrary> library =
-      open_library({"libnvrtc.so.13", "libnvrtc.so.12"}, {"cuda_nvrtc", "cu13"}, tried);
+  std::optional<os::DynamicLibrary> library = open_library(kNvrtcNames, kNvrtcWheels, tried);
   if (!library) return {nullptr, tried};
   try {
     const auto get = [&]<class Function>(Function*, const char* name) {

@@ -2,9 +2,15 @@
 // The C boundary of the CUDA backend: steps on one side, devices, memory and streams on the other.
 #include "backends/cuda/runtime/cuda_backend.hpp"
 
+#include <nvrtc.h>
+
 #include <cmath>
 #include <string>
 
+#include "backends/cuda/cublaslt_library.hpp"
+#include "backends/cuda/cudnn_library.hpp"
+#include "backends/cuda/library_search.hpp"
+#include "backends/cuda/optional_library.hpp"
 #include "backends/cuda/runtime/device.hpp"
 #include "backends/cuda/runtime/step.hpp"
 #include "base/error.hpp"
@@ -13,6 +19,17 @@
 
 namespace strop::cuda {
 namespace {
+
+// The build side compiles with it.
+std::string nvrtc_found() {
+  OptionalLibrary library = open_optional("NVRTC", kNvrtcNames, kNvrtcWheels);
+  decltype(&nvrtcVersion) version = nullptr;
+  find_function(library, "nvrtcVersion", version);
+  int major = 0, minor = 0;
+  if (version != nullptr && version(&major, &minor) == NVRTC_SUCCESS)
+    library.version = static_cast<std::uint64_t>(10000 * major + 100 * minor);
+  return describe(library, "NVRTC");
+}
 
 std::string describe_all() {
   std::string out = driver_description();
@@ -27,7 +44,7 @@ std::string describe_all() {
   } catch (const Error&) {
     // driver_description has said why.
   }
-  return out;
+  return out + "; " + cublaslt_description() + "; " + cudnn_description() + "; " + nvrtc_found();
 }
 
 const char* description() {
@@ -35,19 +52,37 @@ const char* description() {
   return text->c_str();
 }
 
+struct Kernel {
+  std::string_view name;
+  std::unique_ptr<Step> (*make)(Device&, const StropAbiStep&);
+};
+
+constexpr Kernel kKernels[] = {
+    {"launch", make_launch_step},
+#if STROP_WITH_CUBLASLT
+    {"cublaslt_matmul", make_cublaslt_step},
+#endif
+#if STROP_WITH_CUDNN && 0
+    {"cudnn_conv", make_cudnn_conv_step},
+#endif
+};
+
 std::int32_t create(const StropAbiStep* step, void** instance, StropAbiError* error) {
   *instance = nullptr;
   return guarded(error, [&] {
     const std::string_view kernel = step->kernel;
     require(step->device != nullptr, "a step on a GPU", "it is given no device");
     auto& device = *static_cast<Device*>(step->device);
-    if (kernel == "launch") {
-      *instance = make_launch_step(device, *step).release();
-      return;
+    for (const Kernel& known : kKernels) {
+      if (known.name == kernel) {
+        *instance = known.make(device, *step).release();
+        return;
+      }
     }
-    throw Error(
-        ErrorCode::library_mismatch, "the cuda backend has no kernel " + std::string(kernel),
-        "the engine was built by another version of Strop", "rebuild the engine with this version");
+    throw Error(ErrorCode::library_mismatch,
+                "this Strop's cuda backend has no kernel " + std::string(kernel),
+                "the engine was built by another version of Strop, or by one with more libraries",
+                "rebuild the engine with this Strop");
   });
 }
 

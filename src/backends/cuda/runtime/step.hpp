@@ -26,5 +26,9 @@ void require(bool holds, const char* what, const char* why);
 
 // Kernel "launch": parameters are a launch record (launch_record.hpp).
 std::unique_ptr<Step> make_launch_step(Device& device, const StropAbiStep& step);
+// Kernels "cublaslt_matmul" and "cudnn_conv", where Strop was built with the library: parameters
+// are records of library_records.hpp. Throw Error(missing_library) when it is not there.
+std::unique_ptr<Step> make_cublaslt_step(Device& device, const StropAbiStep& step);
+std::unique_ptr<Step> make_cudnn_conv_step(Device& device, const StropAbiStep& step);
 
 }  // namespace strop::cuda

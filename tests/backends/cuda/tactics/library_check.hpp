@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Graphs of one node as problems for a chip, and tactics for them run on the GPU against the
+// reference kernel.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backends/cuda/gpu.hpp"
+#include "base/tolerance.hpp"
+#include "builder/plan_execution.hpp"
+#include "ir/evaluate.hpp"
+#include "ir/text.hpp"
+#include "lower/lower.hpp"
+#include "ops/op_list.hpp"
+
+namespace strop::testing {
+
+// The only node of a graph, whose constants @0, @1 ... are made up from their types.
+struct Question {
+  Graph graph;
+  DeviceProperties device;
+  Problem problem;
+
+  Question(const Question&) = delete;
+  Question(const std::string& text, const std::vector<std::pair<DType, Shape>>& constants,
+           const DeviceProperties& chip)
+      : graph(parse_graph(text, find_op,
+                          [&](std::size_t i) {
+                            return random_tensor(constants.at(i).first, constants.at(i).second,
+                                                 100 + i);
+                          })),
+        device(chip) {
+    problem.node = &graph.node(graph.order().front());
+    problem.graph = &graph;
+    problem.device = &device;
+  }
+};
+
+// sm_90, and none of it here.
+inline DeviceProperties some_chip() {
+  DeviceProperties out;
+  out.backend = "cuda";
+  out.compute_capability = 90;
+  out.multiprocessors = 132;
+  out.ordinal = -1;
+  return out;
+}
+
+inline std::vector<Tensor> run_plan(PlanExecution& execution, const std::vector<Tensor>& inputs) {
+  execution.bind(inputs);
+  execution.run();
+  return execution.outputs();
+}
+
+inline bool same_bytes(const Tensor& a, const Tensor& b) {
+  return a.bytes() == b.bytes() &&
+         (a.bytes() == 0 ||
+          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.bytes())) == 0);
+}
+
+// Every configuration and layout that the tactic offers: close to the reference, and the same bytes
+// every time, eagerly and as a graph of the GPU.
+inline void check_on_gpu(const Tactic& tactic, Question& question, const SymbolValues& sizes = {}) {
+  const Acceptance acceptance = tactic.accepts(question.problem);
+  ASSERT_TRUE(acceptance.yes) << acceptance.reason;
+  const Node& node = *question.problem.node;
+  const auto shape_of = [&](ValueId id) {
+    return evaluate(*question.graph.value(id).type.shape, sizes);
+  };
+  LowerReport report;
+  LowerOptions options;
+  options.backend = "reference";
+  std::vector<Tensor> plain;
+  for (const ValueId id : question.graph.inputs())
+    plain.push_back(
+        random_tensor(question.graph.value(id).type.dtype, shape_of(id), plain.size() + 1));
+  PlanExecution reference(lower(question.graph, options, report), 2);
+  const Tensor expected = run_plan(reference, plain).at(0);
+  for (const std::string& config : tactic.configs(question.problem)) {
+    const auto layouts = tactic.layouts != nullptr ? tactic.layouts(question.problem, config)
+                                                   : std::vector<OperandLayouts>(1);
+    for (const OperandLayouts& layout : layouts) {
+      const Candidate candidate{&tactic, config, layout};
+      SCOPED_TRACE(candidate.name());
+      std::vector<Tensor> inputs;
+      for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+        const auto at = std::ranges::find(question.graph.inputs(), node.inputs[i]);
+        if (at == question.graph.inputs().end()) continue;
+        const Tensor& tensor =
+            plain[static_cast<std::size_t>(at - question.graph.inputs().begin())];
+        inputs.push_back(layout.input(i) == Layout::plain ? tensor
+                                                          : relayout(tensor, layout.input(i)));
+      }
+      try {
+        PlanExecution execution(lower_single(question.problem, candidate, sizes), 2,
+                                question.device.ordinal);
+        const Tensor first = run_plan(execution, inputs).at(0);
+        const double nanoseconds = expected.size() > 0 ? execution.time_on_device(8, 2, 3) : 0;
+        EXPECT_TRUE(same_bytes(run_plan(execution, inputs).at(0), first));
+        std::string name = candidate.name();
+        std::ranges::replace(name, '/', '_');
+        ::testing::Test::RecordProperty(name, std::to_string(nanoseconds));
+        const Tensor got =
+            layout.output(0) == Layout::plain ? first : relayout(first, Layout::plain);
+        const double tolerance = tolerance_of(expected.dtype());
+        const Difference difference = compare(got, expected, tolerance);
+        EXPECT_LE(difference.largest_relative, tolerance) << difference.text;
+      } catch (const Error& error) {
+        ADD_FAILURE() << error.message();
+      }
+    }
+  }
+}
+
+}  // namespace strop::testing
