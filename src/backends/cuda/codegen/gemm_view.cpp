@@ -329,6 +329,27 @@ std::optional<GemmView> view_as_conv(const Problem& problem, DType element, Weig
   return out;
 }
 
+std::optional<GemmView> view_as_depthwise(const Problem& problem, DType element, bool pack,
+                                          std::string& refusal) {
+  Problem last = problem;
+  last.layouts.outputs = {Layout::channels_last};
+  auto out = view_as_conv(last, element, WeightOrder::k_outer, false, refusal);
+  if (!out) return std::nullopt;
+  GemmProblem& p = out->problem;
+  if (p.batches.is(1) || p.window.channels != 1 || !p.n.is(1)) {
+    refusal = "its groups are not of one channel and one filter";
+    return std::nullopt;
+  }
+  p.n = p.batches;
+  p.batches = 1;
+  p.lead_b = padded_row(p.n.value(), WeightOrder::k_outer);
+  if (pack) {
+    const Tensor& w = *problem.constant(p.b.index);
+    out->replaced[p.b.index] = {pack_filters(w, element, WeightOrder::k_outer, 1)};
+  }
+  return out;
+}
+
 std::optional<GemmView> view_as_product(const Problem& problem, DType element, WeightOrder order,
                                         bool pack, std::string& refusal) {
   const auto product = read_product(problem, refusal, Casts::looked_through);

@@ -27,6 +27,9 @@ struct GemmView {
 // say; `pack`: with packed weights, which takes time.
 std::optional<GemmView> view_as_conv(const Problem& problem, DType element, WeightOrder order,
                                      bool pack, std::string& refusal);
+// One with as many groups as channels and filters, as depthwise_step wants it.
+std::optional<GemmView> view_as_depthwise(const Problem& problem, DType element, bool pack,
+                                          std::string& refusal);
 // A product with both operands of rank 2 or more and at most three axes of batches that the
 // matrices of both operands depend on.
 std::optional<GemmView> view_as_product(const Problem& problem, DType element, WeightOrder order,

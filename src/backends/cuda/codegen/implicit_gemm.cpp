@@ -35,6 +35,7 @@ std::string constants_source(const GemmProblem& p, const GemmConfig& config) {
   number("kOutHeight", constant_or_zero(w.out_size[0]));
   number("kOutWidth", constant_or_zero(w.out_size[1]));
   number("kChannels", w.channels);
+  number("kKernelH", w.kernel[0]);
   number("kKernelW", w.kernel[1]);
   number("kStrideH", w.strides[0]);
   number("kStrideW", w.strides[1]);
@@ -303,6 +304,22 @@ LaunchStep mma_step(const GemmProblem& p, const GemmConfig& config, int compute_
   return step_of(p, config, std::move(source), threads, store,
                  static_cast<std::uint32_t>(2 * config.stages * config.tile_k *
                                             (config.tile_m + config.tile_n)));
+}
+
+LaunchStep depthwise_step(const GemmProblem& p, int strip) {
+  constexpr int kThreads = 128;
+  const int store = vector_of(p.n, 128 / bits_of(p.element));
+  const std::string more = fmt::format(
+      "constexpr int kStore = {}, kStrip = {}, kThreads = {}, kVectorA = {}, kVectorB = {};\n",
+      store, strip, kThreads, store, store);
+  const GemmConfig config;
+  LaunchStep out = step_of(p, config, source_of(p, config, more, "depthwise"), kThreads, store, 0);
+  Launch& launch = out.record.launches[0];
+  launch.entry = "depthwise";
+  const Dim lines = floordiv(p.m, max(p.window.out_size[1], Dim(1)));
+  launch.grid[0] =
+      ceildiv(lines * ceildiv(p.window.out_size[1], strip) * floordiv(p.n, store), kThreads);
+  return out;
 }
 
 }  // namespace strop::cuda

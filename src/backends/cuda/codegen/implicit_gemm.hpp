@@ -75,4 +75,8 @@ LaunchStep simt_step(const GemmProblem& problem, const GemmConfig& config, int c
 // Of f16 or bf16; no conv_plain.
 LaunchStep mma_step(const GemmProblem& problem, const GemmConfig& config, int compute_capability);
 
+// Depthwise convolution, channels last, `strip` output pixels a thread: n = channels, k = taps, B
+// packed as [tap][channel].
+LaunchStep depthwise_step(const GemmProblem& problem, int strip);
+
 }  // namespace strop::cuda

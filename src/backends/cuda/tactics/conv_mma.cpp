@@ -13,13 +13,7 @@ struct Family {
     const DType element = type == DType::bf16 ? type : DType::f16;
     Problem last = problem;
     last.layouts.outputs = {Layout::channels_last};
-    auto out = view_as_conv(last, element, WeightOrder::k_inner, pack, refusal);
-    // Groups of few channels leave the tiles empty.
-    if (out && !out->problem.batches.is(1) && out->problem.window.channels < 16) {
-      refusal = "its groups have less than 16 channels";
-      return std::nullopt;
-    }
-    return out;
+    return view_as_conv(last, element, WeightOrder::k_inner, pack, refusal);
   }
   static constexpr auto configs = mma_configs;
   static constexpr auto step = mma_step;

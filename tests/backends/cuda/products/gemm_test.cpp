@@ -151,6 +151,23 @@ TEST(conv_mma, takes_f16_channels_last_and_packs_rows_of_k) {
   }
 }
 
+TEST(conv_depthwise, packs_taps_of_all_channels_and_refuses_groups) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph graph = graph_of(
+      "graph main(%x: f16[N,24,H,W]) -> (%y) {\n"
+      "const %w: f16[24,1,5,3] = @0\nconst %b: f16[24] = @1\n"
+      "%y = conv{strides=[1, 2], pads=[2, 1, 2, 1], group=24}(%x, %w, %b) }",
+      {{DType::f16, {24, 1, 5, 3}}, {DType::f16, {24}}});
+  for (const int chip : {80, 90}) {
+    const Offered offered = lower_all(graph, "conv_depthwise", chip);
+    ASSERT_EQ(offered.names.size(), 3U);
+    EXPECT_EQ(offered.choices[0].replaced.at(1).tensor.shape(), (Shape{1, 15, 24}));
+  }
+  const Graph groups = graph_of(kConv, {{DType::f32, {12, 2, 3, 3}}, {DType::f32, {12}}});
+  EXPECT_EQ(refusal_of(groups, "conv_depthwise"),
+            "its groups are not of one channel and one filter");
+}
+
 TEST(matmul_mma, takes_every_order_of_operands_and_bf16) {
   if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
   const Graph batches = graph_of(
