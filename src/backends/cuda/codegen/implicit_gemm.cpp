@@ -322,4 +322,16 @@ LaunchStep depthwise_step(const GemmProblem& p, int strip) {
   return out;
 }
 
+LaunchStep gemv_step(const GemmProblem& p, int per) {
+  constexpr int kThreads = 128;
+  const std::string more = fmt::format(
+      "constexpr int kStore = 1, kPer = {}, kThreads = {}, kVectorA = {}, kVectorB = 1;\n", per,
+      kThreads, vector_of(p.k, 128 / bits_of(p.element)));
+  const GemmConfig config;
+  LaunchStep out = step_of(p, config, source_of(p, config, more, "gemv"), kThreads, 1, 0);
+  out.record.launches[0].entry = "gemv";
+  out.record.launches[0].grid[0] = ceildiv(p.n, kThreads / 32 / per);
+  return out;
+}
+
 }  // namespace strop::cuda

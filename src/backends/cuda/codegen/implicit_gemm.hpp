@@ -79,4 +79,8 @@ LaunchStep mma_step(const GemmProblem& problem, const GemmConfig& config, int co
 // packed as [tap][channel].
 LaunchStep depthwise_step(const GemmProblem& problem, int strip);
 
+// Product of one to eight rows (a constant) by a packed matrix, [n][k]; `per` warps, one or four, a
+// column.
+LaunchStep gemv_step(const GemmProblem& problem, int per);
+
 }  // namespace strop::cuda

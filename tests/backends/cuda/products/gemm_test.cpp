@@ -182,6 +182,25 @@ TEST(matmul_mma, takes_every_order_of_operands_and_bf16) {
   }
 }
 
+TEST(matmul_gemv, takes_few_rows_by_a_constant_matrix) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  for (const std::string type : {"f16", "f32"}) {
+    const DType dtype = type == "f16" ? DType::f16 : DType::f32;
+    const auto graph = [&](const std::string& rows) {
+      return graph_of("graph main(%x: " + type + "[" + rows + ",30]) -> (%y) {\nconst %w: " + type +
+                          "[30,50] = @0\n%y = matmul(%x, %w) }",
+                      {{dtype, {30, 50}}});
+    };
+    for (const int chip : {80, 90}) {
+      const Offered offered = lower_all(graph("3"), "matmul_gemv", chip);
+      ASSERT_EQ(offered.names.size(), 2U);
+      EXPECT_EQ(offered.choices[0].replaced.at(1).tensor.shape(), (Shape{1, 50, 32}));
+    }
+    EXPECT_EQ(refusal_of(graph("9"), "matmul_gemv"), "it has not one to eight rows");
+    EXPECT_EQ(refusal_of(graph("B"), "matmul_gemv"), "it has not one to eight rows");
+  }
+}
+
 TEST(gemm_config, is_read_back_from_its_name) {
   cuda::GemmConfig config{64, 32, 16, 4, 4, 4, 8};
   EXPECT_EQ(config.name(), "64x32x16_4x4_s4_k8");
