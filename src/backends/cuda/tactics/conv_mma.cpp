@@ -8,6 +8,7 @@ const Tactic& tactic_conv_mma();
 namespace {
 
 struct Family {
+  static constexpr bool kTensorCores = true;
   static std::optional<GemmView> view(const Problem& problem, bool pack, std::string& refusal) {
     const DType type = problem.output_type(0).dtype;
     const DType element = type == DType::bf16 ? type : DType::f16;
@@ -32,6 +33,7 @@ const Tactic& tactic_conv_mma() {
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .layouts = layouts,
+                             .slowdown = GemmTactic<Family>::slowdown,
                              .lower = GemmTactic<Family>::lower};
   return tactic;
 }

@@ -8,6 +8,7 @@ const Tactic& tactic_conv_simt();
 namespace {
 
 struct Family {
+  static constexpr bool kTensorCores = false;
   static std::optional<GemmView> view(const Problem& problem, bool pack, std::string& refusal) {
     return view_as_conv(problem, DType::f32, WeightOrder::k_outer, pack, refusal);
   }
@@ -28,6 +29,7 @@ const Tactic& tactic_conv_simt() {
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .layouts = layouts,
+                             .slowdown = GemmTactic<Family>::slowdown,
                              .lower = GemmTactic<Family>::lower};
   return tactic;
 }

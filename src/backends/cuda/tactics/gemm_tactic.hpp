@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The functions of a tactic on implicit GEMM. `Family` says what it reads and which kernel it runs:
-//   view(problem, pack, refusal), configs(gemm, multiprocessors), step(gemm, config, chip).
+//   view(problem, pack, refusal), configs(gemm, multiprocessors), step(gemm, config, chip),
+//   and kTensorCores, whether that is mma.sync.
 #pragma once
 
 #include "backends/cuda/codegen/gemm_view.hpp"
@@ -29,6 +30,16 @@ struct GemmTactic {
     for (const GemmConfig& config : Family::configs(accepted(problem, false).problem, sms))
       out.push_back(config.name());
     return out;
+  }
+
+  static double slowdown(const Problem& problem, std::string_view) {
+    const GemmProblem p = accepted(problem, false).problem;
+    // Groups of few filters leave most of every tile empty.
+    const Dim& filters = p.kind == GemmKind::conv_plain ? p.m : p.n;
+    if (p.kind != GemmKind::product && !p.batches.is(1) && filters.value() < 16) return 8;
+    // Hopper's tensor cores reach their speed by wgmma alone.
+    const bool hopper = problem.device != nullptr && problem.device->compute_capability / 10 == 9;
+    return Family::kTensorCores && hopper ? 1.7 : 1;
   }
 
   static KernelChoice lower(const Problem& problem, std::string_view name) {

@@ -9,6 +9,7 @@ const Tactic& tactic_matmul_mma();
 namespace {
 
 struct Family {
+  static constexpr bool kTensorCores = true;
   static std::optional<GemmView> view(const Problem& problem, bool pack, std::string& refusal) {
     const DType type = problem.output_type(0).dtype;
     const DType element = type == DType::bf16 ? type : DType::f16;
@@ -26,6 +27,7 @@ const Tactic& tactic_matmul_mma() {
                              .ops = {op_matmul, op_gemm},
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
+                             .slowdown = GemmTactic<Family>::slowdown,
                              .lower = GemmTactic<Family>::lower};
   return tactic;
 }

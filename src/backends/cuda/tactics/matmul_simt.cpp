@@ -9,6 +9,7 @@ const Tactic& tactic_matmul_simt();
 namespace {
 
 struct Family {
+  static constexpr bool kTensorCores = false;
   static std::optional<GemmView> view(const Problem& problem, bool pack, std::string& refusal) {
     return view_as_product(problem, DType::f32, WeightOrder::k_outer, pack, refusal);
   }
@@ -24,6 +25,7 @@ const Tactic& tactic_matmul_simt() {
                              .ops = {op_matmul, op_gemm},
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
+                             .slowdown = GemmTactic<Family>::slowdown,
                              .lower = GemmTactic<Family>::lower};
   return tactic;
 }

@@ -107,6 +107,17 @@ TEST(conv_simt, packs_filters_by_taps_then_channels) {
             (std::vector<float>{0, 4, 8, 0, 2, 6, 10, 0, 1, 5, 9, 0, 3, 7, 11, 0}));
 }
 
+TEST(conv_simt, is_thought_slow_for_groups_of_few_filters) {
+  const Graph graph = graph_of(kConv, {{DType::f32, {12, 2, 3, 3}}, {DType::f32, {12}}});
+  const DeviceProperties device = chip(80);
+  Problem problem{&graph.node(graph.order().front()), &graph};
+  problem.device = &device;
+  for (const Candidate& candidate : list_candidates(problem, cuda::cuda_tactics(), {}).candidates) {
+    if (candidate.tactic->name != "conv_simt") continue;
+    EXPECT_GT(candidate.tactic->slowdown(problem, candidate.config), 1);
+  }
+}
+
 TEST(matmul_simt, takes_products_by_a_matrix_and_in_batches) {
   if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
   const Graph by_matrix = graph_of(
