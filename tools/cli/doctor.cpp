@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/os/dynamic_library.hpp"
 #include "cli/commands.hpp"
 
 namespace strop::cli {

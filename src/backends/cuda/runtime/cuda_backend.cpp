@@ -62,7 +62,7 @@ constexpr Kernel kKernels[] = {
 #if STROP_WITH_CUBLASLT
     {"cublaslt_matmul", make_cublaslt_step},
 #endif
-#if STROP_WITH_CUDNN && 0
+#if STROP_WITH_CUDNN
     {"cudnn_conv", make_cudnn_conv_step},
 #endif
 };

@@ -3,8 +3,8 @@
 // results are the reference's.
 #include "backends/cuda/cublaslt_library.hpp"
 
+#include "backends/cuda/libraries/library_check.hpp"
 #include "backends/cuda/library_records.hpp"
-#include "backends/cuda/tactics/library_check.hpp"
 #include "base/error.hpp"
 #include "tactic/candidates.hpp"
 
