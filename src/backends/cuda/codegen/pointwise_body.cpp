@@ -9,8 +9,12 @@
 #include "ops/cast.hpp"
 #include "ops/chunk.hpp"
 #include "ops/clip.hpp"
+#include "ops/dequantize_linear.hpp"
 #include "ops/fused.hpp"
+#include "ops/quantize_linear.hpp"
+#include "ops/requantize.hpp"
 #include "ops/select.hpp"
+#include "ops/table_lookup.hpp"
 
 namespace strop::cuda {
 namespace {
@@ -41,7 +45,8 @@ class Reader {
     return true;
   }
 
-  std::vector<std::size_t> inputs;
+  std::vector<std::size_t> inputs, tables;
+  std::map<std::size_t, std::int64_t> axes;
   std::string code;
 
  private:
@@ -66,8 +71,104 @@ class Reader {
       return {};
     }
     const auto index = static_cast<std::size_t>(at - all.begin());
+    if (axes.contains(index)) {
+      refusal_ = "a parameter per channel is read as something else too";
+      return {};
+    }
     if (std::ranges::find(inputs, index) == inputs.end()) inputs.push_back(index);
     return fmt::format("u{}", index);
+  }
+
+  // A number, or one for each index of `axis` of the node's result; as operand().
+  std::string parameter(ValueId id, std::int64_t axis) {
+    const std::size_t read_before = inputs.size();
+    const std::string out = operand(id);
+    const Type& type = graph_.value(id).type;
+    if (out.empty() || out[0] != 'u' || !type.shape) return out;
+    if (type.rank() == 0 || (type.rank() == 1 && (*type.shape)[0].is(1))) return out;
+    if (type.rank() != 1) {
+      refusal_ = "its parameters are for blocks";
+      return {};
+    }
+    if (inputs.size() == read_before) {
+      refusal_ = "a parameter per channel is read as something else too";
+      return {};
+    }
+    axes[inputs.back()] = axis;
+    return out;
+  }
+
+  // The operators of quantisation, as INT8 arithmetic has them: rounded where the reference does.
+  std::optional<std::string> quantized(const Node& node) {
+    const DType result = dtype(node.outputs[0]);
+    const std::string type = compute_type(result);
+    const auto rank = graph_.value(node.outputs[0]).type.rank();
+    if (rank < 0) return std::nullopt;
+    const auto along = [&](std::int64_t axis) { return rank > 0 ? normalize_axis(axis, rank) : 0; };
+    const std::string x = operand(node.inputs[0]);
+    if (x.empty()) return std::nullopt;
+    if (node.is(op_quantize_linear())) {
+      const auto& attributes = node.as<QuantizeLinearAttributes>();
+      if (attributes.block_size != 0 || attributes.precision != DType::f32 || !is_integer(result) ||
+          compute_kind(dtype(node.inputs[0])) != ComputeKind::f32) {
+        refuse("it takes floats divided in f32, and makes integers");
+        return std::nullopt;
+      }
+      const std::string scale = parameter(node.inputs[1], along(attributes.axis));
+      const std::string zero =
+          node.input(2).exists() ? parameter(node.inputs[2], along(attributes.axis)) : "0";
+      if (scale.empty() || zero.empty()) return std::nullopt;
+      return fmt::format("quantized<{}>({}, {}, static_cast<float>({}), {}, {})", type, x, scale,
+                         zero, float_of(lowest_literal(result)), float_of(highest_literal(result)));
+    }
+    if (node.is(op_dequantize_linear())) {
+      const auto& attributes = node.as<DequantizeLinearAttributes>();
+      if (attributes.block_size != 0 || !is_integer(dtype(node.inputs[0])) ||
+          compute_kind(result) != ComputeKind::f32) {
+        refuse("it takes integers, and makes floats");
+        return std::nullopt;
+      }
+      const std::string scale = parameter(node.inputs[1], along(attributes.axis));
+      const std::string zero =
+          node.input(2).exists() ? parameter(node.inputs[2], along(attributes.axis)) : "0";
+      if (scale.empty() || zero.empty()) return std::nullopt;
+      return fmt::format(
+          "static_cast<float>(static_cast<long long>({}) - static_cast<long long>({})) * {}", x,
+          zero, scale);
+    }
+    if (node.is(op_table_lookup())) {
+      const auto all = problem_.is(op_fused()) ? graph_.inputs()
+                                               : std::span<const ValueId>(problem_.node->inputs);
+      const auto at = std::ranges::find(all, node.inputs[1]);
+      if (at == all.end()) {
+        refuse("its table is computed inside the fused node");
+        return std::nullopt;
+      }
+      tables.push_back(static_cast<std::size_t>(at - all.begin()));
+      return fmt::format("static_cast<{}>(x{}[static_cast<unsigned char>({})])",
+                         element_type(result), tables.back(), x);
+    }
+    const auto& attributes = node.as<RequantizeAttributes>();
+    const std::string multiplier = parameter(node.inputs[1], along(attributes.axis));
+    const std::string offset =
+        multiplier.empty() ? "" : parameter(node.inputs[2], along(attributes.axis));
+    if (offset.empty()) return std::nullopt;
+    std::string t = fmt::format("__fmaf_rn(static_cast<float>(static_cast<long long>({}) - {}ll), "
+                                "{}, {})",
+                                x, attributes.x_zero, multiplier, offset);
+    if (node.input(3).exists()) {
+      const std::string residual = operand(node.inputs[3]);
+      if (residual.empty()) return std::nullopt;
+      t = fmt::format("__fmaf_rn(static_cast<float>(static_cast<long long>({}) - {}ll), {}, {})",
+                      residual, attributes.residual_zero,
+                      literal(DType::f32, attributes.residual_multiplier), t);
+    }
+    return fmt::format("static_cast<{}>({}ll + requantized({}, {}))", type, attributes.low, t,
+                       literal(DType::f32, static_cast<double>(attributes.high - attributes.low)));
+  }
+
+  static std::string float_of(const std::string& integer) {
+    return fmt::format("static_cast<float>({})", integer);
   }
 
   const Tensor* constant_of(ValueId id) const {
@@ -141,7 +242,22 @@ class Reader {
     return out;
   }
 
+  void define(const Node& node, const std::string& expression) {
+    const std::string name = fmt::format("v{}", names_.size());
+    code += fmt::format("  const {} {} = {};\n", compute_type(dtype(node.outputs[0])), name,
+                        expression);
+    names_.emplace_back(node.outputs[0], name);
+  }
+
   bool node(const Node& node) {
+    const bool quantizes = node.is(op_quantize_linear()) || node.is(op_dequantize_linear()) ||
+                           node.is(op_requantize()) || node.is(op_table_lookup());
+    if (quantizes) {
+      const auto made = quantized(node);
+      if (!made) return false;
+      define(node, *made);
+      return true;
+    }
     const bool known = node.is(op_unary()) || node.is(op_binary()) || node.is(op_clip()) ||
                        node.is(op_select()) || node.is(op_cast());
     if (!known)
@@ -173,9 +289,7 @@ class Reader {
     } else {
       expression = rounded_source(result, operands[0]);
     }
-    const std::string name = fmt::format("v{}", names_.size());
-    code += fmt::format("  const {} {} = {};\n", compute_type(result), name, expression);
-    names_.emplace_back(node.outputs[0], name);
+    define(node, expression);
     return true;
   }
 
@@ -192,6 +306,8 @@ std::optional<PointwiseBody> PointwiseBody::read(const Problem& problem, std::st
   if (!reader.run()) return std::nullopt;
   PointwiseBody out;
   out.inputs_ = std::move(reader.inputs);
+  out.tables_ = std::move(reader.tables);
+  out.axes_ = std::move(reader.axes);
   out.code_ = std::move(reader.code);
   return out;
 }

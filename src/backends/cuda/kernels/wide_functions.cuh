@@ -63,6 +63,23 @@ __device__ __forceinline__ C at_most(C x, C high) {
   return x > high ? high : x;
 }
 
+// ops/quantize_parameters.hpp: divide, clamp, round half to even, add the zero point; NaN gives that.
+template <class C>
+__device__ __forceinline__ C quantized(float x, float scale, float zero, float lowest,
+                                       float highest) {
+  const float ratio = x / scale;
+  if (ratio != ratio) return static_cast<C>(zero);
+  const float low = lowest - zero, high = highest - zero;
+  const float raised = ratio < low ? low : ratio;
+  const float clamped = raised > high ? high : raised;
+  return static_cast<C>(rintf(clamped) + zero);
+}
+// ops/requantize.hpp: the steps above the lowest result.
+__device__ __forceinline__ long long requantized(float t, float range) {
+  const float bounded = t > 0.f ? (t < 1.f ? t : 1.f) : 0.f;
+  return __float_as_int(__fmaf_rn(bounded, range, 12582912.f)) & 0xff;
+}
+
 #define STROP_UNARY(name, ...)                              \
   template <class C>                                        \
   __device__ __forceinline__ C wide_##name(C x, C a, C b) { \

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pointwise operators, single or fused, with broadcasting, in one pass through memory. Inputs of
+// Pointwise operators, quantisation among them, single or fused, with broadcasting, in one pass
+// through memory. Inputs of
 // lower rank than the output lie as they are, whatever the layout of the others.
 #include <fmt/format.h>
 
@@ -12,7 +13,11 @@
 #include "ops/binary.hpp"
 #include "ops/cast.hpp"
 #include "ops/clip.hpp"
+#include "ops/dequantize_linear.hpp"
+#include "ops/quantize_linear.hpp"
+#include "ops/requantize.hpp"
 #include "ops/select.hpp"
+#include "ops/table_lookup.hpp"
 #include "ops/unary.hpp"
 
 namespace strop::cuda {
@@ -65,6 +70,11 @@ Plan plan_walk(const Problem& problem, const LaunchShapes& shapes, const Pointwi
   for (std::size_t i = 1; i < problem.node->outputs.size(); ++i)
     widest = std::max<std::int64_t>(widest, bits_of(problem.output_type(i).dtype) / 8);
   for (const std::size_t i : body.inputs()) {
+    if (const auto axis = body.axes().find(i); axis != body.axes().end()) {
+      strides.emplace_back(whole.size(), Dim(0));
+      strides.back()[static_cast<std::size_t>(axis->second)] = Dim(1);
+      continue;
+    }
     strides.push_back(broadcast_strides(shapes.input(i), shapes.input_strides(i), whole));
     if (problem.input_type(i).shape == problem.output_type(0).shape)
       widest = std::max<std::int64_t>(widest, bits_of(problem.input_type(i).dtype) / 8);
@@ -116,6 +126,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
     writer.input(i, types.back());
   }
   names.push_back("to");
+  for (const std::size_t i : body->tables()) writer.input(i, "unsigned char");
   for (std::size_t i = 0; i < problem.node->outputs.size(); ++i)
     writer.output(i, element_type(problem.output_type(i).dtype));
 
@@ -169,7 +180,9 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 const Tactic& tactic_pointwise_cuda() {
   static const Tactic tactic{.name = "pointwise_cuda",
                              .backend = "cuda",
-                             .ops = {op_unary, op_binary, op_clip, op_select, op_cast},
+                             .ops = {op_unary, op_binary, op_clip, op_select, op_cast,
+                                     op_quantize_linear, op_dequantize_linear, op_requantize,
+                                     op_table_lookup},
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

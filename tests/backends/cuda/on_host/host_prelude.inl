@@ -109,3 +109,61 @@ static unsigned short host_float_to_bfloat(float f) {
   return static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 static float host_reciprocal(float x) { return 1.f / x; }
+
+// --- what kernels/attention_mma.cuh has for tensor cores
+template <class T>
+T __shfl_sync(unsigned, T value, int source) {
+  const unsigned t = host::running->thread;
+  std::memcpy(&host::exchange[t], &value, sizeof(T));
+  host::yield();
+  T out;
+  std::memcpy(&out, &host::exchange[t / 32 * 32 + static_cast<unsigned>(source)], sizeof(T));
+  host::yield();
+  return out;
+}
+static void copy_async(unsigned short* to, const unsigned short* from, bool inside) {
+  for (int i = 0; i < 8; ++i) to[i] = inside ? from[i] : 0;
+}
+static void commit_copies() {}
+template <int LEFT>
+void wait_copies() {}
+static void load_any(unsigned (&out)[4], const unsigned short* row, bool transposed) {
+  const unsigned t = host::running->thread, warp = t / 32 * 32, lane = t % 32;
+  host::exchange[t] = reinterpret_cast<unsigned long long>(row);
+  host::yield();
+  for (unsigned m = 0; m < 4; ++m) {
+    unsigned short two[2];
+    for (unsigned e = 0; e < 2; ++e) {
+      const unsigned r = transposed ? lane % 4 * 2 + e : lane / 4;
+      const unsigned c = transposed ? lane / 4 : lane % 4 * 2 + e;
+      two[e] = reinterpret_cast<const unsigned short*>(host::exchange[warp + 8 * m + r])[c];
+    }
+    out[m] = two[0] | static_cast<unsigned>(two[1]) << 16;
+  }
+  host::yield();
+}
+static void load_matrices(unsigned (&out)[4], const unsigned short* row) { load_any(out, row, false); }
+static void load_transposed(unsigned (&out)[4], const unsigned short* row) { load_any(out, row, true); }
+static unsigned operand_a[1024][4], operand_b[1024][2];
+static void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+  const unsigned t = host::running->thread, warp = t / 32 * 32, lane = t % 32;
+  for (int i = 0; i < 4; ++i) operand_a[t][i] = a[i];
+  operand_b[t][0] = b0, operand_b[t][1] = b1;
+  host::yield();
+  const auto half = [](unsigned pair, unsigned e) {
+    return host_half_to_float(static_cast<unsigned short>(pair >> (16 * e)));
+  };
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane / 4 + 8 * (i / 2), column = lane % 4 * 2 + i % 2;
+    for (unsigned k = 0; k < 16; ++k) {
+      const float x = half(operand_a[warp + row % 8 * 4 + k % 8 / 2][row / 8 + 2 * (k / 8)], k % 2);
+      const float y = half(operand_b[warp + column * 4 + k % 8 / 2][k / 8], k % 2);
+      c[i] += x * y;
+    }
+  }
+  host::yield();
+}
+static unsigned pack_pair(float low, float high) {
+  return host_float_to_half(low) | static_cast<unsigned>(host_float_to_half(high)) << 16;
+}
+static float power_of_two(float x) { return std::exp2(x); }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// A problem seen as attention: the operator alone, or fused with the views that cut its heads out of
+// columns and put them side by side again (ops/packed_heads_support.hpp).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ops/packed_heads_support.hpp"
+#include "tactic/tactic.hpp"
+
+namespace strop {
+
+struct AttentionView {
+  const Node* node = nullptr;
+  // Per operand q, k, v: an input of the problem's node, and the heads in its columns.
+  std::int64_t inputs[3] = {-1, -1, -1};
+  std::optional<PackedHeads> heads[3];
+  std::int64_t bias = -1;
+  bool merged = false;
+};
+
+// Nothing where there is no attention (`refusal` stays empty) or it is not taken.
+std::optional<AttentionView> view_as_attention(const Problem& problem, std::string& refusal);
+
+}  // namespace strop
