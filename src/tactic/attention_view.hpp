@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A problem seen as attention: the operator alone, or fused with the views that cut its heads out of
-// columns and put them side by side again (ops/packed_heads_support.hpp).
+// A problem seen as attention: the operator alone, or fused with the views that cut its heads out
+// of columns and put them side by side again (ops/packed_heads_support.hpp).
 #pragma once
 
 #include <optional>

@@ -153,9 +153,10 @@ class Reader {
     const std::string offset =
         multiplier.empty() ? "" : parameter(node.inputs[2], along(attributes.axis));
     if (offset.empty()) return std::nullopt;
-    std::string t = fmt::format("__fmaf_rn(static_cast<float>(static_cast<long long>({}) - {}ll), "
-                                "{}, {})",
-                                x, attributes.x_zero, multiplier, offset);
+    std::string t = fmt::format(
+        "__fmaf_rn(static_cast<float>(static_cast<long long>({}) - {}ll), "
+        "{}, {})",
+        x, attributes.x_zero, multiplier, offset);
     if (node.input(3).exists()) {
       const std::string residual = operand(node.inputs[3]);
       if (residual.empty()) return std::nullopt;

@@ -63,7 +63,8 @@ __device__ __forceinline__ float power_of_two(float x) {
 }
 #endif
 
-// 64 rows of SIZE elements (a multiple of 8) into rows of PITCH, columns up to PADDED; zeros beyond.
+// 64 rows of SIZE elements (a multiple of 8) into rows of PITCH, columns up to PADDED; zeros
+// beyond.
 template <int SIZE, int PADDED, int PITCH, class I>
 __device__ __forceinline__ void load_rows(unsigned short* to, const unsigned short* from, I stride,
                                           int first, int count) {

@@ -63,7 +63,8 @@ __device__ __forceinline__ C at_most(C x, C high) {
   return x > high ? high : x;
 }
 
-// ops/quantize_parameters.hpp: divide, clamp, round half to even, add the zero point; NaN gives that.
+// ops/quantize_parameters.hpp: divide, clamp, round half to even, add the zero point; NaN gives
+// that.
 template <class C>
 __device__ __forceinline__ C quantized(float x, float scale, float zero, float lowest,
                                        float highest) {

@@ -76,7 +76,8 @@ Acceptance accepts(const Problem& problem) {
   }
   if (view->node->outputs.size() > 1) return Acceptance::refuse("its scores are wanted");
   for (std::size_t i = 4; i < view->node->inputs.size(); ++i) {
-    if (view->node->inputs[i].exists()) return Acceptance::refuse("it has no lengths, start or sink");
+    if (view->node->inputs[i].exists())
+      return Acceptance::refuse("it has no lengths, start or sink");
   }
   const LaunchShapes shapes(problem);
   const Operands operands = read_operands(shapes, *view);
@@ -142,9 +143,9 @@ class Source {
       return std::min<std::int64_t>(given, std::int64_t{1} << 29);
     };
     if (attributes_.left >= 0) {
-      out += fmt::format(
-          "  begin = static_cast<{0}>({1}) > {2} ? static_cast<{0}>({1}) - {2} : 0;\n", index, first,
-          reach(attributes_.left));
+      out +=
+          fmt::format("  begin = static_cast<{0}>({1}) > {2} ? static_cast<{0}>({1}) - {2} : 0;\n",
+                      index, first, reach(attributes_.left));
     }
     if (attributes_.right >= 0) {
       out += fmt::format(
@@ -205,9 +206,10 @@ class Source {
       return fmt::format("reinterpret_cast<const unsigned short*>({}) + {}",
                          writer_.input(input, type), place(heads, head));
     };
-    text += fmt::format("  const auto score = [&](float s, int query, int key) -> float {{\n"
-                        "    s *= {};\n{}    return s * 1.4426950408889634f;\n  }};\n",
-                        literal(DType::f32, attributes_.scale), score("float"));
+    text += fmt::format(
+        "  const auto score = [&](float s, int query, int key) -> float {{\n"
+        "    s *= {};\n{}    return s * 1.4426950408889634f;\n  }};\n",
+        literal(DType::f32, attributes_.scale), score("float"));
     text += fmt::format(
         "  attend<{}, I>({}, {}, {},\n"
         "      reinterpret_cast<unsigned short*>({}) + {},\n"
@@ -217,8 +219,8 @@ class Source {
         writer_.output(0, type), place(operands_.o, "head"), writer_.number(operands_.q.by_row),
         writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row),
         writer_.number(operands_.o.by_row), queries);
-    writer_.finish(step, text,
-                   {tiles * operands_.q.heads * operands_.batches, Dim(1), Dim(1)}, kTensorThreads);
+    writer_.finish(step, text, {tiles * operands_.q.heads * operands_.batches, Dim(1), Dim(1)},
+                   kTensorThreads);
   }
 
   void plain(LaunchStep& step) {
@@ -238,13 +240,13 @@ class Source {
         writer_.number(operands_.q.heads), compute);
     text += range("I", "query", "query");
     const auto pointer = [&](std::size_t i, const Heads& heads, const std::string& head) {
-      return fmt::format("{} + {}",
-                         writer_.input(static_cast<std::size_t>(view_.inputs[i]), type),
+      return fmt::format("{} + {}", writer_.input(static_cast<std::size_t>(view_.inputs[i]), type),
                          place(heads, head));
     };
-    text += fmt::format("  const auto score = [&]({0} s, I key) -> {0} {{\n    s *= {1};\n{2}"
-                        "    return s;\n  }};\n",
-                        compute, literal(dtype, attributes_.scale), score(compute));
+    text += fmt::format(
+        "  const auto score = [&]({0} s, I key) -> {0} {{\n    s *= {1};\n{2}"
+        "    return s;\n  }};\n",
+        compute, literal(dtype, attributes_.scale), score(compute));
     text += fmt::format(
         "  attend_plain<{}, {}>({} + query * {}, {}, {},\n      {} + {} + query * {}, "
         "{}, {}, {}, begin, end, score);\n",

@@ -178,14 +178,14 @@ KernelChoice lower(const Problem& problem, std::string_view) {
 }  // namespace
 
 const Tactic& tactic_pointwise_cuda() {
-  static const Tactic tactic{.name = "pointwise_cuda",
-                             .backend = "cuda",
-                             .ops = {op_unary, op_binary, op_clip, op_select, op_cast,
-                                     op_quantize_linear, op_dequantize_linear, op_requantize,
-                                     op_table_lookup},
-                             .accepts = accepts,
-                             .layouts = layouts,
-                             .lower = lower};
+  static const Tactic tactic{
+      .name = "pointwise_cuda",
+      .backend = "cuda",
+      .ops = {op_unary, op_binary, op_clip, op_select, op_cast, op_quantize_linear,
+              op_dequantize_linear, op_requantize, op_table_lookup},
+      .accepts = accepts,
+      .layouts = layouts,
+      .lower = lower};
   return tactic;
 }
 

@@ -50,8 +50,7 @@ std::pair<std::int64_t, std::int64_t> padding(const Problem& problem, std::size_
   const std::int64_t stride = at_or(attributes.strides, i, 1);
   const std::int64_t extent = window_extent(attributes.window(), i, attributes.kernel[i]);
   const std::int64_t total = std::max<std::int64_t>(0, (out - 1) * stride + extent - in);
-  const std::int64_t begin =
-      (total + (attributes.auto_pad == AutoPad::same_lower ? 1 : 0)) / 2;
+  const std::int64_t begin = (total + (attributes.auto_pad == AutoPad::same_lower ? 1 : 0)) / 2;
   return {begin, total - begin};
 }
 
@@ -65,7 +64,8 @@ Recipe recipe_of(const PoolAttributes& attributes, DType dtype) {
   switch (attributes.function) {
     case PoolFunction::max: {
       const std::string lowest = dtype == DType::u8 ? "0ull" : lowest_literal(dtype);
-      return {lowest, "if (seen == 0 || v > best[k] || (v != v && best[k] == best[k])) best[k] = v;",
+      return {lowest,
+              "if (seen == 0 || v > best[k] || (v != v && best[k] == best[k])) best[k] = v;",
               "best[k]"};
     }
     case PoolFunction::average:
@@ -118,8 +118,9 @@ class Source {
       element += "    if (seen == 0 || v > best[k] || (v != v && best[k] == best[k])) where = " +
                  index_of_tap() + ";\n";
     element += "    " + recipe.step + "\n  }\n  ++seen;\n";
-    text += loops(0, element, "c0 * " + writer_.number(shapes_.input_strides(0)[0]) + " + c1 * " +
-                                  writer_.number(shapes_.input_strides(0)[1]));
+    text += loops(0, element,
+                  "c0 * " + writer_.number(shapes_.input_strides(0)[0]) + " + c1 * " +
+                      writer_.number(shapes_.input_strides(0)[1]));
     text += count();
     text += fmt::format(
         "  Pack<{0}, {1}> q;\n#pragma unroll\n"

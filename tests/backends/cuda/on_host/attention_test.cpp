@@ -7,19 +7,29 @@ namespace strop::testing {
 namespace {
 
 TEST(CudaAttention, attends_on_tensor_cores) {
-  check_cuda("graph main(%q: f16[1,2,70,64], %k: f16[1,2,130,64], %v: f16[1,2,130,64], %b: f16[1,1,1,130]) -> (%y) { %y = attention{scale=0.125}(%q, %k, %v, %b) }",
-             {"attention_cuda"});
-  check_cuda("graph main(%q: f16[N,4,L,24], %k: f16[N,2,L,24], %v: f16[N,2,L,24]) -> (%y) { %y = attention{scale=0.2, right=0}(%q, %k, %v) }",
-             {"attention_cuda"}, {.sizes = {{{"N", 1}, {"L", 33}}, {{"N", 2}, {"L", 5}}}});
-  check_cuda("graph main(%q: f16[1,1,64,128], %k: f16[1,1,64,128], %v: f16[1,1,64,128], %m: bool[64,64]) -> (%y) { %y = attention{scale=0.1}(%q, %k, %v, %m) }",
-             {"attention_cuda"});
-  check_cuda("graph main(%q: bf16[1,1,64,96], %k: bf16[1,1,64,96], %v: bf16[1,1,64,96]) -> (%y) { %y = attention{scale=0.1}(%q, %k, %v) }",
-             {"attention_cuda"}, {.on_host = false});
+  check_cuda(
+      "graph main(%q: f16[1,2,70,64], %k: f16[1,2,130,64], %v: f16[1,2,130,64], %b: "
+      "f16[1,1,1,130]) -> (%y) { %y = attention{scale=0.125}(%q, %k, %v, %b) }",
+      {"attention_cuda"});
+  check_cuda(
+      "graph main(%q: f16[N,4,L,24], %k: f16[N,2,L,24], %v: f16[N,2,L,24]) -> (%y) { %y = "
+      "attention{scale=0.2, right=0}(%q, %k, %v) }",
+      {"attention_cuda"}, {.sizes = {{{"N", 1}, {"L", 33}}, {{"N", 2}, {"L", 5}}}});
+  check_cuda(
+      "graph main(%q: f16[1,1,64,128], %k: f16[1,1,64,128], %v: f16[1,1,64,128], %m: bool[64,64]) "
+      "-> (%y) { %y = attention{scale=0.1}(%q, %k, %v, %m) }",
+      {"attention_cuda"});
+  check_cuda(
+      "graph main(%q: bf16[1,1,64,96], %k: bf16[1,1,64,96], %v: bf16[1,1,64,96]) -> (%y) { %y = "
+      "attention{scale=0.1}(%q, %k, %v) }",
+      {"attention_cuda"}, {.on_host = false});
 }
 
 TEST(CudaAttention, attends_in_f32) {
-  check_cuda("graph main(%q: f32[1,4,7,20], %k: f32[1,2,40,20], %v: f32[1,2,40,33], %b: f32[4,1,40]) -> (%y) { %y = attention{scale=0.25, left=9, right=20}(%q, %k, %v, %b) }",
-             {"attention_cuda"});
+  check_cuda(
+      "graph main(%q: f32[1,4,7,20], %k: f32[1,2,40,20], %v: f32[1,2,40,33], %b: f32[4,1,40]) -> "
+      "(%y) { %y = attention{scale=0.25, left=9, right=20}(%q, %k, %v, %b) }",
+      {"attention_cuda"});
 }
 
 }  // namespace
