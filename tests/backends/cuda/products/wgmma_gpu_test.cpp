@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the tactics on Hopper's tensor cores offer, run on a GPU and compared with the reference:
+// sizes that fill no tile, layouts, operands of the epilogue, zero points.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "backends/cuda/gpu.hpp"
+#include "base/tolerance.hpp"
+#include "builder/plan_execution.hpp"
+#include "ir/evaluate.hpp"
+#include "ir/text.hpp"
+#include "lower/lower.hpp"
+#include "ops/op_list.hpp"
+
+namespace strop {
+namespace {
+
+using testing::gpu;
+
+// Compares every candidate of tactics whose names hold "wgmma" with the reference kernel.
+void check_on_gpu(const std::string& text, const std::vector<Tensor>& constants,
+                  const std::vector<SymbolValues>& sizes) {
+  const Graph graph = parse_graph(text, find_op, [&](std::size_t i) { return constants.at(i); });
+  LowerOptions options;
+  options.backend = "cuda";
+  options.device = gpu()->device;
+  options.tactics = gpu()->tactics;
+  Problem problem{&graph.node(graph.order().front()), &graph};
+  problem.device = &*options.device;
+  std::size_t checked = 0;
+  const CandidateList offered = list_candidates(problem, options);
+  for (const Candidate& candidate : offered.candidates) {
+    if (candidate.tactic->name.find("wgmma") == std::string_view::npos) continue;
+    options.choose = [&](const Problem&, std::span<const Candidate> all) {
+      const auto at = std::ranges::find(all, candidate.name(), &Candidate::name);
+      return at == all.end() ? 0 : static_cast<std::size_t>(at - all.begin());
+    };
+    LowerReport report;
+    PlanExecution execution(lower(graph, options, report), 0, options.device->ordinal);
+    for (const SymbolValues& values : sizes) {
+      std::vector<Tensor> inputs;
+      for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+        const Type& type = graph.value(graph.inputs()[i]).type;
+        inputs.push_back(random_tensor(type.dtype, evaluate(*type.shape, values), i + 1));
+      }
+      std::vector<Datum> data(inputs.begin(), inputs.end());
+      const Tensor wanted = evaluate_graph(graph, data).at(0).tensor();
+      execution.bind(inputs);
+      execution.run();
+      const double tolerance = wanted.dtype() == DType::i8 || wanted.dtype() == DType::u8
+                                   ? 0
+                                   : tolerance_of(wanted.dtype());
+      const Difference difference = compare(execution.outputs().at(0), wanted, tolerance);
+      EXPECT_LE(difference.largest_relative, tolerance)
+          << candidate.name() << ": " << difference.text;
+    }
+    ++checked;
+  }
+  EXPECT_GT(checked, 1u);
+}
+
+bool is_hopper() { return gpu()->device->compute_capability == 90; }
+
+TEST(wgmma_on_gpu, convolutions_give_what_the_reference_gives) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  for (const std::string type : {"f16", "bf16"}) {
+    const DType dtype = type == "f16" ? DType::f16 : DType::bf16;
+    check_on_gpu("graph main(%x: " + type + "[N,24,H,17], %r: " + type +
+                     "[N,40,floordiv(H + 1, 2),9]) -> (%y) {\nconst %w: " + type +
+                     "[40,24,3,3] = @0\nconst %b: " + type +
+                     "[40] = @1\n%y = fused{kind=\"conv+add+relu\"}(%x, %w, %b, %r) body graph "
+                     "body(%x: " +
+                     type + "[N,24,H,17], %w: " + type + "[40,24,3,3], %b: " + type +
+                     "[40], %r: " + type +
+                     "[N,40,floordiv(H + 1, 2),9]) -> (%y) { %a = conv{strides=[2, 2], pads=[1, 1, "
+                     "1, 1]}(%x, %w, %b) %s = binary{function=\"add\"}(%a, %r) %y = "
+                     "unary{function=\"relu\"}(%s) } }",
+                 {random_tensor(dtype, {40, 24, 3, 3}, 7), random_tensor(dtype, {40}, 8)},
+                 {{{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}});
+  }
+}
+
+TEST(wgmma_on_gpu, products_give_what_the_reference_gives) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  check_on_gpu(
+      "graph main(%x: f16[B,S,200]) -> (%y) {\nconst %w: f16[200,75] = @0\n%y = matmul(%x, %w) }",
+      {random_tensor(DType::f16, {200, 75}, 7)},
+      {{{"B", 2}, {"S", 77}}, {{"B", 1}, {"S", 1}}, {{"B", 0}, {"S", 5}}});
+}
+
+TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  Tensor multiplier = Tensor::allocate(DType::f32, {48}), offset = multiplier;
+  offset = Tensor::allocate(DType::f32, {48});
+  for (std::size_t i = 0; i < 48; ++i) {
+    multiplier.mutable_values<float>()[i] = 2e-6f * static_cast<float>(i + 3);
+    offset.mutable_values<float>()[i] = 0.3f + 0.01f * static_cast<float>(i);
+  }
+  for (const int zero : {0, 119}) {
+    const std::string pads = zero == 0 ? "pads=[1, 1, 1, 1]" : "";
+    const std::string size = zero == 0 ? "H,11" : "H-2,9";
+    const std::string operands =
+        "%x: u8[N,32,H,11], %w: i8[48,32,3,3], %z: u8[], %m: f32[48], "
+        "%o: f32[48], %r: i8[N,48," +
+        size + "]";
+    Tensor point = Tensor::allocate(DType::u8, {});
+    point.mutable_data()[0] = static_cast<std::byte>(zero);
+    check_on_gpu(
+        "graph main(%x: u8[N,32,H,11], %r: i8[N,48," + size +
+            "]) -> (%y) {\nconst %w: i8[48,32,3,3] = @0\nconst %z: u8[] = @1\nconst %m: f32[48] = "
+            "@2\nconst %o: f32[48] = @3\n%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, "
+            "%m, %o, %r) body graph body(" +
+            operands + ") -> (%y) { %a = conv_integer{" + pads +
+            "}(%x, %w, %z) %y = requantize{low=-99, high=120, residual_multiplier=0.001, "
+            "residual_zero=5}(%a, %m, %o, %r) } }",
+        {random_tensor(DType::i8, {48, 32, 3, 3}, 7), point, multiplier, offset},
+        {{{"N", 2}, {"H", 9}}, {{"N", 5}, {"H", 3}}});
+  }
+}
+
+}  // namespace
+}  // namespace strop
