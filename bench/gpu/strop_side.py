@@ -78,7 +78,7 @@ class Strop:
 
     def __init__(self, runtime, engine, inputs, like):
         self.context = DeviceContext(runtime, engine, threads=0)
-        self.inputs = {name: tensor.to(TORCH[number]).contiguous() for (name, number), tensor in
+        self.inputs = {name: tensor.to(TORCH[number]).contiguous().clone() for (name, number), tensor in
                        zip(self.context.input_types(), inputs.values())}
         self.results = [torch.empty(tensor.shape, dtype=TORCH[number], device=tensor.device) for (_, number), tensor in
                         zip(self.context.output_types(), like)]
