@@ -45,8 +45,7 @@ struct GemmWindow {
 struct GemmRequantize {
   std::int64_t low = -128, high = 127;
   bool corrected = false;
-  bool short_sums = false;  // |sum| < 2^22; the corrections are then 0x4b400000 more
-  bool residual = false;    // tensor operand 0
+  bool residual = false;  // tensor operand 0
   DType residual_type = DType::i8;
   std::int64_t residual_zero = 0;
   float residual_multiplier = 0;

@@ -306,14 +306,9 @@ struct ChannelValues {
 
 // A chunk of results from its sums, its channel operands and `tensors`, one chunk an operand.
 #ifdef STROP_BYTES
-// f32(sum), of integers. Where |sum| < 2^22 is proved, bits do it; `correction` is then 0x4b400000
-// more.
+// f32(sum). On this chip conversion instructions, which run beside the arithmetic, beat its bits.
 __device__ __forceinline__ float float_of(int sum, const ChannelValues& channels, int x) {
-  if (!kShortSums) {
-    return __int2float_rn(kCorrected ? sum + __float_as_int(channels.value[2][x]) : sum);
-  }
-  const int bits = sum + (kCorrected ? __float_as_int(channels.value[2][x]) : 0x4b400000);
-  return __int_as_float(bits) - 12582912.f;
+  return __int2float_rn(kCorrected ? sum + __float_as_int(channels.value[2][x]) : sum);
 }
 __device__ __forceinline__ float fma_saturated(float a, float b, float c) {
   float out;
@@ -642,20 +637,14 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
   if (threadIdx.x >= kGroups * 128) {
     if (kGroups > 1) give_registers<kProducerRegisters>();
     if (threadIdx.x == kGroups * 128) produce(p, maps, s, first_tile, tile_step, rank);
+    if (kSplit > 1) sync_cluster();
   } else {
     if (kGroups > 1) take_registers<kConsumerRegisters>();
     consume(p, maps, at, s, first_tile, tile_step, rank);
     if (kSplit > 1) {
-      __syncwarp();
-    }
-  }
-  if (kSplit > 1) {
-    __syncthreads();
-    sync_cluster();
-    if (threadIdx.x < kGroups * 128) {
+      sync_cluster();
       reduce_partials(p, at, s, place_of(first_tile, p, rank), rank);
     }
-    __syncthreads();
   }
   // No block leaves while another of its cluster may still reach into its memory.
   if (kBlocksOfCluster > 1) sync_cluster();

@@ -14,9 +14,7 @@
 namespace strop::cuda {
 namespace {
 
-constexpr std::int64_t kShortSum = 1 << 22;      // below it, bits make a float of an integer
-constexpr std::int64_t kShortBits = 0x4b400000;  // 1.5 * 2^23 as f32
-constexpr std::int64_t kTypicalSize = 16;        // of a dimension that the model leaves open
+constexpr std::int64_t kTypicalSize = 16;  // of a dimension that the model leaves open
 
 std::vector<float> floats_of(const Tensor& tensor) {
   std::vector<float> out;
@@ -46,35 +44,22 @@ bool has_pads(const sm90::ImplicitGemm& gemm) {
   return false;
 }
 
-// What the zero point of x adds to the sums of raw bytes, and whether every sum is short.
-void correct_sums(std::int64_t x_zero, WgmmaProblem& into, sm90::GemmRequantize& requantize) {
-  const bool is_signed = into.gemm.element == DType::i8;
-  const std::int64_t lowest = is_signed ? -128 : 0, highest = is_signed ? 127 : 255;
-  const std::int64_t largest = std::max(highest - x_zero, x_zero - lowest);
-  const std::span<const std::int8_t> weights = into.centred->values<std::int8_t>();
-  const std::int64_t taps = into.gemm.taps();
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(into.gemm.columns));
-  requantize.short_sums = true;
-  for (std::size_t n = 0; n < sums.size(); ++n) {
-    std::int64_t bound = 0;
-    for (std::int64_t tap = 0; tap < taps; ++tap) {
-      for (std::int64_t c = 0; c < into.gemm.channels; ++c) {
-        const std::int64_t weight = weights[static_cast<std::size_t>(
-            static_cast<std::int64_t>(n) * into.weight_strides[0] + tap * into.weight_strides[1] +
-            c * into.weight_strides[2])];
-        sums[n] += weight;
-        bound += std::abs(weight) * largest;
+// What the zero point of x adds to the sums of raw bytes, as the bits of floats.
+std::vector<float> corrections(std::int64_t x_zero, const WgmmaProblem& wgmma) {
+  const std::span<const std::int8_t> weights = wgmma.centred->values<std::int8_t>();
+  std::vector<float> out;
+  for (std::int64_t n = 0; n < wgmma.gemm.columns; ++n) {
+    std::int64_t sum = 0;
+    for (std::int64_t tap = 0; tap < wgmma.gemm.taps(); ++tap) {
+      for (std::int64_t c = 0; c < wgmma.gemm.channels; ++c) {
+        sum += weights[static_cast<std::size_t>(n * wgmma.weight_strides[0] +
+                                                tap * wgmma.weight_strides[1] +
+                                                c * wgmma.weight_strides[2])];
       }
     }
-    requantize.short_sums = requantize.short_sums && bound < kShortSum;
+    out.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(-x_zero * sum)));
   }
-  requantize.corrected = x_zero != 0;
-  if (!requantize.corrected) return;
-  std::vector<float>& corrections = into.channels.emplace_back();
-  for (const std::int64_t sum : sums) {
-    const std::int64_t value = -x_zero * sum + (requantize.short_sums ? kShortBits : 0);
-    corrections.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(value)));
-  }
+  return out;
 }
 
 template <class Function>
@@ -288,7 +273,8 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
     refusal = "its padding is not the byte 0";
     return false;
   }
-  correct_sums(view.x_zero, into, requantize);
+  requantize.corrected = view.x_zero != 0;
+  if (requantize.corrected) into.channels.push_back(corrections(view.x_zero, into));
   into.gemm.requantize = requantize;
   return true;
 }
