@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "backends/cuda/codegen/scalar_source.hpp"
+#include "ops/batch_norm.hpp"
 #include "ops/cast.hpp"
 #include "ops/chunk.hpp"
 #include "ops/clip.hpp"
@@ -94,6 +96,10 @@ class Reader {
       refusal_ = "a parameter per channel is read as something else too";
       return {};
     }
+    if (axis < 0) {
+      refusal_ = "its parameters have no axis";
+      return {};
+    }
     axes[inputs.back()] = axis;
     return out;
   }
@@ -166,6 +172,24 @@ class Reader {
     }
     return fmt::format("static_cast<{}>({}ll + requantized({}, {}))", type, attributes.low, t,
                        literal(DType::f32, static_cast<double>(attributes.high - attributes.low)));
+  }
+
+  // Per channel, which is axis 1.
+  std::optional<std::string> batch_norm(const Node& node) {
+    const DType result = dtype(node.outputs[0]);
+    const auto rank = graph_.value(node.outputs[0]).type.rank();
+    const std::string x = operand(node.inputs[0]);
+    if (x.empty() || rank < 0) return std::nullopt;
+    const std::string type = compute_type(result);
+    std::array<std::string, 4> parameters;  // scale, bias, mean, variance
+    for (std::size_t i = 0; i < 4; ++i) {
+      parameters[i] = parameter(node.inputs[i + 1], rank > 1 ? 1 : -1);
+      if (parameters[i].empty()) return std::nullopt;
+      parameters[i] = fmt::format("static_cast<{}>({})", type, parameters[i]);
+    }
+    return fmt::format("({} - {}) * ({} / sqrt({} + {})) + {}", x, parameters[2], parameters[0],
+                       parameters[3], literal(result, node.as<BatchNormAttributes>().epsilon),
+                       parameters[1]);
   }
 
   static std::string float_of(const std::string& integer) {
@@ -253,8 +277,8 @@ class Reader {
   bool node(const Node& node) {
     const bool quantizes = node.is(op_quantize_linear()) || node.is(op_dequantize_linear()) ||
                            node.is(op_requantize()) || node.is(op_table_lookup());
-    if (quantizes) {
-      const auto made = quantized(node);
+    if (quantizes || node.is(op_batch_norm())) {
+      const auto made = quantizes ? quantized(node) : batch_norm(node);
       if (!made) return false;
       define(node, *made);
       return true;

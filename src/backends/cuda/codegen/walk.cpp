@@ -103,6 +103,20 @@ SymShape broadcast_strides(const SymShape& shape, const SymShape& strides, const
   return out;
 }
 
+std::string coordinates(KernelWriter& writer, const std::string& item, const SymShape& sizes) {
+  std::string out, rest = item;
+  for (std::size_t axis = sizes.size(); axis-- > 0;) {
+    if (axis == 0) {
+      out += fmt::format("  const I c0 = {};\n", rest);
+      break;
+    }
+    out += fmt::format("  const I r{0} = {1} / {2};\n  const I c{0} = {1} - r{0} * {2};\n", axis,
+                       rest, writer.number(sizes[axis]));
+    rest = fmt::format("r{}", axis);
+  }
+  return out;
+}
+
 std::vector<std::size_t> memory_order(std::int64_t rank, Layout layout) {
   std::vector<std::size_t> out(static_cast<std::size_t>(rank));
   for (std::int64_t axis = 0; axis < rank; ++axis) {

@@ -38,6 +38,10 @@ struct Walk {
 // that may be 1 where the whole's is not is decided when sizes are known.
 SymShape broadcast_strides(const SymShape& shape, const SymShape& strides, const SymShape& whole);
 
+// Lines that define the coordinate `c<i>` of item `item` on each axis of a tensor, sizes outermost
+// first.
+std::string coordinates(KernelWriter& writer, const std::string& item, const SymShape& sizes);
+
 // Axes of a tensor of that rank in the order of memory.
 std::vector<std::size_t> memory_order(std::int64_t rank, Layout layout);
 

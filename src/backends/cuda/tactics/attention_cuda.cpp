@@ -20,6 +20,8 @@ namespace {
 constexpr std::int64_t kMostValues = 256, kMostTensorSize = 128;
 constexpr std::uint32_t kTensorThreads = 128, kTensorQueries = 64;  // of kernels/attention_mma.cuh
 constexpr std::uint32_t kPlainThreads = 256;
+// Inputs of the operator.
+constexpr std::size_t kLengths = 4, kStart = 5, kSink = 6;
 
 // Where the rows of an operand lie: element d of (batch, head, row) is at base + batch * by_batch +
 // head * by_head + row * by_row + d.
@@ -75,10 +77,10 @@ Acceptance accepts(const Problem& problem) {
       return Acceptance::refuse("its operands are of different types");
   }
   if (view->node->outputs.size() > 1) return Acceptance::refuse("its scores are wanted");
-  for (std::size_t i = 4; i < view->node->inputs.size(); ++i) {
-    if (view->node->inputs[i].exists())
-      return Acceptance::refuse("it has no lengths, start or sink");
-  }
+  if (view->node->input(kSink).exists()) return Acceptance::refuse("it has no sink");
+  if (problem.node != view->node &&
+      (view->node->input(kLengths).exists() || view->node->input(kStart).exists()))
+    return Acceptance::refuse("it has no lengths and start where heads are cut out of columns");
   const LaunchShapes shapes(problem);
   const Operands operands = read_operands(shapes, *view);
   if (!operands.v.size.is_constant() || operands.v.size.value() < 1 ||
@@ -135,24 +137,52 @@ class Source {
     return fmt::format("(head / {})", operands_.q.heads.value() / operands_.k.heads.value());
   }
 
-  // `begin` and `end` of the keys that queries [first, last] see together, of type `index`.
+  static std::int64_t reach(std::int64_t given) {
+    return std::min<std::int64_t>(given, std::int64_t{1} << 28);
+  }
+
+  // A number of this batch, between `low` and `high`.
+  std::string per_batch(std::size_t i, const std::string& name, const std::string& low,
+                        const std::string& high) {
+    const std::string x = writer_.input(i, element_type(problem_.input_type(i).dtype));
+    const Dim& size = shapes_.input(i)[0];
+    const Dim step = size == operands_.batches ? Dim(1) : min(size - Dim(1), Dim(1));
+    return fmt::format(
+        "  const long long given_{0} = {1}[batch * {2}];\n"
+        "  const I {0} = given_{0} < {3} ? {3} : given_{0} > {4} ? {4} : "
+        "static_cast<I>(given_{0});\n",
+        name, x, writer_.number(step), low, high);
+  }
+
+  // `begin` and `end` of the keys that queries [first, last] see together, of type `index`, and
+  // `shift`, the position of the first query.
   std::string range(const std::string& index, const std::string& first, const std::string& last) {
-    std::string out = fmt::format("  {0} begin = 0, end = static_cast<{0}>({1});\n", index,
-                                  writer_.number(operands_.k.rows));
-    const auto reach = [](std::int64_t given) {
-      return std::min<std::int64_t>(given, std::int64_t{1} << 29);
-    };
+    const std::string keys = writer_.number(operands_.k.rows);
+    std::string out;
+    if (view_.node->input(kLengths).exists()) {
+      out += per_batch(kLengths, "length", "static_cast<I>(0)", keys);
+    } else {
+      out += fmt::format("  const I length = {};\n", keys);
+    }
+    if (view_.node->input(kStart).exists()) {
+      out += per_batch(kStart, "shift", "-" + writer_.number(operands_.q.rows), keys);
+    } else {
+      out += "  const I shift = 0;\n";
+    }
+    out += fmt::format("  {0} begin = 0, end = static_cast<{0}>(length);\n", index);
     if (attributes_.left >= 0) {
-      out +=
-          fmt::format("  begin = static_cast<{0}>({1}) > {2} ? static_cast<{0}>({1}) - {2} : 0;\n",
-                      index, first, reach(attributes_.left));
+      out += fmt::format(
+          "  begin = static_cast<{0}>({1} + shift) - {2};\n"
+          "  if (begin < 0) begin = 0;\n",
+          index, first, reach(attributes_.left));
     }
     if (attributes_.right >= 0) {
       out += fmt::format(
-          "  if (static_cast<{0}>({1}) + {2} < end) end = static_cast<{0}>({1}) + {2};\n", index,
-          last, reach(attributes_.right) + 1);
+          "  if (static_cast<{0}>({1} + shift) + {2} < end) end = static_cast<{0}>({1} + shift) + "
+          "{2};\n",
+          index, last, reach(attributes_.right) + 1);
     }
-    return out + "  if (begin > end) begin = end;\n";
+    return out + "  if (end < 0) end = 0;\n  if (begin > end) begin = end;\n";
   }
 
   // Statements that turn `s`, a product times the scale, into a score; hidden ones return.
@@ -162,13 +192,12 @@ class Source {
       const std::string cap = fmt::format("static_cast<{}>({:a})", compute, attributes_.softcap);
       out += fmt::format("    s = {0} * tanh(s / {0});\n", cap);
     }
-    const auto reach = [](std::int64_t given) {
-      return std::min<std::int64_t>(given, std::int64_t{1} << 29);
-    };
     if (attributes_.left >= 0)
-      out += fmt::format("    if (query - key > {}) return hidden;\n", reach(attributes_.left));
+      out += fmt::format("    if (query + shift - key > {}) return hidden;\n",
+                         reach(attributes_.left));
     if (attributes_.right >= 0)
-      out += fmt::format("    if (key - query > {}) return hidden;\n", reach(attributes_.right));
+      out += fmt::format("    if (key - query - shift > {}) return hidden;\n",
+                         reach(attributes_.right));
     if (view_.bias < 0) return out;
     const auto bias = static_cast<std::size_t>(view_.bias);
     const DType dtype = problem_.input_type(bias).dtype;

@@ -10,6 +10,7 @@
 #include "backends/cuda/codegen/scalar_source.hpp"
 #include "backends/cuda/codegen/walk.hpp"
 #include "base/error.hpp"
+#include "ops/batch_norm.hpp"
 #include "ops/binary.hpp"
 #include "ops/cast.hpp"
 #include "ops/clip.hpp"
@@ -182,7 +183,7 @@ const Tactic& tactic_pointwise_cuda() {
       .name = "pointwise_cuda",
       .backend = "cuda",
       .ops = {op_unary, op_binary, op_clip, op_select, op_cast, op_quantize_linear,
-              op_dequantize_linear, op_requantize, op_table_lookup},
+              op_dequantize_linear, op_requantize, op_table_lookup, op_batch_norm},
       .accepts = accepts,
       .layouts = layouts,
       .lower = lower};

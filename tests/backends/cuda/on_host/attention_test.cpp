@@ -25,6 +25,18 @@ TEST(CudaAttention, attends_on_tensor_cores) {
       {"attention_cuda"}, {.on_host = false});
 }
 
+TEST(CudaAttention, knows_lengths_and_starts) {
+  const std::vector<Tensor> given = {Tensor::from<std::int64_t>({2}, {9, 3}),
+                                     Tensor::from<std::int64_t>({2}, {4, -2})};
+  for (const char* type : {"f16", "f32"}) {
+    const std::string t = type;
+    check_cuda("graph main(%q: " + t + "[2,2,5,16], %k: " + t + "[2,1,9,16], %v: " + t +
+                   "[2,1,9,16], %const_l: i64[2], %const_s: i64[2]) -> (%y) { %y = "
+                   "attention{scale=0.25, right=0, softcap=2}(%q, %k, %v, _, %const_l, %const_s) }",
+               {"attention_cuda"}, {.constants = given});
+  }
+}
+
 TEST(CudaAttention, attends_in_f32) {
   check_cuda(
       "graph main(%q: f32[1,4,7,20], %k: f32[1,2,40,20], %v: f32[1,2,40,33], %b: f32[4,1,40]) -> "

@@ -38,3 +38,15 @@ TEST(CudaQuantize, gives_the_bytes_of_the_reference) {
 
 }  // namespace
 }  // namespace strop::testing
+
+namespace strop::testing {
+namespace {
+
+TEST(CudaQuantize, finds_scales_when_it_runs) {
+  check_cuda(
+      "graph main(%x: f32[N,37]) -> (%y, %s, %z) { %y, %s, %z = dynamic_quantize_linear(%x) }",
+      {"dynamic_quantize_cuda"}, {.sizes = {{{"N", 3}}, {{"N", 0}}}});
+}
+
+}  // namespace
+}  // namespace strop::testing
