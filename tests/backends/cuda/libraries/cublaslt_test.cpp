@@ -30,7 +30,7 @@ const Tactic* find_tactic() {
 struct Case {
   std::string inputs;  // of the graph
   std::string body;    // of the graph, or of a fused node whose operands are given
-  std::vector<std::pair<DType, Shape>> constants{};
+  testing::ConstantTypes constants{};
   SymbolValues sizes{};
 };
 
@@ -39,9 +39,9 @@ Question question_of(const Case& from, DType type, const DeviceProperties& chip)
   std::string text = "graph main(" + from.inputs + ") -> (%y) {\n" + from.body + " }";
   for (std::size_t at = text.find(": T["); at != std::string::npos; at = text.find(": T["))
     text.replace(at + 2, 1, to_string(type));
-  std::vector<std::pair<DType, Shape>> constants = from.constants;
+  testing::ConstantTypes constants = from.constants;
   for (auto& constant : constants) constant.first = type;
-  return Question(text, constants, chip);
+  return Question(text, testing::made_up(constants), chip);
 }
 
 std::string fused(const std::string& operands, const std::string& inputs, const std::string& body) {
