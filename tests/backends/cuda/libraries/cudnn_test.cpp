@@ -185,6 +185,26 @@ TEST(conv_cudnn, takes_a_clip_from_zero) {
   EXPECT_EQ(record.chain.alpha, 0.5);
 }
 
+TEST(conv_cudnn, parameters_of_another_step_are_refused) {
+  STROP_SKIP_WITHOUT_CUDNN();
+  STROP_SKIP_WITHOUT_GPU();
+  if (!cuda::cudnn_problem().empty()) GTEST_SKIP() << cuda::cudnn_problem();
+  Question question = question_of({"2,16,8,9", {32, 16, 3, 3}, "", "2,32,6,7"}, DType::f16,
+                                  *testing::gpu()->device);
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"x\":0", "\"x\":9"},
+           {"\"x\":0", "\"x\":1"},
+           {"\"w\":1", "\"w\":0"},
+           {"\"bias\":2", "\"bias\":1"},
+           {"\"residual\":3", "\"residual\":0"},
+           {"\"channels_last\":true", "\"channels_last\":false"},
+           {"\"strides\":[1,1]", "\"strides\":[2,1]"},
+           {"\"dilations\":[1,1]", "\"dilations\":[1,1000000]"},
+           {"\"begin\":[0,0]", "\"begin\":[1,0]"},
+           {"\"end\":[0,0]", "\"end\":[0,1073741824]"}})
+    testing::expect_refused(*find_tactic(), question, from, to);
+}
+
 class CudnnOnGpu : public ::testing::TestWithParam<DType> {};
 
 void check(const std::vector<Case>& list, DType type, std::size_t most) {

@@ -124,4 +124,28 @@ inline void check_on_gpu(const Tactic& tactic, Question& question, const SymbolV
   }
 }
 
+// A plan whose step on the library has other parameters ends in an error of the engine, whenever it
+// is noticed.
+inline void expect_refused(const Tactic& tactic, Question& question, const std::string& from,
+                           const std::string& to) {
+  Candidate candidate{&tactic, "0", {}};
+  if (tactic.layouts != nullptr) candidate.layouts = tactic.layouts(question.problem, "0").at(0);
+  Plan plan = lower_single(question.problem, candidate, {});
+  for (Step& step : plan.steps) {
+    const std::size_t at = step.parameters.find(from);
+    if (at != std::string::npos) step.parameters.replace(at, from.size(), to);
+  }
+  std::vector<Tensor> inputs;
+  for (const std::uint32_t input : plan.inputs)
+    inputs.push_back(random_tensor(plan.slots[input].dtype, *to_concrete(*plan.slots[input].shape),
+                                   inputs.size()));
+  try {
+    PlanExecution execution(std::move(plan), 2, question.device.ordinal);
+    run_plan(execution, inputs);
+    ADD_FAILURE() << "it ran with " << to;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::engine_invalid) << error.message();
+  }
+}
+
 }  // namespace strop::testing
