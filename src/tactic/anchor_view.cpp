@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/float_types.hpp"
 #include "ops/binary.hpp"
 #include "ops/clip.hpp"
 #include "ops/unary.hpp"
@@ -13,9 +14,10 @@ namespace strop {
 namespace {
 
 std::optional<double> scalar(const Tensor* tensor) {
-  if (tensor == nullptr || tensor->size() != 1 || tensor->dtype() != DType::f32)
-    return std::nullopt;
-  return tensor->values<float>()[0];
+  if (tensor == nullptr || tensor->size() != 1) return std::nullopt;
+  const DType type = tensor->dtype();
+  if (type != DType::f32 && type != DType::f16 && type != DType::bf16) return std::nullopt;
+  return load_as_double(type, tensor->data(), 0);
 }
 
 // One pointwise node after the value `running`; nothing (and why) when it cannot be a step.

@@ -288,6 +288,9 @@ class CudnnConvStep final : public Step {
     handle_.emplace();
   }
 
+  // Giving up a handle touches the GPU.
+  ~CudnnConvStep() override { driver().cuCtxSetCurrent(device_.context); }
+
   std::uint64_t prepare(const StropAbiValue* inputs, const StropAbiValue* outputs) override {
     device_.use();
     const StropAbiValue& result = outputs[0];

@@ -52,6 +52,13 @@ std::string operands_refusal(const Problem& problem, const LibraryConv& conv,
   return library_types_refusal(problem, conv.x, conv.w, conv.chain);
 }
 
+// Those of the kernels that the library holds; the others it compiles, for half types alone.
+bool has_single_precision(LibraryActivation activation) {
+  using A = LibraryActivation;
+  return activation == A::none || activation == A::relu || activation == A::sigmoid ||
+         activation == A::tanh || activation == A::elu;
+}
+
 std::optional<LibraryConv> read(const Problem& problem, std::string& refusal) {
   const auto view = view_as(problem, op_conv(), refusal);
   if (!view) return std::nullopt;
@@ -62,6 +69,9 @@ std::optional<LibraryConv> read(const Problem& problem, std::string& refusal) {
   if (!read_library_chain(problem, view->epilogue, out.chain, refusal)) return std::nullopt;
   const Tensor* weights = problem.constant(out.w);
   refusal = operands_refusal(problem, out, weights);
+  if (refusal.empty() && problem.output_type(0).dtype == DType::f32 &&
+      !has_single_precision(out.chain.activation))
+    refusal = "the library has no such activation in f32";
   if (refusal.empty() && problem.precise) refusal = "a precise engine sums in one order";
   if (refusal.empty() && !read_window(problem, view->anchor->as<ConvAttributes>(), *weights, out))
     refusal = "its pads depend on a size that is open";

@@ -30,7 +30,7 @@ const Tactic* find_tactic() {
 struct Case {
   std::string inputs;  // of the graph
   std::string body;    // of the graph, or of a fused node whose operands are given
-  std::vector<std::pair<DType, Shape>> constants{};
+  testing::ConstantTypes constants{};
   SymbolValues sizes{};
 };
 
@@ -39,9 +39,9 @@ Question question_of(const Case& from, DType type, const DeviceProperties& chip)
   std::string text = "graph main(" + from.inputs + ") -> (%y) {\n" + from.body + " }";
   for (std::size_t at = text.find(": T["); at != std::string::npos; at = text.find(": T["))
     text.replace(at + 2, 1, to_string(type));
-  std::vector<std::pair<DType, Shape>> constants = from.constants;
+  testing::ConstantTypes constants = from.constants;
   for (auto& constant : constants) constant.first = type;
-  return Question(text, constants, chip);
+  return Question(text, testing::made_up(constants), chip);
 }
 
 std::string fused(const std::string& operands, const std::string& inputs, const std::string& body) {
@@ -163,6 +163,29 @@ TEST(library_product, parameters_that_are_none_are_refused) {
       EXPECT_EQ(error.code(), ErrorCode::engine_invalid) << error.message();
     }
   }
+}
+
+TEST(matmul_cublaslt, parameters_of_another_step_are_refused) {
+  STROP_SKIP_WITHOUT_CUBLASLT();
+  STROP_SKIP_WITHOUT_GPU();
+  if (!cuda::cublaslt_problem().empty()) GTEST_SKIP() << cuda::cublaslt_problem();
+  Question question = question_of(
+      {"%a: T[24,40], %c: T[16]",
+       "const %b: T[40,16] = @0\n" + fused("%a, %b, %c", "%a: T[24,40], %b: T[40,16], %c: T[16]",
+                                           "%m = matmul(%a, %b) %y = binary(%m, %c)"),
+       {{kF16, {40, 16}}}},
+      DType::f16, *testing::gpu()->device);
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"a\":0", "\"a\":7"},
+           {"\"a\":0", "\"a\":1"},
+           {"\"b\":1", "\"b\":2"},
+           {"\"bias\":2", "\"bias\":0"},
+           {"\"bias\":2", "\"bias\":3"},
+           {"\"bias\":2", "\"residual\":0"},
+           {"\"trans_a\":false", "\"trans_a\":true"},
+           {"\"trans_b\":false", "\"trans_b\":true"},
+           {"\"choice\"", "\"activation\":\"elu\",\"alpha\":1,\"choice\""}})
+    testing::expect_refused(*find_tactic(), question, from, to);
 }
 
 class CublasLtOnGpu : public ::testing::TestWithParam<DType> {};

@@ -56,7 +56,7 @@ Question question_of(const Case& from, DType type, const DeviceProperties& chip)
   }
   return Question("graph main(" + inputs + residual + ") -> (%y) {\nconst %w: " + w +
                       " = @0\nconst %b: " + b + " = @1\n" + steps + " }",
-                  {{type, from.w}, {type, {from.w[0]}}}, chip);
+                  testing::made_up({{type, from.w}, {type, {from.w[0]}}}), chip);
 }
 
 std::vector<Case> cases() {
@@ -78,11 +78,15 @@ std::vector<Case> cases() {
   };
 }
 
-std::vector<Case> half_cases() {
+std::vector<Case> activation_cases(DType type) {
   std::vector<Case> out;
-  for (const char* activation :
-       {"\"sigmoid\"", "\"tanh\"", "\"silu\"", "\"gelu\"", "\"gelu_tanh\"",
-        "\"leaky_relu\", alpha=0.1", "\"elu\", alpha=0.7", "\"silu\", alpha=1.5"})
+  std::vector<std::string> activations{"\"sigmoid\"", "\"tanh\"", "\"elu\", alpha=0.7"};
+  if (type != DType::f32) {
+    for (const char* more : {"\"silu\"", "\"gelu\"", "\"gelu_tanh\"", "\"leaky_relu\", alpha=0.1",
+                             "\"silu\", alpha=1.5"})
+      activations.push_back(more);
+  }
+  for (const std::string& activation : activations)
     out.push_back({"1,32,8,8", {32, 32, 3, 3}, "pads=[1, 1, 1, 1]", "", activation});
   return out;
 }
@@ -117,6 +121,8 @@ TEST(conv_cudnn, says_why_it_refuses) {
   EXPECT_EQ(reason({"1,8,4,4,4,4", {8, 8, 1, 1, 1, 1}}), "it takes convolutions along 1 to 3 axes");
   EXPECT_EQ(reason({"1,8,8,8", {8, 8, 1, 1}, "", "8,1,1"}), "what is added is not like the output");
   EXPECT_EQ(reason({"1,8,8,8", {8, 8, 1, 1}, "", "", "\"sin\""}), "the library has no sin");
+  EXPECT_EQ(reason({"1,8,8,8", {8, 8, 1, 1}, "", "", "\"gelu\""}, DType::f32),
+            "the library has no such activation in f32");
   EXPECT_EQ(reason({"1,8,8,8", {8, 8, 1, 1}}, DType::f64), "it is for f32, f16 and bf16");
 }
 
@@ -154,14 +160,59 @@ TEST(library_conv, parameters_that_are_none_are_refused) {
   }
 }
 
+// A clip from 0 to a half after sums without bias, in f16.
+Question clipped() {
+  const std::string operands = "%x: f16[1,16,6,6]";
+  const std::string constants = "%w: f16[16,16,3,3], %l: f16[], %h: f16[]";
+  return Question(
+      "graph main(" + operands +
+          ") -> (%y) {\nconst %w: f16[16,16,3,3] = @0\nconst %l: f16[] = @1\nconst %h: f16[] = "
+          "@2\n%y = fused{kind=\"conv\"}(%x, %w, %l, %h) body graph body(" +
+          operands + ", " + constants + ") -> (%y) { %c = conv(%x, %w) %y = clip(%c, %l, %h) } }",
+      {random_tensor(DType::f16, {16, 16, 3, 3}, 1), Tensor::from<float16>({}, {float16(0)}),
+       Tensor::from<float16>({}, {float16(0.5f)})},
+      testing::gpu() ? *testing::gpu()->device : testing::some_chip());
+}
+
+TEST(conv_cudnn, takes_a_clip_from_zero) {
+  STROP_SKIP_WITHOUT_CUDNN();
+  const Question question = clipped();
+  const Acceptance acceptance = find_tactic()->accepts(question.problem);
+  ASSERT_TRUE(acceptance.yes) << acceptance.reason;
+  const auto record =
+      cuda::parse_library_conv(find_tactic()->lower(question.problem, "0").parameters);
+  EXPECT_EQ(record.chain.activation, cuda::LibraryActivation::clip);
+  EXPECT_EQ(record.chain.alpha, 0.5);
+}
+
+TEST(conv_cudnn, parameters_of_another_step_are_refused) {
+  STROP_SKIP_WITHOUT_CUDNN();
+  STROP_SKIP_WITHOUT_GPU();
+  if (!cuda::cudnn_problem().empty()) GTEST_SKIP() << cuda::cudnn_problem();
+  Question question = question_of({"2,16,8,9", {32, 16, 3, 3}, "", "2,32,6,7"}, DType::f16,
+                                  *testing::gpu()->device);
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"x\":0", "\"x\":9"},
+           {"\"x\":0", "\"x\":1"},
+           {"\"w\":1", "\"w\":0"},
+           {"\"bias\":2", "\"bias\":1"},
+           {"\"residual\":3", "\"residual\":0"},
+           {"\"channels_last\":true", "\"channels_last\":false"},
+           {"\"strides\":[1,1]", "\"strides\":[2,1]"},
+           {"\"dilations\":[1,1]", "\"dilations\":[1,1000000]"},
+           {"\"begin\":[0,0]", "\"begin\":[1,0]"},
+           {"\"end\":[0,0]", "\"end\":[0,1073741824]"}})
+    testing::expect_refused(*find_tactic(), question, from, to);
+}
+
 class CudnnOnGpu : public ::testing::TestWithParam<DType> {};
 
-void check(const std::vector<Case>& list, DType type) {
+void check(const std::vector<Case>& list, DType type, std::size_t most) {
   for (const Case& one : list) {
     SCOPED_TRACE(one.x + " " + to_string(one.w) + " " + one.attributes + " " + one.residual + " " +
                  one.activation);
     Question question = question_of(one, type, *testing::gpu()->device);
-    testing::check_on_gpu(*find_tactic(), question, one.sizes);
+    testing::check_on_gpu(*find_tactic(), question, one.sizes, most);
   }
 }
 
@@ -169,8 +220,10 @@ TEST_P(CudnnOnGpu, gives_the_reference_s_results) {
   STROP_SKIP_WITHOUT_CUDNN();
   STROP_SKIP_WITHOUT_GPU();
   if (!cuda::cudnn_problem().empty()) GTEST_SKIP() << cuda::cudnn_problem();
-  check(cases(), GetParam());
-  check(half_cases(), GetParam());
+  check(cases(), GetParam(), GetParam() == DType::bf16 ? 2 : 6);
+  check(activation_cases(GetParam()), GetParam(), 1);
+  Question question = clipped();
+  if (GetParam() == DType::f16) testing::check_on_gpu(*find_tactic(), question, {}, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(types, CudnnOnGpu, ::testing::Values(DType::f32, DType::f16, DType::bf16),
