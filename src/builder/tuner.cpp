@@ -35,7 +35,9 @@ std::string device_text(int threads, const BuildTarget& target) {
           " multiprocessors; ";
   }
   out += os::cpu_features().brand + "; threads " + std::to_string(threads);
-  for (const BackendStatus& backend : probe_backends()) {
+  for (const std::string_view name : {"reference", "cpu", "cuda"}) {
+    if (name == "cuda" && target.backend != name) continue;
+    const BackendStatus backend = probe_backend(name);
     if (!backend.version.empty())
       out += "; " + backend.name + " " + backend.version + " " + backend.description;
   }

@@ -117,25 +117,27 @@ void register_backend(const StropBackendTable* table) {
   all.backends[table->name] = {table, {}};
 }
 
+BackendStatus probe_backend(std::string_view name) {
+  BackendStatus status;
+  status.name = name;
+  status.library = os::library_file_name(library_of(name));
+  try {
+    const StropBackendTable& table = find_backend(name);
+    status.version = table.version;
+    status.description = table.description();
+    Registry& all = registry();
+    const std::scoped_lock lock(all.mutex);
+    status.path = all.backends.find(name)->second.path;
+  } catch (const Error& error) {
+    status.problem = error.diagnostics().front().why;
+    if (status.problem.empty()) status.problem = error.diagnostics().front().what;
+  }
+  return status;
+}
+
 std::vector<BackendStatus> probe_backends() {
   std::vector<BackendStatus> out;
-  for (const std::string_view name : kKnownBackends) {
-    BackendStatus status;
-    status.name = name;
-    status.library = os::library_file_name(library_of(name));
-    try {
-      const StropBackendTable& table = find_backend(name);
-      status.version = table.version;
-      status.description = table.description();
-      Registry& all = registry();
-      const std::scoped_lock lock(all.mutex);
-      status.path = all.backends.find(name)->second.path;
-    } catch (const Error& error) {
-      status.problem = error.diagnostics().front().why;
-      if (status.problem.empty()) status.problem = error.diagnostics().front().what;
-    }
-    out.push_back(std::move(status));
-  }
+  for (const std::string_view name : kKnownBackends) out.push_back(probe_backend(name));
   return out;
 }
 

@@ -32,5 +32,7 @@ struct BackendStatus {
 // All backends that Strop knows of, found or not; for `doctor`. Throws nothing but
 // Error(out_of_memory).
 std::vector<BackendStatus> probe_backends();
+// One of them. May open libraries that the backend uses.
+BackendStatus probe_backend(std::string_view name);
 
 }  // namespace strop

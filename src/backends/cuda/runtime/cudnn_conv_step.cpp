@@ -275,6 +275,25 @@ std::vector<CudnnDescriptor> suggestions_of(const CudnnDescriptor& graph,
   return all;
 }
 
+void check_sizes(const LibraryConv& conv, const Placed& x, const Placed& w, const Placed& y) {
+  const std::size_t rank = x.dims.size();
+  require(w.dims.size() == rank && y.dims.size() == rank &&
+              (conv.strides.size() == rank - 2 || (conv.strides.size() == 1 && rank == 4)),
+          kWhat, "its operands have different numbers of axes");
+  require(std::ranges::find(w.dims, 0) == w.dims.end(), kWhat, "its weights are empty");
+  require(x.dims[1] > 0 && x.dims[1] % w.dims[1] == 0 && w.dims[0] % (x.dims[1] / w.dims[1]) == 0 &&
+              y.dims[0] == x.dims[0] && y.dims[1] == w.dims[0],
+          kWhat, "the channels of its operands do not fit each other");
+  const std::size_t hidden = rank - 2 - conv.strides.size();
+  for (std::size_t i = 0; i < conv.strides.size(); ++i) {
+    const std::size_t axis = 2 + hidden + i;
+    const std::int64_t room = x.dims[axis] + conv.pads_begin[i] + conv.pads_end[i] -
+                              (w.dims[axis] - 1) * conv.dilations[i] - 1;
+    require(room >= 0 ? y.dims[axis] == room / conv.strides[i] + 1 : y.dims[axis] == 0, kWhat,
+            "the result has another size than the window gives");
+  }
+}
+
 class CudnnConvStep final : public Step {
  public:
   CudnnConvStep(Device& device, const StropAbiStep& step)
@@ -304,7 +323,7 @@ class CudnnConvStep final : public Step {
     const Placed x = placed(inputs[conv_.x], conv_.channels_last);
     const Placed w = placed(inputs[conv_.w], conv_.channels_last);
     const Placed y = placed(result, conv_.channels_last);
-    check_sizes(x, w, y);
+    check_sizes(conv_, x, w, y);
     pack_ = CudnnDescriptor();
     empty_ = std::ranges::find(y.dims, 0) != y.dims.end();
     if (empty_) return 0;
@@ -348,26 +367,6 @@ class CudnnConvStep final : public Step {
 
  private:
   using Addresses = std::array<void*, 6>;  // of the tensors by their names, and the workspace
-
-  void check_sizes(const Placed& x, const Placed& w, const Placed& y) const {
-    const std::size_t rank = x.dims.size();
-    require(w.dims.size() == rank && y.dims.size() == rank &&
-                (conv_.strides.size() == rank - 2 || (conv_.strides.size() == 1 && rank == 4)),
-            kWhat, "its operands have different numbers of axes");
-    require(std::ranges::find(w.dims, 0) == w.dims.end(), kWhat, "its weights are empty");
-    require(x.dims[1] > 0 && x.dims[1] % w.dims[1] == 0 &&
-                w.dims[0] % (x.dims[1] / w.dims[1]) == 0 && y.dims[0] == x.dims[0] &&
-                y.dims[1] == w.dims[0],
-            kWhat, "the channels of its operands do not fit each other");
-    const std::size_t hidden = rank - 2 - conv_.strides.size();
-    for (std::size_t i = 0; i < conv_.strides.size(); ++i) {
-      const std::size_t axis = 2 + hidden + i;
-      const std::int64_t room = x.dims[axis] + conv_.pads_begin[i] + conv_.pads_end[i] -
-                                (w.dims[axis] - 1) * conv_.dilations[i] - 1;
-      require(room >= 0 ? y.dims[axis] == room / conv_.strides[i] + 1 : y.dims[axis] == 0, kWhat,
-              "the result has another size than the window gives");
-    }
-  }
 
   static void check_residual(const StropAbiValue& residual, const StropAbiValue& result) {
     require(residual.rank == result.rank &&
