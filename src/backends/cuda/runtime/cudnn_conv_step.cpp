@@ -285,6 +285,8 @@ void check_sizes(const LibraryConv& conv, const Placed& x, const Placed& w, cons
               y.dims[0] == x.dims[0] && y.dims[1] == w.dims[0],
           kWhat, "the channels of its operands do not fit each other");
   const std::size_t hidden = rank - 2 - conv.strides.size();
+  require(hidden == 0 || (x.dims[2] == 1 && w.dims[2] == 1 && y.dims[2] == 1), kWhat,
+          "its operands have more axes than it says");
   for (std::size_t i = 0; i < conv.strides.size(); ++i) {
     const std::size_t axis = 2 + hidden + i;
     const std::int64_t room = x.dims[axis] + conv.pads_begin[i] + conv.pads_end[i] -
