@@ -156,7 +156,7 @@ std::int64_t Tuner::time_on_device(Plan plan, std::span<const Tensor> inputs) co
 std::vector<TimedCandidate> Tuner::measure_on_device(const Problem& problem,
                                                      std::span<const Candidate> candidates) {
   std::vector<std::optional<Plan>> plans(candidates.size());
-  std::vector<std::string> problems(candidates.size());
+  std::vector<std::optional<Error>> problems(candidates.size());
   // Compiling is most of it.
   parallel_for(
       static_cast<std::int64_t>(candidates.size()), 1, [&](std::int64_t begin, std::int64_t end) {
@@ -164,14 +164,14 @@ std::vector<TimedCandidate> Tuner::measure_on_device(const Problem& problem,
           try {
             plans[i] = lower_single(problem, candidates[i], sample_);
           } catch (const Error& error) {
-            problems[i] = error.message();
+            problems[i] = error;
           }
         }
       });
   std::vector<TimedCandidate> times;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     times.push_back({candidates[i].name(), kNotTimed});
-    if (!plans[i]) throw Error(ErrorCode::internal, candidates[i].name(), problems[i]);
+    if (!plans[i]) throw Error(*problems[i]);
     std::vector<Tensor> inputs;
     for (const std::uint32_t input : plans[i]->inputs) {
       const Slot& slot = plans[i]->slots[input];

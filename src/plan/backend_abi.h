@@ -144,6 +144,7 @@ typedef struct StropDeviceTable {
   int32_t (*create_event)(void* device, void** event, StropAbiError* error);
   void (*destroy_event)(void* event);
   int32_t (*record)(void* stream, void* event, StropAbiError* error);
+  int32_t (*wait)(void* event, StropAbiError* error); /* until it was reached */
   int32_t (*elapsed)(void* from, void* to, int64_t* nanoseconds, StropAbiError* error);
 } StropDeviceTable;
 

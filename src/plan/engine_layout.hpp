@@ -16,7 +16,7 @@ namespace strop::engine_layout {
 
 using Bytes = std::span<const std::byte>;
 
-inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint32_t kFormat = 2;
 inline constexpr std::int64_t kAlignment = 64;      // of the table and of every section
 inline constexpr std::int64_t kChunk = 1 << 20;     // bytes under one hash
 inline constexpr std::size_t kPreambleBytes = 195;  // the lines before the JSON

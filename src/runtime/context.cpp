@@ -222,7 +222,17 @@ void Context::prepare(std::span<const NamedShape> shapes) {
 }
 
 void Context::run() {
-  run_async();
+  try {
+    run_async();
+  } catch (...) {
+    // What was ordered before it failed still reads and writes memory of the caller's.
+    try {
+      synchronize();
+    } catch (const Error&) {
+      // The first error says more.
+    }
+    throw;
+  }
   synchronize();
 }
 

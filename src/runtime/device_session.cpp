@@ -40,6 +40,7 @@ DeviceSession::~DeviceSession() {
   for (void* event : events_) {
     if (event != nullptr) table_.destroy_event(event);
   }
+  if (end_ != nullptr) table_.destroy_event(end_);
   if (outer_stream_ != nullptr) table_.destroy_stream(outer_stream_);
   table_.destroy_stream(own_stream_);
 }
@@ -59,7 +60,7 @@ void DeviceSession::use_stream(void* external) {
 
 void DeviceSession::copy(void* to, const void* from, std::int64_t bytes, std::uint32_t direction) {
   if (bytes == 0) return;
-  busy_ = true;
+  set_busy();
   StropAbiError error{};
   throw_reported(
       backend_,
@@ -69,8 +70,18 @@ void DeviceSession::copy(void* to, const void* from, std::int64_t bytes, std::ui
 void DeviceSession::synchronize() {
   if (!busy_) return;
   StropAbiError error{};
-  throw_reported(backend_, table_.synchronize(stream_, &error), error);
+  const std::int32_t code =
+      end_marked_ ? table_.wait(end_, &error) : table_.synchronize(stream_, &error);
+  throw_reported(backend_, code, error);
   busy_ = false;
+}
+
+void DeviceSession::mark_end() {
+  if (!busy_ || external_ == nullptr) return;
+  StropAbiError error{};
+  if (end_ == nullptr) throw_reported(backend_, table_.create_event(device_, &end_, &error), error);
+  throw_reported(backend_, table_.record(stream_, end_, &error), error);
+  end_marked_ = true;
 }
 
 // In the session's own stream: a caller's may be one that cannot be captured.
@@ -97,7 +108,7 @@ void DeviceSession::abandon_capture() noexcept {
 }
 
 void DeviceSession::launch(void* graph) {
-  busy_ = true;
+  set_busy();
   StropAbiError error{};
   throw_reported(backend_, table_.launch_graph(stream_, graph, &error), error);
 }
@@ -147,7 +158,7 @@ void DeviceSession::mark(int which) {
   if (events_[which] == nullptr) {
     throw_reported(backend_, table_.create_event(device_, &events_[which], &error), error);
   }
-  busy_ = true;
+  set_busy();
   throw_reported(backend_, table_.record(stream_, events_[which], &error), error);
 }
 
@@ -163,6 +174,16 @@ void* DeviceBlock::reserve(std::int64_t bytes) {
   if (bytes <= capacity_) return data_;
   release();
   data_ = session_->allocate(bytes);
+  capacity_ = bytes;
+  return data_;
+}
+
+void* DeviceBlock::grow(std::int64_t bytes) {
+  bytes = std::max<std::int64_t>(bytes, 256);
+  if (bytes <= capacity_) return data_;
+  void* larger = session_->allocate(bytes);
+  release();
+  data_ = larger;
   capacity_ = bytes;
   return data_;
 }

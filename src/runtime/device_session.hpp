@@ -41,7 +41,12 @@ class DeviceSession {
   // Waits until all that was ordered is done. Costs nothing when nothing was.
   void synchronize();
   // Something was ordered.
-  void set_busy() { busy_ = true; }
+  void set_busy() {
+    busy_ = true;
+    end_marked_ = false;
+  }
+  // All of a run was ordered. From here on the caller's stream may go.
+  void mark_end();
 
   void begin_capture();
   void* end_capture();
@@ -78,6 +83,8 @@ class DeviceSession {
   void* external_ = nullptr;
   void* stream_ = nullptr;  // one of the two
   void* left_for_capture_ = nullptr;
+  void* end_ = nullptr;      // event: the end of what was ordered in the caller's stream
+  bool end_marked_ = false;  // since something was ordered
   void* events_[2] = {nullptr, nullptr};
   MemoryBudget memory_;
   bool busy_ = false;
@@ -93,6 +100,8 @@ class DeviceBlock {
 
   // What was in it is lost when it grows. Never null.
   void* reserve(std::int64_t bytes);
+  // As reserve, but what there is stays when there is no memory for more.
+  void* grow(std::int64_t bytes);
   void* data() const { return data_; }
   void release() noexcept;
 

@@ -19,19 +19,15 @@ bool PlanRunner::lies_on_device(std::uint32_t slot) const {
          (output_places_[base].memory != nullptr && output_places_[base].on_device);
 }
 
-// Inputs that are bound in the device's memory, for steps that read them on the host.
+// Inputs that are bound in the device's memory, for steps that read them on the host, and for
+// outputs that are one.
 void PlanRunner::fetch_inputs() {
   for (const std::uint32_t slot : plan_.inputs) {
-    if (!on_device_[slot] || !layout_.read_on_host[slot]) continue;
-    if (!fetched_[slot]) fetched_[slot] = std::make_unique<MemoryBlock>(session_.memory);
-    StropAbiValue& value = values_[slot];
-    const auto bytes = static_cast<std::int64_t>(value.bytes);
-    void* copy = fetched_[slot]->reserve(bytes);
-    device().copy(copy, value.data, bytes, STROP_ABI_TO_HOST);
+    if (fetched_from_[slot] == nullptr) continue;
+    const StropAbiValue& value = values_[slot];
+    device().copy(value.data, fetched_from_[slot], static_cast<std::int64_t>(value.bytes),
+                  STROP_ABI_TO_HOST);
     synchronize();
-    value.data = copy;
-    on_device_[slot] = false;
-    for (SegmentState& state : segments_) state.placed = false;
   }
 }
 
@@ -44,7 +40,9 @@ void PlanRunner::place_bound_device_memory(const Segment& segment) {
     const std::uint32_t from = layout_.root[step.inputs[0]];
     const std::uint32_t to = step.outputs[0];
     if (on_device_[from]) {
-      values_[to].data = values_[from].data;
+      // Elsewhere kernels rely on planned memory's alignment: what has less is copied.
+      if (reinterpret_cast<std::uintptr_t>(values_[from].data) % kDeviceAlignment == 0)
+        values_[to].data = values_[from].data;
     } else if (output_places_[to].memory != nullptr && output_places_[to].on_device &&
                std::ranges::binary_search(segment.sized, from)) {
       values_[from].data = output_places_[to].memory;
@@ -56,11 +54,11 @@ void PlanRunner::run_copy(const Step& step) {
   const std::uint32_t from = step.inputs[0], to = step.outputs[0];
   const StropAbiValue& source = values_[from];
   const StropAbiValue& target = values_[to];
-  if (source.data == target.data) return;
   if (source.bytes != target.bytes) {
     throw Error(ErrorCode::bad_shape, "a copy of " + plan_.slots[from].name,
                 std::to_string(source.bytes) + " bytes into " + std::to_string(target.bytes));
   }
+  if (source.data == target.data) return;
   const std::uint32_t direction = !lies_on_device(from) ? STROP_ABI_TO_DEVICE
                                   : lies_on_device(to)  ? STROP_ABI_ON_DEVICE
                                                         : STROP_ABI_TO_HOST;
@@ -89,12 +87,28 @@ void PlanRunner::profile_group(std::size_t segment, std::size_t group) {
   }
 }
 
+// Stands for every address on the device that the group's steps are given.
+std::uint64_t PlanRunner::place_of(std::size_t segment, std::size_t group) const {
+  auto place = static_cast<std::uint64_t>(
+      reinterpret_cast<std::uintptr_t>(session_.device_workspace->data()));
+  const auto add = [&](std::uint32_t slot) {
+    if (slot == kNoSlot || plan_.slots[slot].space != MemorySpace::device) return;
+    place = (place ^ reinterpret_cast<std::uintptr_t>(values_[slot].data)) * 0x9e3779b97f4a7c15u;
+    place ^= place >> 29;
+  };
+  const DeviceGroup& range = layout_.segments[segment].groups[group];
+  for (std::uint32_t s = range.begin; s < range.end; ++s) {
+    for (const std::uint32_t slot : plan_.steps[s].inputs) add(slot);
+    for (const std::uint32_t slot : plan_.steps[s].outputs) add(slot);
+  }
+  return place;
+}
+
 void PlanRunner::run_group(std::size_t segment, std::size_t group) {
   check_deadline();
   if (!times_.empty()) return profile_group(segment, group);
   CapturedGroup& captured = segments_[segment].current->groups[group];
-  const std::uint64_t place = segments_[segment].place ^
-                              reinterpret_cast<std::uintptr_t>(session_.device_workspace->data());
+  const std::uint64_t place = place_of(segment, group);
   if (captured.place != place) {
     // New addresses: they may be others next time.
     if (captured.graph != nullptr) device().destroy_graph(captured.graph);
@@ -134,15 +148,15 @@ std::vector<double> PlanRunner::time_device_steps(int copies, int launches, int 
     device.abandon_capture();
     throw;
   }
-  void* graph = device.end_capture();
+  const auto destroy = [&](void* graph) { device.destroy_graph(graph); };
+  const std::unique_ptr<void, decltype(destroy)> graph(device.end_capture(), destroy);
   std::vector<double> out;
   for (int sample = 0; sample < samples; ++sample) {
     const std::int64_t ns = device.time([&] {
-      for (int i = 0; i < launches; ++i) device.launch(graph);
+      for (int i = 0; i < launches; ++i) device.launch(graph.get());
     });
     out.push_back(static_cast<double>(ns) / copies / launches);
   }
-  device.destroy_graph(graph);
   return out;
 }
 

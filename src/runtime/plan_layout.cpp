@@ -154,6 +154,9 @@ class LayoutMaker {
         layout_->read_on_host[root(slot)] = true;
       }
     }
+    for (const std::uint32_t slot : plan_.outputs) {
+      if (plan_.slots[root(slot)].kind == SlotKind::input) layout_->read_on_host[root(slot)] = true;
+    }
     output_.assign(count, false);
     direct_output_.assign(count, false);
     for (const std::uint32_t slot : plan_.outputs) {

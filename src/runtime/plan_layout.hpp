@@ -56,8 +56,8 @@ struct PlanLayout {
   std::vector<SymbolBinding> input_bindings;
   std::vector<std::string> outer_symbols;  // of the enclosing plan, not bound by an input
   std::vector<std::vector<std::unique_ptr<PlanLayout>>> nested;  // per step
-  // Per slot: whether steps other than copies read it, itself or an alias of it; whether a copy
-  // writes it.
+  // Per slot: whether the host reads it, itself or an alias of it (steps other than copies, and
+  // outputs that are inputs); whether a copy writes it.
   std::vector<bool> read_on_host, written_by_copy;
   std::uint32_t max_inputs = 0;  // of a step
   std::uint32_t max_outputs = 0;

@@ -54,7 +54,6 @@ void PlanRunner::ensure_prepared(std::size_t index) {
   size_slots(index, *prepared);
   plan_arena(layout_.segments[index], *prepared);
   state.arena->reserve(prepared->arena_bytes);
-  drop_graphs(*prepared);
   prepared->groups.resize(layout_.segments[index].groups.size());
   state.current = prepared.get();
   try {
@@ -74,6 +73,7 @@ std::unique_ptr<PlanRunner::Prepared> PlanRunner::take_room(SegmentState& state)
       state.cache, {}, [](const auto& prepared) { return prepared->last_used; });
   std::unique_ptr<Prepared> out = std::move(*oldest);
   state.cache.erase(oldest);
+  drop_graphs(*out);
   return out;
 }
 
@@ -232,14 +232,6 @@ void PlanRunner::place_slots(std::size_t index) {
     }
     values_[slot].data = values_[base].data;
   }
-  if (has_device()) {
-    std::uint64_t place = 1;
-    for (const std::uint32_t slot : segment.sized) {
-      if (plan_.slots[slot].space != MemorySpace::device) continue;
-      place = (place ^ reinterpret_cast<std::uintptr_t>(values_[slot].data)) * 0x9e3779b97f4a7c15u;
-    }
-    state.place = place ^ (place >> 29);
-  }
   state.placed = true;
 }
 
@@ -267,9 +259,9 @@ void PlanRunner::prepare_steps(std::size_t index, Prepared& prepared) {
           prepared.steps[at].prepare({arguments_.data(), step.inputs.size()},
                                      {results_.data(), step.outputs.size()}, session_.threads);
       if (step.kind == StepKind::kernel && has_device() && step.backend == plan_.device) {
-        session_.device_workspace->reserve(bytes);
+        session_.device_workspace->grow(bytes);
       } else {
-        session_.workspace.reserve(bytes);
+        session_.workspace.grow(bytes, 0);
       }
     } catch (Error& error) {
       error.add_context(step_text(plan_, step));

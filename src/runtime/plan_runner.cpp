@@ -40,6 +40,7 @@ PlanRunner::PlanRunner(const PlanLayout& layout, RunSession& session, std::size_
       dynamic_shapes_(plan_.slots.size()),
       written_(plan_.slots.size(), 0),
       on_device_(plan_.slots.size(), false),
+      fetched_from_(plan_.slots.size(), nullptr),
       fetched_(plan_.slots.size()),
       output_places_(plan_.slots.size()),
       segments_(layout.segments.size()),
@@ -90,6 +91,11 @@ PlanRunner::PlanRunner(const PlanLayout& layout, RunSession& session, std::size_
 }
 
 PlanRunner::~PlanRunner() {
+  try {
+    synchronize();
+  } catch (const Error&) {
+    // Nobody is left to be told.
+  }
   for (SegmentState& state : segments_) {
     for (const auto& prepared : state.cache) drop_graphs(*prepared);
   }
@@ -107,8 +113,16 @@ void PlanRunner::set_input(std::size_t i, const StropAbiValue& value, bool on_de
     throw Error(ErrorCode::input_type, "input " + slot.name + " of plan " + plan_.name,
                 "it must be " + slot.type);
   }
+  const bool fetch = on_device && layout_.read_on_host[index];
+  void* fetched = nullptr;
+  if (fetch) {
+    if (!fetched_[index]) fetched_[index] = std::make_unique<MemoryBlock>(session_.memory);
+    fetched = fetched_[index]->reserve(static_cast<std::int64_t>(value.bytes));
+  }
   values_[index] = value;
-  on_device_[index] = on_device;
+  fetched_from_[index] = fetch ? value.data : nullptr;
+  if (fetch) values_[index].data = fetched;
+  on_device_[index] = on_device && !fetch;
   if (!boxed && value.bytes == 0 && value.data == nullptr) values_[index].data = empty_memory();
   for (SegmentState& state : segments_) state.placed = false;
 }
@@ -118,6 +132,7 @@ void PlanRunner::set_input_shape(std::size_t i, const Shape& shape) {
   StropAbiValue& value = values_[index];
   value = StropAbiValue{};
   on_device_[index] = false;
+  fetched_from_[index] = nullptr;
   value.dtype = static_cast<std::uint32_t>(plan_.slots[index].dtype);
   value.rank = static_cast<std::uint32_t>(shape.size());
   value.dims = shape.data();
@@ -177,6 +192,7 @@ void PlanRunner::run_async() {
     }
     if (i + 1 < segments_.size()) bind_symbols_after(segment);
   }
+  if (session_.open_device) session_.open_device->mark_end();
 }
 
 void PlanRunner::check_deadline() const {

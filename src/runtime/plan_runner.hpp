@@ -110,7 +110,6 @@ class PlanRunner {
     std::unique_ptr<MemoryBlock> arena;
     std::unique_ptr<DeviceBlock> device_arena;  // where the plan has a device
     bool placed = false;                        // values_ are those of `current`
-    std::uint64_t place = 0;                    // stands for the addresses on the device
   };
 
   // Preparing (plan_prepare.cpp).
@@ -138,6 +137,7 @@ class PlanRunner {
   void run_copy(const Step& step);
   void run_group(std::size_t segment, std::size_t group);
   void order_group(std::size_t segment, std::size_t group);
+  std::uint64_t place_of(std::size_t segment, std::size_t group) const;
   void profile_group(std::size_t segment, std::size_t group);
   void add_time(const Step& step, std::int64_t nanoseconds);
   void gather(const Step& step);
@@ -173,7 +173,9 @@ class PlanRunner {
   std::vector<Shape> dynamic_shapes_;                  // per slot
   std::vector<std::uint64_t> written_;                 // per slot: number of the run that wrote it
   std::vector<bool> on_device_;  // per slot: an input whose data the device has
-  std::vector<std::unique_ptr<MemoryBlock>> fetched_;  // per slot: that data for steps on the host
+  // Per slot: an input on the device that the host reads too, and where it is fetched to.
+  std::vector<const void*> fetched_from_;
+  std::vector<std::unique_ptr<MemoryBlock>> fetched_;
   std::vector<std::shared_ptr<const DeviceMemory>> device_constants_;
   struct Place {
     void* memory = nullptr;

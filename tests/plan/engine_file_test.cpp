@@ -52,7 +52,7 @@ TEST(EngineFile, gives_back_what_was_saved) {
   const EngineContents loaded = load_engine(folder.path("a.strop"));
   expect_same(loaded, saved);
   EXPECT_EQ(loaded.header.strop_version, STROP_VERSION);
-  EXPECT_EQ(loaded.header.format, 1u);
+  EXPECT_EQ(loaded.header.format, 2u);
   EXPECT_EQ(loaded.header.file_size, std::filesystem::file_size(folder.path("a.strop")));
 }
 
@@ -129,7 +129,7 @@ TEST(EngineFile, is_told_by_its_header_alone) {
   EXPECT_EQ(header.content_id.size(), 32u);
   EXPECT_EQ(header.content_id, load_engine(folder.path("a.strop")).header.content_id);
   const std::string file = folder.content("a.strop");
-  EXPECT_EQ(file.substr(0, 31), "strop-engine\nformat 0000000001\n");
+  EXPECT_EQ(file.substr(0, 31), "strop-engine\nformat 0000000002\n");
   EXPECT_NE(file.find("\"target\": \"reference\""), std::string::npos);
   // Damage in the weights is not seen, nor looked for.
   std::string damaged = file;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cuda/launch_record.hpp"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -94,12 +95,24 @@ Json json_of(const Launch& launch) {
   return out;
 }
 
+std::uint32_t read_count(const Json& json) {
+  if (!json.is_number_integer()) invalid("a count is no integer");
+  const auto value = json.get<std::int64_t>();
+  if (value < 0 || value > std::numeric_limits<std::int32_t>::max())
+    invalid("a count is out of range");
+  return static_cast<std::uint32_t>(value);
+}
+
 Dim read_dim(const Json& json) {
   if (json.is_number_integer()) return json.get<std::int64_t>();
   if (!json.is_string()) invalid("a size is neither a number nor an expression");
   const auto& text = json.get_ref<const std::string&>();
   if (text.size() > kMaxExpressionBytes) invalid("an expression is too long");
-  return Dim::parse(text);
+  try {
+    return Dim::parse(text);
+  } catch (const Error& error) {
+    invalid(error.message());
+  }
 }
 
 std::vector<Dim> read_dims(const Json& json, std::size_t most) {
@@ -115,7 +128,10 @@ std::vector<T> read_numbers(const Json& json, std::size_t most) {
   std::vector<T> out;
   for (const Json& number : json) {
     if (!number.is_number_integer()) invalid("a list of numbers holds something else");
-    out.push_back(number.get<T>());
+    const auto value = number.get<std::int64_t>();
+    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max())
+      invalid("a number is out of range");
+    out.push_back(static_cast<T>(value));
   }
   return out;
 }
@@ -132,9 +148,9 @@ std::array<std::uint32_t, 3> read_triple(const Json& json) {
 Operand read_operand(const Json& json) {
   Operand out;
   if (json.contains("in")) {
-    out = Operand::in(json.at("in").get<std::uint32_t>());
+    out = Operand::in(read_count(json.at("in")));
   } else if (json.contains("out")) {
-    out = Operand::out(json.at("out").get<std::uint32_t>());
+    out = Operand::out(read_count(json.at("out")));
   } else if (json.contains("work")) {
     out = Operand::work(0);
   } else {
@@ -157,14 +173,14 @@ TensorMap read_map(const Json& json) {
     out.element_strides = read_numbers<std::uint32_t>(json.at("steps"), 5);
   if (out.element_strides.empty()) out.element_strides.assign(out.sizes.size(), 1);
   if (out.element_strides.size() != out.sizes.size()) invalid("steps of a tensor map");
-  out.swizzle = json.at("swizzle").get<std::uint32_t>();
-  out.l2_promotion = json.at("l2").get<std::uint32_t>();
+  out.swizzle = read_count(json.at("swizzle"));
+  out.l2_promotion = read_count(json.at("l2"));
   out.im2col = json.contains("pixels");
   if (out.im2col) {
     out.lower = read_numbers<std::int32_t>(json.at("lower"), 3);
     out.upper = read_numbers<std::int32_t>(json.at("upper"), 3);
-    out.channels = json.at("channels").get<std::uint32_t>();
-    out.pixels = json.at("pixels").get<std::uint32_t>();
+    out.channels = read_count(json.at("channels"));
+    out.pixels = read_count(json.at("pixels"));
     if (out.sizes.size() < 3 || out.lower.size() != out.sizes.size() - 2 ||
         out.upper.size() != out.lower.size())
       invalid("the corners of a tensor map");
@@ -193,13 +209,13 @@ Launch read_launch(const Json& json) {
   }
   out.entry = json.at("entry").get<std::string>();
   if (out.entry.empty()) invalid("a launch without an entry");
-  out.image = json.at("image").get<std::uint32_t>();
+  out.image = read_count(json.at("image"));
   const std::vector<Dim> grid = read_dims(json.at("grid"), 3);
   if (grid.size() != 3) invalid("a grid has three sizes");
   for (std::size_t i = 0; i < 3; ++i) out.grid[i] = grid[i];
   out.block = read_triple(json.at("block"));
   if (json.contains("cluster")) out.cluster = read_triple(json.at("cluster"));
-  if (json.contains("shared")) out.shared_bytes = json.at("shared").get<std::uint32_t>();
+  if (json.contains("shared")) out.shared_bytes = read_count(json.at("shared"));
   if (json.contains("programmatic")) out.programmatic = json.at("programmatic").get<bool>();
   const Json& arguments = json.at("arguments");
   if (!arguments.is_array() || arguments.size() > kMaxArguments) invalid("too many arguments");

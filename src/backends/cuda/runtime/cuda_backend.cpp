@@ -245,6 +245,12 @@ std::int32_t record(void* handle, void* event, StropAbiError* error) {
   });
 }
 
+std::int32_t wait(void* event, StropAbiError* error) {
+  return guarded(error, [&] {
+    check(driver().cuEventSynchronize(static_cast<CUevent>(event)), "waiting for an event");
+  });
+}
+
 std::int32_t elapsed(void* from, void* to, std::int64_t* nanoseconds, StropAbiError* error) {
   return guarded(error, [&] {
     check(driver().cuEventSynchronize(static_cast<CUevent>(to)), "waiting for an event");
@@ -277,6 +283,7 @@ const StropBackendTable* cuda_backend() {
                                           .create_event = create_event,
                                           .destroy_event = destroy_event,
                                           .record = record,
+                                          .wait = wait,
                                           .elapsed = elapsed};
   static const StropBackendTable table = [] {
     StropBackendTable out{};

@@ -46,6 +46,7 @@ namespace strop::cuda {
   X(cuModuleLoadData)             \
   X(cuModuleUnload)               \
   X(cuModuleGetFunction)          \
+  X(cuFuncGetAttribute)           \
   X(cuFuncSetAttribute)           \
   X(cuLaunchKernelEx)             \
   X(cuTensorMapEncodeTiled)       \

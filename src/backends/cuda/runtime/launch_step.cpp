@@ -52,7 +52,8 @@ class LaunchStep final : public Step {
       PreparedLaunch& prepared = launches_.emplace_back();
       prepared.what = &launch;
       if (launch.entry.empty()) {
-        check_operand(launch.fill);
+        check_operand(step, launch.fill);
+        require(launch.fill.kind != Operand::input, kWhat, "it would fill an input");
         continue;
       }
       require(launch.image < step.input_count && step.input_constant[launch.image] == 1 &&
@@ -67,9 +68,9 @@ class LaunchStep final : public Step {
       for (const LaunchArgument& argument : launch.arguments) {
         Argument& out = prepared.arguments.emplace_back();
         out.what = &argument;
-        if (argument.kind == LaunchArgument::memory) check_operand(argument.operand);
+        if (argument.kind == LaunchArgument::memory) check_operand(step, argument.operand);
         if (argument.kind != LaunchArgument::tensor_map) continue;
-        check_operand(argument.map.operand);
+        check_operand(step, argument.map.operand);
         out.map = maps_.size();
         maps_.emplace_back();
       }
@@ -87,8 +88,19 @@ class LaunchStep final : public Step {
 
   std::uint64_t prepare(const StropAbiValue* inputs, const StropAbiValue* outputs) override {
     const SymbolValues symbols = symbols_of(inputs, outputs);
-    for (PreparedLaunch& launch : launches_) prepare_launch(launch, symbols);
-    return static_cast<std::uint64_t>(evaluate(record_.workspace_bytes, symbols));
+    const std::int64_t workspace = evaluate(record_.workspace_bytes, symbols);
+    for (PreparedLaunch& launch : launches_) {
+      prepare_launch(launch, symbols);
+      check_place(launch.what->fill, launch.fill_offset, launch.fill_bytes, inputs, outputs,
+                  launch.what->entry.empty() ? workspace : 0);
+      for (const Argument& argument : launch.arguments) {
+        if (argument.what->kind == LaunchArgument::memory)
+          check_place(argument.what->operand, argument.offset, 0, inputs, outputs, workspace);
+        if (argument.what->kind == LaunchArgument::tensor_map)
+          check_place(argument.what->map.operand, argument.offset, 0, inputs, outputs, workspace);
+      }
+    }
+    return static_cast<std::uint64_t>(workspace);
   }
 
   void run(const StropAbiValue* inputs, const StropAbiValue* outputs, void* workspace,
@@ -121,10 +133,25 @@ class LaunchStep final : public Step {
   }
 
  private:
-  void check_operand(const Operand& operand) const {
-    require(operand.kind == Operand::workspace ||
-                operand.index < (operand.kind == Operand::input ? input_count_ : output_count_),
+  // There, and in the device's memory.
+  void check_operand(const StropAbiStep& step, const Operand& operand) const {
+    if (operand.kind == Operand::workspace) return;
+    const bool input = operand.kind == Operand::input;
+    require(operand.index < (input ? input_count_ : output_count_) &&
+                (input ? step.inputs : step.outputs)[operand.index].dtype != 0 &&
+                !(input && step.input_constant[operand.index] == 1),
             kWhat, "it names an operand that it does not have");
+  }
+
+  // `offset` lies in the operand, and so do `bytes` from there on.
+  void check_place(const Operand& operand, std::int64_t offset, std::int64_t bytes,
+                   const StropAbiValue* inputs, const StropAbiValue* outputs,
+                   std::int64_t workspace) const {
+    const std::int64_t size = operand.kind == Operand::workspace ? workspace
+                              : operand.kind == Operand::input
+                                  ? static_cast<std::int64_t>(inputs[operand.index].bytes)
+                                  : static_cast<std::int64_t>(outputs[operand.index].bytes);
+    require(offset <= size && bytes <= size - offset, kWhat, "it reaches beyond an operand");
   }
 
   SymbolValues symbols_of(const StropAbiValue* inputs, const StropAbiValue* outputs) const {

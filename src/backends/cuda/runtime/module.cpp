@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/cuda/runtime/module.hpp"
 
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,9 +14,44 @@ namespace {
 
 constexpr std::uint32_t kClusterWithoutAsking = 8;
 
+// The driver is told no length: what its headers say must lie within the bytes there are.
+void require_cubin(std::span<const std::byte> image) {
+  // Places in the header of a 64-bit ELF file, little-endian.
+  constexpr std::size_t kProgramTable = 32, kSectionTable = 40, kHeaderBytes = 64;
+  const auto number = [&](std::size_t at, std::size_t bytes) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, image.data() + at, bytes);
+    return value;
+  };
+  const auto table_fits = [&](std::size_t offset_at, std::size_t size_at, std::size_t count_at) {
+    const std::uint64_t offset = number(offset_at, 8);
+    const std::uint64_t bytes = number(size_at, 2) * number(count_at, 2);
+    return offset <= image.size() && bytes <= image.size() - offset;
+  };
+  constexpr unsigned char kMagic[] = {0x7f, 'E', 'L', 'F', 2, 1};
+  const bool is_elf = image.size() >= kHeaderBytes &&
+                      std::memcmp(image.data(), kMagic, sizeof(kMagic)) == 0 &&
+                      table_fits(kProgramTable, 54, 56) && table_fits(kSectionTable, 58, 60);
+  bool whole = is_elf;
+  for (std::uint64_t i = 0; whole && i < number(60, 2); ++i) {
+    const std::uint64_t section = number(kSectionTable, 8) + i * number(58, 2);
+    constexpr std::uint32_t kNoBits = 8;
+    if (number(58, 2) < 64) {
+      whole = false;
+    } else if (number(section + 4, 4) != kNoBits) {
+      const std::uint64_t offset = number(section + 24, 8), bytes = number(section + 32, 8);
+      whole = offset <= image.size() && bytes <= image.size() - offset;
+    }
+  }
+  if (whole) return;
+  throw Error(ErrorCode::engine_invalid, "the engine's machine code", "it is no whole cubin",
+              "build the engine again");
+}
+
 }  // namespace
 
 Module::Module(Device& device, std::span<const std::byte> image) : device_(device) {
+  require_cubin(image);
   device.use();
   const CUresult result = driver().cuModuleLoadData(&handle_, image.data());
   if (result == CUDA_ERROR_NO_BINARY_FOR_GPU || result == CUDA_ERROR_INVALID_PTX ||
@@ -51,11 +87,14 @@ CUfunction Module::function(const std::string& entry, std::uint32_t shared_bytes
                     device_.name + " has " + std::to_string(device_.shared_bytes),
                 "build the engine for this GPU");
   }
-  // Beside it the kernel may have static shared memory: only the sum has to be asked for, and
-  // asking for what is granted anyway does no harm.
+  // As much as there is beside the kernel's static part: other steps, with other sizes, share the
+  // function.
+  int static_bytes = 0;
+  check(driver().cuFuncGetAttribute(&static_bytes, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function),
+        "asking a kernel for its shared memory");
   if (shared_bytes > 0) {
     check(driver().cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-                                      static_cast<int>(shared_bytes)),
+                                      device_.shared_bytes - static_bytes),
           "giving a kernel shared memory");
   }
   if (cluster_blocks > kClusterWithoutAsking) {
