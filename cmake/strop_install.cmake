@@ -22,7 +22,7 @@ foreach(name runtime builder)
   endif()
 endforeach()
 
-foreach(name strop_ops strop_cpu)
+foreach(name strop_ops strop_cpu strop_cuda)
   if(TARGET ${name})
     install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
       ARCHIVE EXCLUDE_FROM_ALL DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -308,7 +308,9 @@ STROP_API strop_status strop_context_bind_output(strop_context* context, const c
 
 /* As strop_context_bind by reference and strop_context_bind_output, with memory of the GPU that the
  * engine is for; 256-byte aligned memory is used where it lies, other memory is copied. Errors
- * also: STROP_BAD_ARGUMENT for an engine that is for no GPU. */
+ * also: STROP_BAD_ARGUMENT for an engine that is for no GPU. What fills the memory must be done
+ * before strop_context_run is called, which works in a stream of its own, or be ordered in the
+ * stream of strop_context_run_async. */
 STROP_API strop_status strop_context_bind_device(strop_context* context, const char* name,
                                                  const strop_tensor* tensor, strop_error** error);
 STROP_API strop_status strop_context_bind_output_device(strop_context* context, const char* name,
@@ -429,7 +431,7 @@ typedef enum strop_verify {
 /* The names are those of the command line. Strings are read during the call only. */
 typedef struct strop_build_options {
   size_t struct_size;
-  const char* device;    /* "cpu", "reference", "auto"; null: "auto" */
+  const char* device; /* "cpu", "reference", "auto", "cuda", "cuda:N", "cuda:sm_90"; null: "auto" */
   const char* precision; /* "fp32", "bf16", on GPUs "fp16"; null: "fp32" */
   int32_t precise;       /* 1: no sum in another order, quantised layers in floats */
   int32_t threads;       /* of timing and self-check; 0: all processors */

@@ -34,7 +34,9 @@ struct Maker : PlanMaker {
     devices.push_back(slot);
     return slot;
   }
-  void copy(std::uint32_t from, std::uint32_t to) { step("", {from}, {to}, "", "").kind = StepKind::copy; }
+  void copy(std::uint32_t from, std::uint32_t to) {
+    step("", {from}, {to}, "", "").kind = StepKind::copy;
+  }
   void order(std::string kernel, std::vector<std::uint32_t> in, std::uint32_t out) {
     step(std::move(kernel), std::move(in), {out}, "", "testdevice");
   }
