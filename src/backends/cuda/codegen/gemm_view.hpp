@@ -20,6 +20,7 @@ enum class WeightOrder : std::uint8_t {
 struct GemmView {
   GemmProblem problem;
   std::map<std::size_t, StepConstant> replaced;  // packed weights, operands of channels as f32
+  std::vector<Tensor> constants;                 // of the step, after the node's inputs
 };
 
 // A convolution over one or two axes with constant weights, every tensor of type `element`. Nothing

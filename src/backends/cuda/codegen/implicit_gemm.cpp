@@ -16,6 +16,24 @@ namespace {
 
 std::int64_t constant_or_zero(const Dim& dim) { return dim.is_constant() ? dim.value() : 0; }
 
+bool is_pointwise(const GemmWindow& w) {
+  return w.kernel == std::array<std::int64_t, 2>{1, 1} &&
+         w.strides == std::array<std::int64_t, 2>{1, 1} &&
+         w.pads == std::array<std::int64_t, 2>{0, 0} && w.size[0] == w.out_size[0] &&
+         w.size[1] == w.out_size[1];
+}
+
+std::string byte_constants(const GemmProblem& p) {
+  const GemmBytes bytes = p.bytes.value_or(GemmBytes{});
+  return fmt::format(
+      "constexpr int kXZero = {}, kRepeats = {}, kResultNumber = {};\n"
+      "constexpr bool kSignedX = {}, kZeroGiven = {}, kHasZero = {}, kFilled = {}, "
+      "kCorrectedSums = {}, kResidual = {}, kTable = {};\n",
+      bytes.x_zero, bytes.repeats, static_cast<int>(bytes.result), p.element == DType::i8,
+      bytes.zero.has_value(), bytes.has_zero(), bytes.has_zero() && !is_pointwise(p.window),
+      bytes.weight_sums.has_value(), bytes.residual.has_value(), bytes.table.has_value());
+}
+
 // What gemm_problem.cuh wants to know before its text.
 std::string constants_source(const GemmProblem& p, const GemmConfig& config) {
   std::string out;
@@ -49,26 +67,59 @@ std::string constants_source(const GemmProblem& p, const GemmConfig& config) {
   number("kStages", config.stages);
   number("kChannelOperands", static_cast<std::int64_t>(p.epilogue.channel.size()));
   number("kTensorOperands", static_cast<std::int64_t>(p.epilogue.tensor.size()));
+  number("kSingleOperands", p.epilogue.singles);
+  out += byte_constants(p);
   out += fmt::format("constexpr bool kInnerA = {}, kInnerB = {}, kBatched = {}, kSplit = {};\n",
                      p.inner_a, p.inner_b, p.batched, config.splits > 1);
   out += fmt::format("#define STROP_SPLIT {}\n", config.splits > 1 ? 1 : 0);
   return out;
 }
 
+// Further operands of kernels of bytes, in the order of the members of Operands.
+struct ByteOperand {
+  const char* type;
+  const char* name;
+  std::optional<Operand> operand;
+};
+std::vector<ByteOperand> byte_operands(const GemmProblem& p) {
+  const GemmBytes bytes = p.bytes.value_or(GemmBytes{});
+  return {{"int", "weight_sums", bytes.weight_sums},
+          {"void", "zero", bytes.zero},
+          {"unsigned char", "residual", bytes.residual},
+          {"unsigned char", "table", bytes.table}};
+}
+
 // The kernel's parameters for the epilogue, and the object made of them.
-std::string operands_source(const GemmEpilogue& epilogue) {
-  std::string parameters, channel, tensor;
-  for (std::size_t i = 0; i < epilogue.channel.size(); ++i) {
+std::string operands_source(const GemmProblem& p) {
+  std::string parameters, channel, tensor, bytes;
+  for (std::size_t i = 0; i < p.epilogue.channel.size(); ++i) {
     parameters += fmt::format(", const float* __restrict__ channel{}", i);
     channel += fmt::format("channel{}, ", i);
   }
-  for (std::size_t i = 0; i < epilogue.tensor.size(); ++i) {
+  for (std::size_t i = 0; i < p.epilogue.tensor.size(); ++i) {
     parameters += fmt::format(", const Output* __restrict__ tensor{}", i);
     tensor += fmt::format("tensor{}, ", i);
   }
+  for (const ByteOperand& operand : byte_operands(p)) {
+    if (operand.operand)
+      parameters += fmt::format(", const {}* __restrict__ {}", operand.type, operand.name);
+    bytes += fmt::format(", {}", operand.operand ? operand.name : "nullptr");
+  }
   return fmt::format(
-      "#define EPILOGUE_PARAMETERS {}\n#define OPERANDS Operands{{{{{}nullptr}}, {{{}nullptr}}}}\n",
-      parameters, channel, tensor);
+      "#define EPILOGUE_PARAMETERS {}\n"
+      "#define OPERANDS Operands{{{{{}nullptr}}, {{{}nullptr}}{}}}\n",
+      parameters, channel, tensor, bytes);
+}
+
+std::string types_source(const GemmProblem& p) {
+  if (!p.bytes) {
+    return fmt::format("using Element = {0};\nusing Output = {0};\nusing Weight = {0};\n",
+                       to_string(p.element)) +
+           "using Sum = float;";
+  }
+  return fmt::format("using Element = {};\nusing Output = {};\n", to_string(p.element),
+                     to_string(p.bytes->result_type)) +
+         "using Weight = i8;\nusing Sum = int;";
 }
 
 std::string source_of(const GemmProblem& p, const GemmConfig& config, std::string_view more,
@@ -78,14 +129,23 @@ std::string source_of(const GemmProblem& p, const GemmConfig& config, std::strin
     out += part;
     out += '\n';
   };
+  const bool of_floats = !p.bytes || p.bytes->result == GemmBytes::floats;
   text(kernel_source("elements"));
-  text(kernel_source("pointwise_functions"));
-  text(fmt::format("using Element = {0};\nusing Output = {0};", to_string(p.element)));
+  if (of_floats) text(kernel_source("pointwise_functions"));
+  if (p.bytes) text(kernel_source("byte_elements"));
+  text(types_source(p));
   text(constants_source(p, config));
   text(more);
-  text(operands_source(p.epilogue));
-  text(epilogue_source(p.epilogue.steps));
+  text(operands_source(p));
+  if (of_floats) text(epilogue_source(p.epilogue.steps));
   text(kernel_source("gemm_problem"));
+  if (of_floats) text(kernel_source("float_results"));
+  if (p.bytes) {
+    text(requantize_source(p.bytes->requantize.value_or(GemmRequantize{})));
+    text(kernel_source("requantize"));
+    text(kernel_source("byte_results"));
+  }
+  text(kernel_source("gemm_results"));
   text(kernel_source("gemm_copies"));
   text(kernel_source(kernel));
   return out;
@@ -106,6 +166,9 @@ void add_problem_arguments(const GemmProblem& p, const GemmConfig& config, Launc
     launch.arguments.push_back(LaunchArgument::pointer(operand));
   for (const Operand& operand : p.epilogue.tensor)
     launch.arguments.push_back(LaunchArgument::pointer(operand));
+  for (const ByteOperand& operand : byte_operands(p)) {
+    if (operand.operand) launch.arguments.push_back(LaunchArgument::pointer(*operand.operand));
+  }
 }
 
 LaunchStep step_of(const GemmProblem& p, const GemmConfig& config, std::string source, int threads,
@@ -139,13 +202,6 @@ LaunchStep step_of(const GemmProblem& p, const GemmConfig& config, std::string s
 // The result's elements that lie beside each other in one row of C.
 Dim row_of_result(const GemmProblem& p) {
   return p.kind == GemmKind::conv_plain ? p.window.out_size[0] * p.window.out_size[1] : p.n;
-}
-
-bool is_pointwise(const GemmWindow& w) {
-  return w.kernel == std::array<std::int64_t, 2>{1, 1} &&
-         w.strides == std::array<std::int64_t, 2>{1, 1} &&
-         w.pads == std::array<std::int64_t, 2>{0, 0} && w.size[0] == w.out_size[0] &&
-         w.size[1] == w.out_size[1];
 }
 
 int vector_a(const GemmProblem& p, int most) {
@@ -261,6 +317,15 @@ std::vector<GemmConfig> mma_configs(const GemmProblem& p, int multiprocessors) {
   return configs_of(p, kShapes, multiprocessors, 3);
 }
 
+std::vector<GemmConfig> byte_configs(const GemmProblem& p, int multiprocessors) {
+  static constexpr GemmConfig kShapes[] = {{128, 64, 128, 32, 32, 3, 1},
+                                           {128, 128, 64, 64, 32, 4, 1},
+                                           {128, 32, 64, 32, 32, 4, 1},
+                                           {64, 64, 64, 32, 32, 4, 1},
+                                           {32, 32, 64, 16, 32, 4, 1}};
+  return configs_of(p, kShapes, multiprocessors, 3);
+}
+
 namespace {
 
 // `threads` and what the kernel's copies and stores move at once; as many blocks a multiprocessor
@@ -295,14 +360,15 @@ LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config, int compute
 }
 
 LaunchStep mma_step(const GemmProblem& p, const GemmConfig& config, int compute_capability) {
-  STROP_CHECK(p.kind != GemmKind::conv_plain && bits_of(p.element) == 16,
-              "tensor cores take f16 and bf16, channels last");
+  STROP_CHECK(p.kind != GemmKind::conv_plain && (bits_of(p.element) == 16 || p.bytes),
+              "tensor cores take f16, bf16 and bytes, channels last");
+  const int size = bits_of(p.element) / 8;
   const int threads = mma_threads(config);
   const int store = vector_of(row_of_result(p), p.inner_b ? 8 : 2);
-  std::string source = source_without_spills(p, config, "implicit_gemm_mma", threads, 8, store,
-                                             std::max(1, 512 / threads), compute_capability);
+  std::string source = source_without_spills(p, config, "implicit_gemm_mma", threads, 16 / size,
+                                             store, std::max(1, 512 / threads), compute_capability);
   return step_of(p, config, std::move(source), threads, store,
-                 static_cast<std::uint32_t>(2 * config.stages * config.tile_k *
+                 static_cast<std::uint32_t>(size * config.stages * config.tile_k *
                                             (config.tile_m + config.tile_n)));
 }
 

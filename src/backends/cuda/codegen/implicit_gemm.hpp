@@ -12,6 +12,7 @@
 
 #include "backends/cuda/codegen/epilogue_source.hpp"
 #include "backends/cuda/codegen/launch_step.hpp"
+#include "backends/cuda/codegen/requantize_source.hpp"
 
 namespace strop::cuda {
 
@@ -21,6 +22,7 @@ enum class GemmKind : std::uint8_t { product, conv_channels_last, conv_plain };
 struct GemmEpilogue {
   Epilogue steps;
   std::vector<Operand> channel;  // f32, one a column of a product or a channel of a convolution
+  std::uint32_t singles = 0;     // bits of those that are one number
   std::vector<Operand> tensor;   // of the result's type, sizes and layout
 };
 
@@ -30,9 +32,24 @@ struct GemmWindow {
   std::array<Dim, 2> size{1, 1}, out_size{1, 1};  // height, width
 };
 
+// Of bytes, their products exact: what becomes of the sums, and what is subtracted from x.
+struct GemmBytes {
+  enum Result : std::uint8_t { sums, floats, bytes } result = sums;
+  DType result_type = DType::i32;
+  std::optional<GemmRequantize> requantize;  // of bytes; its factors are channel operands 0 and 1
+  std::optional<Operand> residual, table;
+  std::int64_t x_zero = 0;
+  std::optional<Operand> zero;         // x_zero, where only running tells it
+  std::optional<Operand> weight_sums;  // i32, one a channel; where there may be a zero point
+  int repeats = 1;  // B holds weights in so many parts, one after the other along k
+
+  bool has_zero() const { return x_zero != 0 || zero.has_value(); }
+};
+
 struct GemmProblem {
   GemmKind kind = GemmKind::product;
-  DType element = DType::f32;  // of A, B and the result
+  DType element = DType::f32;  // of A, B and the result; i8 or u8 with `bytes`, B is of i8 then
+  std::optional<GemmBytes> bytes;
   Dim m{1}, n{1}, k{1};
   Dim batches{1};  // groups of a convolution
   // Whether k is the innermost axis of the operand in memory, and how many elements one step of
@@ -69,10 +86,11 @@ int vector_of(const Dim& row, int most);
 // Worth timing for the problem, the best guess first. Open sizes are taken to be large.
 std::vector<GemmConfig> simt_configs(const GemmProblem& problem, int multiprocessors);
 std::vector<GemmConfig> mma_configs(const GemmProblem& problem, int multiprocessors);
+std::vector<GemmConfig> byte_configs(const GemmProblem& problem, int multiprocessors);
 
 // With as many blocks a multiprocessor as the registers of that chip allow without spilling.
 LaunchStep simt_step(const GemmProblem& problem, const GemmConfig& config, int compute_capability);
-// Of f16 or bf16; no conv_plain.
+// Of f16, bf16 or bytes; no conv_plain.
 LaunchStep mma_step(const GemmProblem& problem, const GemmConfig& config, int compute_capability);
 
 // Depthwise convolution, channels last, `strip` output pixels a thread: n = channels, k = taps, B

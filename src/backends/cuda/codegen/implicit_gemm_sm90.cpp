@@ -126,29 +126,12 @@ std::string multiply_source(DType element, int columns) {
       operands);
 }
 
-std::string requantize_source(const GemmRequantize& requantize) {
-  // An even bound may be part of the number whose ulp does the rounding; an odd one would move
-  // where halves go.
-  const bool even = requantize.low % 2 == 0;
-  const bool is_signed = requantize.residual_type == DType::i8;
-  const auto bias = static_cast<float>(8388608 + (is_signed ? 128 : 0) + requantize.residual_zero);
-  return fmt::format(
-      "constexpr bool kCorrected = {}, kSignedTensor = {};\n"
-      "constexpr float kTensorBias = {}, kTensorMultiplier = {};\n"
-      "constexpr float kRange = {}, kRounder = {};\nconstexpr int kAfter = {};\n",
-      requantize.corrected, is_signed, float_literal(bias),
-      float_literal(requantize.residual_multiplier),
-      float_literal(static_cast<float>(requantize.high - requantize.low)),
-      float_literal(static_cast<float>(12582912 + (even ? requantize.low : 0))),
-      even ? 0 : requantize.low);
-}
-
 std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
                              const Geometry& sizes) {
   std::string out =
       gemm.requantize
           ? "#define STROP_BYTES 1\nusing SumType = int;\nusing Storage = unsigned char;\n" +
-                requantize_source(*gemm.requantize)
+                requantize_source(*gemm.requantize) + std::string(kernel_source("requantize"))
           : fmt::format("using Element = {};\nusing SumType = float;\nusing Storage = u16;\n",
                         gemm.element == DType::bf16 ? "Bfloat" : "Half");
   const auto number = [&](std::string_view name, std::int64_t value) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backends/cuda/codegen/epilogue_source.hpp"
+#include "backends/cuda/codegen/requantize_source.hpp"
 #include "backends/cuda/launch_record.hpp"
 #include "base/tensor.hpp"
 
@@ -40,26 +41,17 @@ struct GemmWindow {
   std::array<std::int64_t, 2> pad_begin{0, 0}, pad_end{0, 0};
 };
 
-// How sums become bytes (ops/requantize.hpp). Channel operands are the multipliers, the offsets
-// and, where `corrected`, int32 numbers added to the sums first, their bits as floats.
-struct GemmRequantize {
-  std::int64_t low = -128, high = 127;
-  bool corrected = false;
-  bool residual = false;  // tensor operand 0
-  DType residual_type = DType::i8;
-  std::int64_t residual_zero = 0;
-  float residual_multiplier = 0;
-};
-
 // C[rows, columns] = epilogue(A B), both row-major; sizes are expressions over the step's operands.
 struct ImplicitGemm {
   DType element = DType::f16;  // of A: f16, bf16, i8, u8; bytes with weights of i8
   Dim rows;
   std::int64_t columns = 0;
-  std::int64_t channels = 0;                 // of A's innermost axis: K of a product
-  std::optional<GemmWindow> window;          // of a convolution
-  std::vector<EpilogueStep> epilogue;        // of floats
-  std::optional<GemmRequantize> requantize;  // of bytes
+  std::int64_t channels = 0;           // of A's innermost axis: K of a product
+  std::optional<GemmWindow> window;    // of a convolution
+  std::vector<EpilogueStep> epilogue;  // of floats
+  // Of bytes. Channel operands are the multipliers, the offsets and, where `corrected`, int32
+  // numbers added to the sums, their bits as floats; tensor operand 0 is the residual.
+  std::optional<GemmRequantize> requantize;
 
   int element_bytes() const { return requantize ? 1 : 2; }
   std::int64_t taps() const { return window ? window->kernel[0] * window->kernel[1] : 1; }

@@ -40,6 +40,8 @@ __device__ __forceinline__ unsigned pack(float a, float b, bf16) {
   return out;
 }
 
+__device__ __forceinline__ float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }
+
 template <int kWords>
 struct Words {
   unsigned word[kWords];

@@ -25,9 +25,32 @@ template <int V>
 __device__ __forceinline__ void copy_run(unsigned to, const Element* from, bool valid) {
   if constexpr (V * sizeof(Element) >= 4) {
     copy_async<V * sizeof(Element)>(to, from, valid);
+  } else if constexpr (V * sizeof(Element) == 1) {
+    const unsigned bits = valid ? *reinterpret_cast<const unsigned char*>(from) : 0;
+    asm volatile("st.shared.u8 [%0], %1;" ::"r"(to), "r"(bits) : "memory");
   } else {
     const unsigned short bits = valid ? *reinterpret_cast<const unsigned short*>(from) : 0;
     asm volatile("st.shared.u16 [%0], %1;" ::"r"(to), "h"(bits) : "memory");
+  }
+}
+
+// V bytes of x, or of its padding: `fill` has four.
+template <int V>
+__device__ __forceinline__ void copy_filled(unsigned to, const Element* from, bool valid,
+                                            unsigned fill) {
+  if constexpr (!kFilled) {
+    copy_run<V>(to, from, valid);
+  } else if (valid) {
+    copy_run<V>(to, from, true);
+  } else if constexpr (V == 1) {
+    asm volatile("st.shared.u8 [%0], %1;" ::"r"(to), "r"(fill) : "memory");
+  } else if constexpr (V == 2) {
+    const unsigned short bits = static_cast<unsigned short>(fill);
+    asm volatile("st.shared.u16 [%0], %1;" ::"r"(to), "h"(bits) : "memory");
+  } else {
+#pragma unroll
+    for (int i = 0; i < V; i += 4)
+      asm volatile("st.shared.u32 [%0], %1;" ::"r"(to + i), "r"(fill) : "memory");
   }
 }
 
@@ -78,21 +101,24 @@ __device__ __forceinline__ bool inside(const Problem& p, const Window& window, i
 // Channels last: rows of the tile are pixels, their windows lie in shared memory.
 template <class At>
 __device__ __forceinline__ void copy_pixels(unsigned to, const Element* x, const Problem& p,
-                                            const Window* windows, int k0, int k_end) {
+                                            const Window* windows, int k0, int k_end,
+                                            unsigned fill = 0) {
   using Share = Shares<kTileM, kTileK, kVectorA>;
   const int k = k0 + Share::column();
-  const int tap = k / kChannels;
+  const int in_all = k / kChannels;
+  // The weights of all taps, kRepeats times.
+  const int tap = kRepeats > 1 ? in_all % (kKernelH * kKernelW) : in_all;
   const int dy = tap / kKernelW * kDilationH, dx = tap % kKernelW * kDilationW;
   const int channels = kChannels * p.batches;
   const long long offset =
-      (static_cast<long long>(dy) * p.width + dx) * channels + (k - tap * kChannels);
+      (static_cast<long long>(dy) * p.width + dx) * channels + (k - in_all * kChannels);
 #pragma unroll
   for (int i = 0; i < Share::kCopies; ++i) {
     const int row = Share::row(i);
     if (!Share::has(row)) continue;
     const Window window = windows[row];
     const bool valid = k < k_end && inside(p, window, dy, dx);
-    copy_run<kVectorA>(to + At::at(row, Share::column()), x + window.at + offset, valid);
+    copy_filled<kVectorA>(to + At::at(row, Share::column()), x + window.at + offset, valid, fill);
   }
 }
 

@@ -92,80 +92,29 @@ __device__ __forceinline__ long long result_index(const Problem& p, int batch, i
 struct Operands {
   const float* channel[kChannelOperands + 1];
   const Output* tensor[kTensorOperands + 1];
+  // Of bytes: sums of a channel's weights, x's zero point where only running tells it, what is
+  // requantised with the sums, what results are looked up in.
+  const int* weight_sums;
+  const void* zero;
+  const unsigned char *residual, *table;
 };
 
-// The epilogue on V results of one row, and their store.
-template <int V>
-__device__ __forceinline__ void finish(const Problem& p, const Operands& operands, Output* y,
-                                       int batch, int m, int n, float (&x)[V]) {
-  const long long at = result_index(p, batch, m, n);
-  float channel[kChannelOperands + 1][V], tensor[kTensorOperands + 1][V];
-#pragma unroll
-  for (int i = 0; i < kChannelOperands; ++i) {
-    if constexpr (kKind == conv_plain) {
-      const float value = operands.channel[i][batch * p.m + m];
-#pragma unroll
-      for (int v = 0; v < V; ++v) channel[i][v] = value;
-    } else {
-      const int first = kKind == conv_channels_last ? batch * p.n + n : n;
-      load_run(operands.channel[i] + first, channel[i]);
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < kTensorOperands; ++i) load_run(operands.tensor[i] + at, tensor[i]);
-#pragma unroll
-  for (int v = 0; v < V; ++v) {
-    float c[kChannelOperands + 1], t[kTensorOperands + 1];
-#pragma unroll
-    for (int i = 0; i < kChannelOperands; ++i) c[i] = channel[i][v];
-#pragma unroll
-    for (int i = 0; i < kTensorOperands; ++i) t[i] = tensor[i][v];
-    x[v] = epilogue(x[v], c, t);
-  }
-  store_run(y + at, x);
+// x's zero point, of bytes.
+__device__ __forceinline__ int x_zero(const Operands& operands) {
+  if (!kZeroGiven) return kXZero;
+  return kSignedX ? *static_cast<const signed char*>(operands.zero)
+                  : *static_cast<const unsigned char*>(operands.zero);
 }
 
-// Sums of one split: [split][batch][m][n].
-__device__ __forceinline__ long long partial_index(const Problem& p, int split, int batch, int m,
-                                                   int n) {
-  return ((static_cast<long long>(split) * p.batches + batch) * p.m + m) * p.n + n;
-}
-
-// V results of one row: to the partial sums, or through the epilogue.
+// V numbers of a channel operand: those of the channels from `first` on, or the only one there is.
 template <int V>
-__device__ __forceinline__ void give(const Problem& p, const Operands& operands, Output* y,
-                                     float* partial, const Tile& tile, int m, int n,
-                                     float (&x)[V]) {
-  if (m >= p.m || n >= p.n) return;
-  if constexpr (kSplit) {
-    store_run(partial + partial_index(p, tile.split, tile.batch, m, n), x);
+__device__ __forceinline__ void load_channel(const Operands& operands, int i, int first,
+                                             float (&to)[V]) {
+  if (kSingleOperands >> i & 1) {
+    const float value = *operands.channel[i];
+#pragma unroll
+    for (int v = 0; v < V; ++v) to[v] = value;
   } else {
-    finish(p, operands, y, tile.batch, m, n, x);
+    load_run(operands.channel[i] + first, to);
   }
 }
-
-#if STROP_SPLIT
-// The partial sums in the order of the splits, then the epilogue; one thread for kStore results.
-extern "C" __global__ void __launch_bounds__(256)
-    sum_splits(const float* __restrict__ partial, Output* __restrict__ y,
-               PROBLEM_PARAMETERS EPILOGUE_PARAMETERS) {
-  const Problem p = PROBLEM;
-  const Operands operands = OPERANDS;
-  const int per_row = p.n / kStore;
-  const long long id = blockIdx.x * 256ll + threadIdx.x;
-  const long long row = id / per_row;
-  if (row >= static_cast<long long>(p.batches) * p.m) return;
-  const int first = static_cast<int>(id - row * per_row) * kStore;
-  const int batch = static_cast<int>(row / p.m);
-  const int row_m = static_cast<int>(row - static_cast<long long>(batch) * p.m);
-  float sum[kStore];
-  load_run(partial + partial_index(p, 0, batch, row_m, first), sum);
-  for (int split = 1; split < p.splits; ++split) {
-    float next[kStore];
-    load_run(partial + partial_index(p, split, batch, row_m, first), next);
-#pragma unroll
-    for (int v = 0; v < kStore; ++v) sum[v] += next[v];
-  }
-  finish(p, operands, y, batch, row_m, first, sum);
-}
-#endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products and convolutions (channels last) of f16 or bf16 on the tensor cores of every chip
-// from sm_80 on, sums in f32. After gemm_copies.cuh.
+// from sm_80 on, sums in f32; of bytes by signed bytes, both with k innermost, with exact sums in
+// s32. After gemm_copies.cuh and gemm_results.cuh.
 //
 // A tile lies in shared memory as its operand lies in global memory, [rows][k] or [k][columns]; its
 // 16-byte chunks are swizzled so that copies and ldmatrix touch every bank once. Where B is [n][k],
@@ -8,14 +9,15 @@
 // other, out of every 32: results, residuals and biases move as 16 bytes.
 
 constexpr int kWarpsM = kTileM / kPartM, kWarpsN = kTileN / kPartN;
-constexpr int kTilesM = kPartM / 16, kTilesN = kPartN / 8;  // of mma, in a warp
-constexpr int kBytesA = 2 * kTileM * kTileK, kBytesB = 2 * kTileN * kTileK;
+constexpr int kTilesM = kPartM / 16, kTilesN = kPartN / 8;   // of mma, in a warp
+constexpr int kSize = sizeof(Element), kChunk = 16 / kSize;  // elements of a row of 16 bytes
+constexpr int kBytesA = kSize * kTileM * kTileK, kBytesB = kSize * kTileN * kTileK;
 static_assert(kThreads == 32 * kWarpsM * kWarpsN && kPartN % 32 == 0, "warps share the tile");
 
 // kPermuted: rows are read in the order described above.
 template <int kColumns, bool kPermuted>
 struct Swizzled {
-  static constexpr int kChunks = kColumns / 8;
+  static constexpr int kChunks = kColumns / kChunk;
   static __device__ __forceinline__ int key(int row) {
     if constexpr (kPermuted) {
       return kChunks >= 8 ? ((row >> 3) & 3) << 1 | (row & 1) : (row >> 3) & 3;
@@ -24,8 +26,8 @@ struct Swizzled {
     }
   }
   static __device__ __forceinline__ unsigned at(int row, int column) {
-    const int chunk = column / 8 ^ key(row);
-    return static_cast<unsigned>(2 * (row * kColumns + chunk * 8 + column % 8));
+    const int chunk = column / kChunk ^ key(row);
+    return static_cast<unsigned>(kSize * (row * kColumns + chunk * kChunk + column % kChunk));
   }
 };
 using TileA = Swizzled<kInnerA ? kTileK : kTileM, false>;
@@ -62,12 +64,29 @@ __device__ __forceinline__ void multiply(float (&c)[4], const unsigned (&a)[4], 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// Rows m.. of A, 16 of them, steps k.. of k, 16 of them.
+__device__ __forceinline__ void multiply(int (&c)[4], const unsigned (&a)[4], unsigned b0,
+                                         unsigned b1, unsigned char) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+__device__ __forceinline__ void multiply(int (&c)[4], const unsigned (&a)[4], unsigned b0,
+                                         unsigned b1, signed char) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9}, {%0, %1, %2, %3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// Rows m.. of A, 16 of them, steps k.. of k, two chunks of them.
 __device__ __forceinline__ void load_a(unsigned tile, int m, int k, int lane, unsigned (&to)[4]) {
   const int matrix = lane / 8, i = lane % 8;
   if constexpr (kInnerA) {
-    load_matrices<false>(tile + TileA::at(m + matrix % 2 * 8 + i, k + matrix / 2 * 8), to[0], to[1],
-                         to[2], to[3]);
+    load_matrices<false>(tile + TileA::at(m + matrix % 2 * 8 + i, k + matrix / 2 * kChunk), to[0],
+                         to[1], to[2], to[3]);
   } else {
     load_matrices<true>(tile + TileA::at(k + matrix / 2 * 8 + i, m + matrix % 2 * 8), to[0], to[1],
                         to[2], to[3]);
@@ -81,8 +100,8 @@ __device__ __forceinline__ void load_b(unsigned tile, int n, int j, int k, int l
   const int of = j + matrix / 2;
   if constexpr (kInnerB) {
     const int row = n + of / 4 * 32 + 8 * (i / 2) + 2 * (of % 4) + i % 2;
-    load_matrices<false>(tile + TileB::at(row, k + matrix % 2 * 8), to[0][0], to[0][1], to[1][0],
-                         to[1][1]);
+    load_matrices<false>(tile + TileB::at(row, k + matrix % 2 * kChunk), to[0][0], to[0][1],
+                         to[1][0], to[1][1]);
   } else {
     load_matrices<true>(tile + TileB::at(k + matrix % 2 * 8 + i, n + of * 8), to[0][0], to[0][1],
                         to[1][0], to[1][1]);
@@ -91,7 +110,7 @@ __device__ __forceinline__ void load_b(unsigned tile, int n, int j, int k, int l
 
 extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
     implicit_gemm(const Element* a, const Element* b, Output* __restrict__ y,
-                  float* __restrict__ partial, PROBLEM_PARAMETERS EPILOGUE_PARAMETERS) {
+                  Sum* __restrict__ partial, PROBLEM_PARAMETERS EPILOGUE_PARAMETERS) {
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ Window windows[kKind == conv_channels_last ? kTileM : 1];
   const Problem p = PROBLEM;
@@ -99,11 +118,12 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
   const Tile tile = tile_of_block(p);
   to_batch(p, tile, a, b, windows);
 
+  const unsigned fill = kFilled ? (x_zero(operands) & 0xffu) * 0x01010101u : 0;
   const auto copy_step = [&](int slot, int k) {
     const unsigned to_a = shared_address(shared) + slot * (kBytesA + kBytesB);
     const unsigned to_b = to_a + kBytesA;
     if constexpr (kKind == conv_channels_last) {
-      copy_pixels<TileA>(to_a, a, p, windows, k, tile.k_end);
+      copy_pixels<TileA>(to_a, a, p, windows, k, tile.k_end, fill);
     } else if constexpr (kInnerA) {
       copy_dense<kTileM, kTileK, kVectorA, TileA>(to_a, a, p.lead_a, tile.m, p.m, k, tile.k_end);
     } else {
@@ -119,7 +139,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const int warp_m = warp / kWarpsN * kPartM, warp_n = warp % kWarpsN * kPartN;
 
-  float sum[kTilesM][kTilesN][4] = {};
+  Sum sum[kTilesM][kTilesN][4] = {};
   const int steps = ceil_div(tile.k_end - tile.k, kTileK);
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) {
@@ -136,7 +156,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
     const unsigned tile_a = shared_address(shared) + slot * (kBytesA + kBytesB);
     const unsigned tile_b = tile_a + kBytesA;
 #pragma unroll
-    for (int k = 0; k < kTileK; k += 16) {
+    for (int k = 0; k < kTileK; k += 2 * kChunk) {
       unsigned x[kTilesM][4], w[kTilesN / 2][2][2];
 #pragma unroll
       for (int i = 0; i < kTilesM; ++i) load_a(tile_a, warp_m + 16 * i, k, lane, x[i]);
@@ -162,7 +182,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
 #pragma unroll
       for (int c = 0; c < 2 * kTilesN; c += kStore) {
         const int n = tile.n + warp_n + c / kRun * (4 * kRun) + lane % 4 * kRun + c % kRun;
-        float out[kStore];
+        Sum out[kStore];
 #pragma unroll
         for (int v = 0; v < kStore; ++v) out[v] = sum[i][(c + v) / 2][2 * half + (c + v) % 2];
         give(p, operands, y, partial, tile, m, n, out);

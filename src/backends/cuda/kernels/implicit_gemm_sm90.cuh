@@ -310,12 +310,6 @@ struct ChannelValues {
 __device__ __forceinline__ float float_of(int sum, const ChannelValues& channels, int x) {
   return __int2float_rn(kCorrected ? sum + __float_as_int(channels.value[2][x]) : sum);
 }
-__device__ __forceinline__ float fma_saturated(float a, float b, float c) {
-  float out;
-  asm("fma.rn.sat.f32 %0, %1, %2, %3;" : "=f"(out) : "f"(a), "f"(b), "f"(c));
-  return out;
-}
-// Requantisation as ops/requantize.hpp defines it.
 __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const ChannelValues& channels,
                                         const Words* tensors) {
   Words out;
@@ -325,17 +319,9 @@ __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const Channel
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const int x = 4 * q + e;
-      const float sum = float_of(sums[x], channels, x);
-      const float multiplier = channels.value[0][x], offset = channels.value[1][x];
-      float t;
-      if (kTensorOperands > 0) {
-        const u32 bytes = kSignedTensor ? tensors[0].word[q] ^ 0x80808080u : tensors[0].word[q];
-        const float r = __int_as_float(__byte_perm(bytes, 0x4b000000u, 0x7440 + e)) - kTensorBias;
-        t = fma_saturated(r, kTensorMultiplier, __fmaf_rn(sum, multiplier, offset));
-      } else {
-        t = fma_saturated(sum, multiplier, offset);
-      }
-      byte[e] = __float_as_int(__fmaf_rn(t, kRange, kRounder)) + kAfter;
+      byte[e] = requantized<(kTensorOperands > 0)>(float_of(sums[x], channels, x),
+                                                   channels.value[0][x], channels.value[1][x],
+                                                   kTensorOperands > 0 ? tensors[0].word[q] : 0, e);
     }
     out.word[q] = __byte_perm(__byte_perm(byte[0], byte[1], 0x0040),
                               __byte_perm(byte[2], byte[3], 0x0040), 0x5410);

@@ -49,6 +49,7 @@ struct GemmTactic {
     STROP_CHECK(problem.device != nullptr, "kernels for a GPU are made for one");
     LaunchStep step = Family::step(view.problem, *config, problem.device->compute_capability);
     step.replaced = std::move(view.replaced);
+    step.constants = std::move(view.constants);
     return to_choice(problem, std::move(step));
   }
 };

@@ -250,7 +250,7 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
   }
   const auto& attributes = view.requantize->as<RequantizeAttributes>();
   const Type& output = problem.output_type(0);
-  sm90::GemmRequantize requantize;
+  GemmRequantize requantize;
   requantize.low = attributes.low;
   requantize.high = attributes.high;
   into.gemm.element = problem.input_type(input(view.x)).dtype;

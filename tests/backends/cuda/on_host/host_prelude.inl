@@ -15,6 +15,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
+#define __align__(x) __attribute__((aligned(x)))
 #define __CUDA_ARCH__ 0
 using std::isinf;
 struct Dim3 {
@@ -86,6 +87,7 @@ inline unsigned __float_as_uint(float x) { unsigned y; std::memcpy(&y, &x, 4); r
 inline int __float_as_int(float x) { int y; std::memcpy(&y, &x, 4); return y; }
 inline double __longlong_as_double(long long x) { double y; std::memcpy(&y, &x, 8); return y; }
 inline long long __double_as_longlong(double x) { long long y; std::memcpy(&y, &x, 8); return y; }
+inline float __int2float_rn(int x) { return static_cast<float>(x); }
 inline float __fdiv_rn(float a, float b) { return a / b; }
 inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline float rsqrtf(float x) { return 1.f / std::sqrt(x); }
@@ -110,7 +112,6 @@ static unsigned short host_float_to_bfloat(float f) {
 }
 static float host_reciprocal(float x) { return 1.f / x; }
 
-// --- what kernels/attention_mma.cuh has for tensor cores
 template <class T>
 T __shfl_sync(unsigned, T value, int source) {
   const unsigned t = host::running->thread;
@@ -121,6 +122,10 @@ T __shfl_sync(unsigned, T value, int source) {
   host::yield();
   return out;
 }
+#ifdef HOST_PTX
+#include "host_ptx.inl"
+#else
+// --- what kernels/attention_mma.cuh has for tensor cores
 static void copy_async(unsigned short* to, const unsigned short* from, bool inside) {
   for (int i = 0; i < 8; ++i) to[i] = inside ? from[i] : 0;
 }
@@ -167,3 +172,4 @@ static unsigned pack_pair(float low, float high) {
   return host_float_to_half(low) | static_cast<unsigned>(host_float_to_half(high)) << 16;
 }
 static float power_of_two(float x) { return std::exp2(x); }
+#endif

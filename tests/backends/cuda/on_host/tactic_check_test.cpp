@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -77,6 +78,57 @@ Graph read_graph(const std::string& text, const std::vector<Tensor>& given) {
                      });
 }
 
+// An operand list of an asm statement, its constraints dropped: `"=r"(a[0]), "n"(4)`.
+void add_operands(std::string_view list, std::string& arguments) {
+  for (std::size_t at = list.find('"'); at != std::string_view::npos; at = list.find('"', at)) {
+    const std::size_t open = list.find('(', list.find('"', at + 1));
+    std::size_t end = open + 1;
+    for (int depth = 1; depth > 0; ++end) depth += list[end] == '(' ? 1 : list[end] == ')' ? -1 : 0;
+    arguments += (arguments.empty() ? "" : ", ") + std::string(list.substr(open, end - open));
+    at = end;
+  }
+}
+
+// asm("a.b %0, ..." : "=r"(x) : "r"(y)) as host_a_b(x, y).
+std::string call_of_asm(std::string_view text) {
+  std::string name, arguments;
+  std::size_t at = text.find('"') + 1;
+  for (; std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '.' ||
+         text[at] == '_';
+       ++at)
+    name += text[at] == '.' ? '_' : text[at];
+  bool quoted = true;
+  int section = 0;
+  std::size_t begin = at;
+  for (; at <= text.size(); ++at) {
+    const bool end = at == text.size();
+    if (!end && text[at] == '"') quoted = !quoted;
+    if (!end && (quoted || text[at] != ':')) continue;
+    if (section == 1 || section == 2) add_operands(text.substr(begin, at - begin), arguments);
+    ++section;
+    begin = at + 1;
+  }
+  return "host_" + name + "(" + arguments + ")";
+}
+
+std::string with_calls_for_asm(const std::string& source) {
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t at = source.find("asm"); at != std::string::npos; at = source.find("asm", at)) {
+    const std::size_t open = source.find('(', at);
+    const std::string between = source.substr(at + 3, open - at - 3);
+    if (between != "" && between != " volatile") {
+      at += 3;
+      continue;
+    }
+    const std::size_t end = source.find(");", open);
+    out += source.substr(done, at - done) +
+           call_of_asm(std::string_view(source).substr(open + 1, end - open - 1));
+    done = at = end + 1;
+  }
+  return out + source.substr(done);
+}
+
 // What CUDA has and C++ has not, in the text of a kernel.
 std::string as_host_source(std::string source) {
   const auto replace = [&](const std::string& from, const std::string& to) {
@@ -101,7 +153,9 @@ std::string as_host_source(std::string source) {
   return out;)",
           "  return host_reciprocal(x);");
   replace("extern \"C\" __global__ void __launch_bounds__", "extern \"C\" void LAUNCH");
-  return source;
+  replace("extern __shared__ __align__(128) unsigned char shared[];",
+          "unsigned char* const shared = host_shared;");
+  return source.find("copy_filled") == std::string::npos ? source : with_calls_for_asm(source);
 }
 
 void* open_source(const std::string& source, const std::string& extra) {
@@ -109,7 +163,9 @@ void* open_source(const std::string& source, const std::string& extra) {
   const std::string folder = ::testing::TempDir() + "strop_host_" + std::to_string(getpid());
   [[maybe_unused]] const int made = std::system(("mkdir -p " + folder).c_str());
   const std::string file = fmt::format("{}/k{}", folder, number++);
-  std::ofstream(file + ".cpp") << "#include \"" STROP_SOURCE_DIR
+  const bool with_ptx = source.find("copy_filled") != std::string::npos;
+  std::ofstream(file + ".cpp") << (with_ptx ? "#define HOST_PTX\n" : "")
+                               << "#include \"" STROP_SOURCE_DIR
                                   "/tests/backends/cuda/on_host/host_prelude.inl\"\n"
                                   "#define LAUNCH(...)\n"
                                << as_host_source(source) << extra;
@@ -280,7 +336,10 @@ void check_cuda(const std::string& text, const std::vector<std::string>& candida
       candidate.tactic->lower(Problem{&node, &graph, false, candidate.layouts, device},
                               candidate.config);
       cuda::parse_launch_record(to_text(cuda::last_step.record));
-      if (device != &hopper || !check.on_host || !can_run_on_host()) continue;
+      // What runs on Hopper's tensor cores has no stand-ins.
+      if (device != &hopper || !check.on_host || !can_run_on_host() ||
+          candidate.tactic->name.find("wgmma") != std::string_view::npos)
+        continue;
       const std::vector<SymbolValues> all =
           check.sizes.empty() ? std::vector<SymbolValues>(1) : check.sizes;
       const cuda::LaunchStep step = cuda::last_step;

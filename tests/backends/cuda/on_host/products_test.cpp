@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact products of bytes: the same bytes as the reference, over the whole range of both operands.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backends/cuda/on_host/tactic_check.hpp"
+#include "base/dtype.hpp"
+
+namespace strop::testing {
+namespace {
+
+Tensor any_bytes(DType type, const Shape& shape, std::uint32_t seed) {
+  Tensor out = Tensor::allocate(type, shape);
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    seed = seed * 1664525u + 1013904223u;
+    out.mutable_data()[i] = static_cast<std::byte>(seed >> 24);
+  }
+  return out;
+}
+
+Tensor floats_around(std::int64_t count, float middle, std::uint32_t seed) {
+  Tensor out = Tensor::allocate(DType::f32, {count});
+  for (float& value : out.mutable_values<float>()) {
+    seed = seed * 1664525u + 1013904223u;
+    value = middle * (0.5f + static_cast<float>(seed >> 16) / 65536.f);
+  }
+  return out;
+}
+
+Tensor byte(DType type, int value) {
+  Tensor out = Tensor::allocate(type, {});
+  out.mutable_data()[0] = static_cast<std::byte>(value);
+  return out;
+}
+
+// The graph of one fused node: `x` and `operands` as they are declared, and the body's text.
+std::string fused(const std::string& operands, const std::string& names, const std::string& body) {
+  std::string plain = operands;
+  for (std::size_t at = plain.find("const_"); at != std::string::npos;
+       at = plain.find("const_", at))
+    plain.erase(at, 6);
+  return fmt::format(
+      "graph main({}) -> (%y) {{ %y = fused{{kind=\"k\"}}({}) body graph body({}) -> (%y) {{ {} }} "
+      "}}",
+      operands, names, plain, body);
+}
+
+// x [2,C,7,6] by w [F,C/group,3,3], padded on every side.
+struct ConvCase {
+  DType x = DType::u8;
+  int channels = 16, filters = 24, group = 1;
+  int zero = 0;
+  bool residual = false, table = false;
+  int low = 0, high = 255;
+  std::string more{};  // attributes
+  int out_height = 7, out_width = 6;
+};
+
+void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
+  const std::string_view x = to_string(c.x);
+  const Shape w{c.filters, c.channels / c.group, 3, 3};
+  std::string operands = fmt::format(
+      "%x: {}[2,{},7,6], %const_w: i8[{},{},3,3], %const_z: {}[], %const_m: f32[{}], %const_o: "
+      "f32[{}]",
+      x, c.channels, w[0], w[1], x, c.filters, c.filters);
+  std::string names = "%x, %const_w, %const_z, %const_m, %const_o";
+  std::string body = fmt::format("%a = conv_integer{{pads=[1, 1, 1, 1], group={}{}}}(%x, %w, %z) ",
+                                 c.group, c.more);
+  const float most = static_cast<float>(w[1] * 9);
+  CudaCheck check{.inputs = {any_bytes(c.x, {2, c.channels, 7, 6}, 7)},
+                  .constants = {any_bytes(DType::i8, w, 5), byte(c.x, c.zero),
+                                floats_around(c.filters, 1e-4f / std::sqrt(most), 3),
+                                floats_around(c.filters, 0.5f, 4)},
+                  .tolerance = 0};
+  const std::string bounds =
+      fmt::format("low={}, high={}, to={}", c.low, c.high, c.low < 0 ? "i8" : "u8");
+  const std::string to = c.table ? "t" : "y";
+  if (c.residual) {
+    const Shape y{2, c.filters, c.out_height, c.out_width};
+    operands += fmt::format(", %r: i8[2,{},{},{}]", c.filters, c.out_height, c.out_width);
+    names += ", %r";
+    body += fmt::format(
+        "%{} = requantize{{{}, residual_multiplier=0.002, residual_zero=-3}}(%a, %m, %o, %r) ", to,
+        bounds);
+    check.inputs.push_back(any_bytes(DType::i8, y, 11));
+  } else {
+    body += fmt::format("%{} = requantize{{{}}}(%a, %m, %o) ", to, bounds);
+  }
+  if (c.table) {
+    operands += ", %const_t: u8[256]";
+    names += ", %const_t";
+    body += "%y = table_lookup(%t, %table)";
+    check.constants.push_back(any_bytes(DType::u8, {256}, 13));
+    body.replace(body.find("%table"), 6, "%t_");
+    operands.replace(operands.find("%const_t:"), 9, "%const_t_:");
+    names.replace(names.find("%const_t"), 8, "%const_t_");
+  }
+  check_cuda(fused(operands, names, body), candidates, check);
+}
+
+TEST(CudaByteConv, takes_whole_chunks_of_channels) {
+  check_conv({}, {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+}
+
+TEST(CudaByteConv, pads_with_the_zero_point) {
+  check_conv({.zero = 131, .residual = true, .high = 254}, {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  check_conv({.x = DType::i8, .channels = 4, .filters = 36, .zero = -128, .low = -127, .high = 127},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+}
+
+TEST(CudaByteConv, takes_few_channels_and_odd_filters) {
+  check_conv({.channels = 3, .filters = 9, .zero = 114, .table = true},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  check_conv({.channels = 6,
+              .filters = 10,
+              .zero = 3,
+              .residual = true,
+              .low = -128,
+              .high = 90,
+              .more = ", strides=[2, 1], dilations=[1, 2]",
+              .out_height = 4,
+              .out_width = 4},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+}
+
+TEST(CudaByteConv, takes_groups) {
+  check_conv({.x = DType::i8, .channels = 16, .filters = 12, .group = 2, .zero = 5},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+}
+
+TEST(CudaByteConv, splits_the_sums) {
+  check_conv({.channels = 80, .filters = 32, .zero = 9}, {"conv_mma_s8/32x32x64_16x32_s4_k3@nhwc"});
+}
+
+TEST(CudaByteConv, is_depthwise) {
+  check_conv({.channels = 32, .filters = 32, .group = 32, .zero = 128, .table = true},
+             {"conv_depthwise_s8/1@nhwc", "conv_depthwise_s8/4@nhwc"});
+}
+
+TEST(CudaByteConv, is_depthwise_with_channels_that_are_no_whole_runs) {
+  check_conv({.x = DType::i8,
+              .channels = 6,
+              .filters = 6,
+              .group = 6,
+              .zero = 2,
+              .residual = true,
+              .low = -100,
+              .high = 127},
+             {"conv_depthwise_s8/2@nhwc"});
+}
+
+TEST(CudaByteProducts, give_sums) {
+  check_cuda(
+      "graph main(%x: u8[3,5,48], %const_w: i8[48,33], %const_z: u8[]) -> (%y) { %y = "
+      "matmul_integer(%x, %const_w, %const_z) }",
+      {"matmul_mma_s8/32x32x64_16x32_s4"},
+      {.inputs = {any_bytes(DType::u8, {3, 5, 48}, 1)},
+       .constants = {any_bytes(DType::i8, {48, 33}, 2), byte(DType::u8, 200)},
+       .tolerance = 0});
+  check_cuda(
+      "graph main(%x: i8[N,40], %const_w: i8[40,32]) -> (%y) { %y = "
+      "matmul_integer(%x, %const_w) }",
+      {"matmul_mma_s8/32x32x64_16x32_s4"}, {.sizes = {{{"N", 0}}, {{"N", 3}}}, .tolerance = 0});
+}
+
+TEST(CudaByteProducts, take_weights_that_are_no_signed_bytes) {
+  check_cuda(
+      "graph main(%x: u8[7,37], %const_w: u8[37,33], %const_z: u8[], %const_v: u8[]) -> (%y) { %y "
+      "= matmul_integer(%x, %const_w, %const_z, %const_v) }",
+      {"matmul_mma_s8/32x32x64_16x32_s4"},
+      {.inputs = {any_bytes(DType::u8, {7, 37}, 1)},
+       .constants = {any_bytes(DType::u8, {37, 33}, 2), byte(DType::u8, 200), byte(DType::u8, 3)},
+       .tolerance = 0});
+}
+
+TEST(CudaByteProducts, become_floats_with_factors_that_only_running_tells) {
+  check_cuda(
+      fused("%x: u8[5,32], %const_w: i8[32,32], %z: u8[], %s: f32[], %const_b: f32[32]",
+            "%x, %const_w, %z, %s, %const_b",
+            "%a = matmul_integer(%x, %w, %z) %f = cast{to=f32}(%a) %g = binary{function=\"mul\"}"
+            "(%f, %s) %h = binary{function=\"add\"}(%g, %b) %y = unary{function=\"relu\"}(%h)"),
+      {"matmul_mma_s8/32x32x64_16x32_s4"},
+      {.inputs = {any_bytes(DType::u8, {5, 32}, 1), byte(DType::u8, 77), Tensor::scalar(0.0021f)},
+       .constants = {any_bytes(DType::i8, {32, 32}, 2)}});
+}
+
+}  // namespace
+}  // namespace strop::testing
