@@ -13,6 +13,7 @@
 #include "base/hash.hpp"
 #include "ir/text.hpp"
 #include "lower/assign_layouts.hpp"
+#include "lower/host_integers.hpp"
 #include "lower/nested_inputs.hpp"
 #include "lower/node_ways.hpp"
 #include "lower/plan_slots.hpp"
@@ -52,7 +53,7 @@ int nesting(const Graph& graph) {
 }
 
 Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& report,
-                 const std::set<std::string>& known_symbols);
+                 const std::set<std::string>& known_symbols, bool is_nested);
 
 // Where a value lies and how: it may have a slot for each.
 struct Home {
@@ -80,11 +81,12 @@ MemorySpace other_space(MemorySpace space) {
 class Lowering {
  public:
   Lowering(const Graph& graph, const LowerOptions& options, LowerReport& report,
-           std::set<std::string> known_symbols)
+           std::set<std::string> known_symbols, bool is_nested)
       : graph_(graph),
         options_(options),
         report_(report),
         known_(std::move(known_symbols)),
+        host_integers_(options.device ? host_integers(graph, is_nested) : std::set<NodeId>()),
         slots_(graph.value_count(), SlotsOfValue{}) {}
 
   Plan run() {
@@ -131,7 +133,8 @@ class Lowering {
       entry.node = node.name;
       entry.op = node.op->name;
       entry.origins = node.origins;
-      ways.push_back(ways_of(graph_, node, options_, known_, entry));
+      entry.sizes = host_integers_.contains(id);
+      ways.push_back(ways_of(graph_, node, options_, known_, entry.sizes, entry));
       std::vector<NodeOption>& options = problem.options.emplace_back();
       for (const Way& way : ways.back()) {
         options.push_back({way.cost, value_layouts(node, way),
@@ -422,7 +425,8 @@ class Lowering {
     const auto settled = with_known_inputs(nested, steps_known_);
     LowerOptions options = options_;
     options.keep_all_values = false;  // its step has the outputs that the node has
-    return std::make_shared<const Plan>(lower_graph(*settled, options, report_, steps_known_));
+    return std::make_shared<const Plan>(
+        lower_graph(*settled, options, report_, steps_known_, true));
   }
 
   // A loop over places in the inputs of the scan. Their shapes alone tell how often it runs.
@@ -548,7 +552,8 @@ class Lowering {
   const Graph& graph_;
   const LowerOptions& options_;
   LowerReport& report_;
-  std::set<std::string> known_;        // before the node whose ways are looked for
+  std::set<std::string> known_;  // before the node whose ways are looked for
+  std::set<NodeId> host_integers_;
   std::set<std::string> steps_known_;  // before the step that is made
   std::vector<SlotsOfValue> slots_;    // of a value
   std::map<std::tuple<std::uint32_t, std::size_t, MemorySpace>, std::uint32_t>
@@ -558,7 +563,7 @@ class Lowering {
 };
 
 Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& report,
-                 const std::set<std::string>& known_symbols) {
+                 const std::set<std::string>& known_symbols, bool is_nested) {
   Graph working = graph.clone();
   const std::vector<std::string> split =
       split_fused(working, [&](const Graph& inside, const Node& node) {
@@ -571,7 +576,7 @@ Plan lower_graph(const Graph& graph, const LowerOptions& options, LowerReport& r
     if (options.backend != "reference")
       report.notes.push_back("fused node " + name + " was split: no tactic takes it");
   }
-  return Lowering(working, options, report, known_symbols).run();
+  return Lowering(working, options, report, known_symbols, is_nested).run();
 }
 
 }  // namespace
@@ -582,7 +587,7 @@ Plan lower(const Graph& graph, const LowerOptions& options, LowerReport& report)
         ErrorCode::limit_exceeded, "graph " + graph.name(),
         "its branches and loops are nested more than " + std::to_string(kMaxPlanDepth) + " deep");
   }
-  return lower_graph(graph, options, report, {});
+  return lower_graph(graph, options, report, {}, false);
 }
 
 }  // namespace strop

@@ -23,6 +23,7 @@ struct NodeReport {
   std::string backend;
   std::string tactic;  // Candidate::name(), or "reference", "reorder", "view", "shape"
   std::vector<std::string> origins;
+  bool sizes = false;  // small integers that the host is to make for a device
   std::vector<Refusal> refusals;
   struct Timing {
     std::string candidate;

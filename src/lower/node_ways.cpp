@@ -66,21 +66,8 @@ void add_transposes_without_work(const Graph& graph, const Node& node,
   }
 }
 
-// Sizes and the like, which shapes say: of them the host makes more in the time of one copy.
-bool is_small_integers(const Graph& graph, const Node& node) {
-  constexpr std::int64_t kSmall = 1024;
-  const auto small = [&](ValueId id) {
-    if (!id.exists()) return true;
-    const Type& type = graph.value(id).type;
-    if (!type.is_tensor() || !type.shape || is_floating(type.dtype)) return false;
-    const auto shape = to_concrete(*type.shape);
-    return shape && element_count(*shape) <= kSmall;
-  };
-  return std::ranges::all_of(node.inputs, small) && std::ranges::all_of(node.outputs, small);
-}
-
 std::vector<Way> kernel_ways(const Graph& graph, const Node& node, const LowerOptions& options,
-                             const std::set<std::string>& known, NodeReport& entry) {
+                             const std::set<std::string>& known, bool on_host, NodeReport& entry) {
   const Problem problem = problem_of(node, graph, options);
   // Tactics write into memory that is planned, so sizes that only running tells are not for them.
   const bool dynamic =
@@ -88,7 +75,7 @@ std::vector<Way> kernel_ways(const Graph& graph, const Node& node, const LowerOp
         return !is_known(graph.value(v).type, known);
       });
   CandidateList list;
-  if (!any_boxed(graph, node) && !dynamic && !(options.device && is_small_integers(graph, node))) {
+  if (!any_boxed(graph, node) && !dynamic && !on_host) {
     list = list_candidates(problem, options);
   }
   entry.refusals = std::move(list.refusals);
@@ -154,7 +141,7 @@ double reorder_cost(const Type& type, const SymbolValues& sample) {
 }
 
 std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOptions& options,
-                         const std::set<std::string>& known, NodeReport& entry) {
+                         const std::set<std::string>& known, bool on_host, NodeReport& entry) {
   if (node.is(op_dims())) return {{.kind = Way::shape_value}};
   if (node.op->traits.view && !any_boxed(graph, node) &&
       is_known(graph.value(node.outputs[0]).type, known)) {
@@ -171,7 +158,7 @@ std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOption
                                      [](const auto& graph) { return touches_boxed(*graph); })) {
     return {{.kind = Way::control_flow}};
   }
-  std::vector<Way> ways = kernel_ways(graph, node, options, known, entry);
+  std::vector<Way> ways = kernel_ways(graph, node, options, known, on_host, entry);
   add_transposes_without_work(graph, node, known, ways);
   return ways;
 }

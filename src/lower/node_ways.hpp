@@ -27,9 +27,10 @@ struct Way {
 };
 
 // `known` holds the symbols whose values are known before the node runs. Fills the entry's refusals
-// and timings. At least one way.
+// and timings. `on_host`: no tactic is asked, since the host is to run it (host_integers.hpp). At
+// least one way.
 std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOptions& options,
-                         const std::set<std::string>& known, NodeReport& entry);
+                         const std::set<std::string>& known, bool on_host, NodeReport& entry);
 
 // The node as a question to the tactics.
 Problem problem_of(const Node& node, const Graph& graph, const LowerOptions& options);

@@ -8,12 +8,15 @@
 //   reference  an engine of the reference backend, after all passes; also compared with `graph`
 //   cpu        an engine of the cpu backend, likewise
 //   cuda:0     an engine of the cuda backend on that device, likewise
+//   cuda:sm_90 an engine for such a chip, which need not be here: it is built, not run, so that a
+//              case "passes" that is imported and built; the totals say where the steps would run
 //   hostile    no case, but every operator under hostile calls (hostile.hpp)
 // The list (not_passed.txt) names the cases that need not pass, with the reason; a listed case that
 // passes is a failure too. Without a list all have to pass. The last line has the totals.
 //
 // --shard 2/8 takes every eighth case from the third on. --results writes a line of JSON per case:
-// how it ended, and which operators of the engine run on which backend.
+// how it ended, which operators of the engine run on which backend, and why tactics of the target's
+// backend refused those that run elsewhere.
 //
 // Cases of the group `random` (random_models.py) are whole models, whose errors add up, so that the
 // standard's bound on each element does not fit. They are compared norm-wise, by the table of
@@ -117,8 +120,26 @@ bool is_quantized(const Graph& graph) {
   });
 }
 
-// Operators by the backend that runs them; views and sizes computed on the host belong to none.
-using Placement = std::map<std::string, std::set<std::string>>;
+struct Placement {
+  // Operators by the backend that runs them, or "sizes" where the host makes small integers for a
+  // device by design. Views and sizes that shapes alone tell belong to none.
+  std::map<std::string, std::set<std::string>> operators;
+  std::map<std::string, std::set<std::string>> refusals;  // by operator
+
+  // "on_gpu", "sizes_on_host" (all but sizes on the GPU), "partly", "fell_back", or "elsewhere":
+  // nothing to compute.
+  const char* summary() const {
+    const auto elsewhere = [](const auto& entry) {
+      return entry.first != "cuda" && entry.first != "runtime" && entry.first != "sizes";
+    };
+    const bool others = std::ranges::any_of(operators, elsewhere);
+    if (operators.contains("cuda"))
+      return others ? "partly" : operators.contains("sizes") ? "sizes_on_host" : "on_gpu";
+    return others || operators.contains("sizes") ? "fell_back" : "elsewhere";
+  }
+};
+
+bool is_chip(const std::string& device) { return device.starts_with("cuda:sm_"); }
 
 std::shared_ptr<const Engine> build(const Case& test, const std::string& device, bool precise,
                                     Placement& placement) {
@@ -129,7 +150,15 @@ std::shared_ptr<const Engine> build(const Case& test, const std::string& device,
   config.verify = Verify::never;
   BuildResult built = build_model(test.model(), config);
   for (const NodeReport& node : built.report.lowering.nodes) {
-    if (!node.backend.empty()) placement[node.backend].insert(node.op);
+    if (node.backend.empty()) continue;
+    if (node.sizes && node.backend == "reference") {
+      placement.operators["sizes"].insert(node.op);
+      continue;
+    }
+    placement.operators[node.backend].insert(node.op);
+    if (!device.starts_with("cuda") || node.backend == "cuda") continue;
+    for (const Refusal& refusal : node.refusals)
+      placement.refusals[node.op].insert(refusal.tactic + ": " + refusal.reason);
   }
   return std::make_shared<const Engine>(std::move(built.engine));
 }
@@ -180,6 +209,10 @@ std::string run_case(const Case& test, const Options& options, const Listed* lis
   for (const ValueId id : graph.inputs()) inputs.push_back(graph.value(id).type);
   for (const ValueId id : graph.outputs()) outputs.push_back(graph.value(id).type);
 
+  if (is_chip(options.target)) {
+    build(test, options.target, false, placement);
+    return {};
+  }
   std::shared_ptr<const Engine> engine, integers;
   if (options.target != "graph") {
     const bool has_integers = test.group == "random" && is_quantized(graph);
@@ -236,13 +269,39 @@ class Results {
   void add(const Case& test, const char* status, const std::string& why,
            const Placement& placement) {
     if (!file_.is_open()) return;
-    const nlohmann::json line{
-        {"case", test.name}, {"status", status}, {"why", why}, {"placement", placement}};
+    const nlohmann::json line{{"case", test.name},
+                              {"status", status},
+                              {"why", why},
+                              {"placement", placement.operators},
+                              {"refusals", placement.refusals}};
     file_ << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
   }
 
  private:
   std::ofstream file_;
+};
+
+// Where the steps of all cases run, and how many cases each operator elsewhere has.
+class Places {
+ public:
+  void add(const Placement& placement) {
+    ++totals_[placement.summary()];
+    for (const auto& [backend, operators] : placement.operators) {
+      if (backend == "cuda" || backend == "runtime") continue;
+      for (const std::string& op : operators) ++elsewhere_[op];
+    }
+  }
+  void print() const {
+    std::vector<std::pair<int, std::string>> ranked;
+    for (const auto& [op, cases] : elsewhere_) ranked.emplace_back(-cases, op);
+    std::ranges::sort(ranked);
+    for (const auto& [cases, op] : ranked)
+      std::printf("not on the GPU: %s in %d cases\n", op.c_str(), -cases);
+    for (const auto& [place, cases] : totals_) std::printf("%s: %d cases\n", place.c_str(), cases);
+  }
+
+ private:
+  std::map<std::string, int> totals_, elsewhere_;
 };
 
 int run_all(const Options& options) {
@@ -252,13 +311,17 @@ int run_all(const Options& options) {
   const std::vector<Case> cases = find_cases(options.data);
   const std::string kind = options.target.substr(0, options.target.find(':'));
   Results results(options.results);
+  Places places;
   for (std::size_t i = options.shard; i < cases.size(); i += options.shards) {
     const Case& test = cases[i];
     if (test.name.find(options.filter) == std::string::npos) continue;
     const Listed* listed = list.find(test.name, kind);
     Placement placement;
     const std::string why = guarded_case(test, options, listed, placement);
-    const bool may_fail = listed != nullptr && listed->kind == Listed::not_passed;
+    const bool chip = is_chip(options.target);
+    if (why.empty()) places.add(placement);
+    const bool may_fail =
+        listed != nullptr && listed->kind == Listed::not_passed && !(chip && why.empty());
     const bool passes = why.empty() != may_fail;
     results.add(test, !passes ? "failed" : may_fail ? "listed" : "passed", why, placement);
     if (why.empty() && may_fail) {
@@ -283,6 +346,7 @@ int run_all(const Options& options) {
       }
     }
   }
+  if (is_chip(options.target)) places.print();
   std::printf(
       "conformance on %s: %d cases passed (%d of them random: types and shapes alone), %d "
       "listed as not passed, %d failed\n",

@@ -82,6 +82,7 @@ class Reader {
   }
 
   // A number, or one for each index of `axis` of the node's result; as operand().
+  // `axis` may count from the end; it need not exist where the parameter is one number.
   std::string parameter(ValueId id, std::int64_t axis) {
     const std::size_t read_before = inputs.size();
     const std::string out = operand(id);
@@ -110,7 +111,9 @@ class Reader {
     const std::string type = compute_type(result);
     const auto rank = graph_.value(node.outputs[0]).type.rank();
     if (rank < 0) return std::nullopt;
-    const auto along = [&](std::int64_t axis) { return rank > 0 ? normalize_axis(axis, rank) : 0; };
+    const auto along = [&](std::int64_t axis) {
+      return axis < -rank || axis >= rank ? -1 : normalize_axis(axis, rank);
+    };
     const std::string x = operand(node.inputs[0]);
     if (x.empty()) return std::nullopt;
     if (node.is(op_quantize_linear())) {
