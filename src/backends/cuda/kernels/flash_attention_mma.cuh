@@ -293,7 +293,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
   copy_rows<kTileRows, kSize, kDepth, kPitchQ, kVectorQ>(tile_q, from_q, p.q_strides.row,
                                                          p.queries - block.row);
 #pragma unroll
-  for (int i = 0; i < kStages - 1; ++i) {
+  for (int i = 0; i < kStages; ++i) {
     if (i < steps) copy_step(i, i);
     commit_copies();
   }
@@ -339,11 +339,18 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
         bias_words[line][j] = load_bias(head_bias, head_bias.data + query * head_bias.row,
                                         key + 8 * j + 2 * (warp.lane % 4), p.keys);
     }
-    wait_copies<kStages - 2>();
+    // All buffers were filled at first; from then on one is, when all warps are done with it.
+    if (step == 0) {
+      wait_copies<kStages - 1>();
+    } else {
+      wait_copies<kStages - 2>();
+    }
     __syncthreads();
-    const int ahead = step + kStages - 1;
-    if (ahead < steps) copy_step(ahead, slot == 0 ? kStages - 1 : slot - 1);
-    commit_copies();
+    if (step > 0) {
+      const int ahead = step + kStages - 1;
+      if (ahead < steps) copy_step(ahead, slot == 0 ? kStages - 1 : slot - 1);
+      commit_copies();
+    }
     if (kHoldQ && step == 0) {
 #pragma unroll
       for (int i = 0; i < kTiles; ++i) {
