@@ -35,13 +35,29 @@ __device__ __forceinline__ void copy_rows(unsigned to, const Element* from, long
                                           int there) {
   constexpr int kChunks = kPadded / kVector;
   constexpr int kRounds = (kCount * kChunks + kThreads - 1) / kThreads;
-#pragma unroll(kRounds <= 8 ? kRounds : 4)
-  for (int first = 0; first < kCount * kChunks; first += kThreads) {
-    const int i = first + static_cast<int>(threadIdx.x);
-    if (kCount * kChunks % kThreads != 0 && i >= kCount * kChunks) break;
-    const int row = i / kChunks, column = i % kChunks * kVector;
-    copy_async<2 * kVector>(to + 2 * (row * kPitch + column), from + row * stride + column,
-                            row < there && column < kHere);
+  constexpr int kUnrolled = kRounds <= 8 ? kRounds : 4;
+  const int thread = static_cast<int>(threadIdx.x);
+  if constexpr (kThreads % kChunks == 0) {  // a thread stays in its column
+    constexpr int kRowsAtOnce = kThreads / kChunks;
+    const int column = thread % kChunks * kVector;
+    int row = thread / kChunks;
+    to += 2 * (row * kPitch + column);
+    from += row * stride + column;
+    there = column < kHere ? there : 0;
+#pragma unroll(kUnrolled)
+    for (int i = 0; i < kRounds; ++i) {
+      if (kCount % kRowsAtOnce != 0 && row >= kCount) break;
+      copy_async<2 * kVector>(to + 2 * i * kRowsAtOnce * kPitch, from, row < there);
+      row += kRowsAtOnce;
+      from += kRowsAtOnce * stride;
+    }
+  } else {
+#pragma unroll(kUnrolled)
+    for (int i = thread; i < kCount * kChunks; i += kThreads) {
+      const int row = i / kChunks, column = i % kChunks * kVector;
+      copy_async<2 * kVector>(to + 2 * (row * kPitch + column), from + row * stride + column,
+                              row < there && column < kHere);
+    }
   }
 }
 
