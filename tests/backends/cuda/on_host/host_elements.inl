@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stand-ins for kernels/elements.cuh and kernels/tensor_core.cuh; after host_prelude.inl. Copies
-// take place at once.
+// Stand-ins for kernels/elements.cuh and kernels/tensor_core.cuh; after host_prelude.inl.
 struct f16 {
   unsigned short bits;
 };
@@ -55,11 +54,8 @@ inline unsigned shared_address(const void* pointer) {
 }
 template <int kBytes>
 void copy_async(unsigned to, const void* from, bool valid) {
-  if (valid) {
-    std::memcpy(host::dynamic_shared + to, from, kBytes);
-  } else {
-    std::memset(host::dynamic_shared + to, 0, kBytes);
-  }
+  host::uncommitted[host::running->thread].push_back(
+      {host::dynamic_shared + to, valid ? from : nullptr, kBytes});
 }
 
 template <bool kTransposed>

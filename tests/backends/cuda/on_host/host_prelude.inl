@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -58,6 +59,15 @@ struct Barrier {
 static Barrier of_block, of_warp[32];
 inline void sync_warp() { of_warp[running->thread / 32].wait(); }
 
+// Copies that a thread has begun take place when it waits for them. From nowhere: zeros.
+struct Copy {
+  void* to;
+  const void* from;
+  unsigned bytes;
+};
+static std::vector<Copy> uncommitted[1024];
+static std::deque<std::vector<Copy>> groups[1024];
+
 inline void start() {
   entry();
   running->done = true;
@@ -73,6 +83,8 @@ inline void run_block(unsigned threads) {
     of_warp[warp] = Barrier{threads > 32 * warp ? std::min(32u, threads - 32 * warp) : 0u};
   while (fibers.size() < threads) fibers.push_back(std::make_unique<Fiber>());
   for (unsigned t = 0; t < threads; ++t) {
+    uncommitted[t].clear();
+    groups[t].clear();
     Fiber& fiber = *fibers[t];
     fiber.done = false;
     fiber.thread = t;
@@ -151,9 +163,21 @@ T __shfl_sync(unsigned, T value, int source) {
 static void copy_async(unsigned short* to, const unsigned short* from, bool inside) {
   for (int i = 0; i < 8; ++i) to[i] = inside ? from[i] : 0;
 }
-static void commit_copies() {}
+static void commit_copies() {
+  const unsigned t = host::running->thread;
+  host::groups[t].push_back(std::move(host::uncommitted[t]));
+  host::uncommitted[t].clear();
+}
 template <int LEFT>
-void wait_copies() {}
+void wait_copies() {
+  auto& groups = host::groups[host::running->thread];
+  for (; groups.size() > LEFT; groups.pop_front()) {
+    for (const host::Copy& copy : groups.front()) {
+      if (copy.from != nullptr) std::memcpy(copy.to, copy.from, copy.bytes);
+      else std::memset(copy.to, 0, copy.bytes);
+    }
+  }
+}
 static void load_any(unsigned (&out)[4], const unsigned short* row, bool transposed) {
   const unsigned t = host::running->thread, warp = t / 32 * 32, lane = t % 32;
   host::exchange[t] = reinterpret_cast<unsigned long long>(row);
