@@ -18,7 +18,7 @@ std::optional<AttentionView> view_as_attention(const Problem& problem, std::stri
   }
   if (last == body.nodes().size()) return std::nullopt;
   out.node = body.nodes()[last];
-  for (std::size_t i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 7; ++i) {
     const ValueId operand = out.node->input(i);
     if (!operand.exists()) continue;
     std::int64_t index = body.input_index(operand);
@@ -30,7 +30,9 @@ std::optional<AttentionView> view_as_attention(const Problem& problem, std::stri
       refusal = "an operand is computed inside the fused node";
       return std::nullopt;
     }
-    (i < 3 ? out.inputs[i] : out.bias) = index;
+    std::int64_t* const places[] = {&out.inputs[0], &out.inputs[1], &out.inputs[2], &out.bias,
+                                    &out.lengths,   &out.start,     &out.sink};
+    *places[i] = index;
   }
   // After it nothing, or the heads side by side.
   ValueId y = out.node->outputs[0];

@@ -16,7 +16,8 @@ struct AttentionView {
   // Per operand q, k, v: an input of the problem's node, and the heads in its columns.
   std::int64_t inputs[3] = {-1, -1, -1};
   std::optional<PackedHeads> heads[3];
-  std::int64_t bias = -1;
+  // Inputs of the problem's node; -1: absent.
+  std::int64_t bias = -1, lengths = -1, start = -1, sink = -1;
   bool merged = false;
 };
 

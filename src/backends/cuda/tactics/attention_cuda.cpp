@@ -311,6 +311,8 @@ const Tactic& tactic_attention_cuda() {
                              .backend = "cuda",
                              .ops = {op_attention, op_reshape, op_slice},
                              .accepts = accepts,
+                             // attention_flash has tiles of more sizes, and deeper buffers.
+                             .slowdown = [](const Problem&, std::string_view) { return 1.5; },
                              .lower = lower};
   return tactic;
 }

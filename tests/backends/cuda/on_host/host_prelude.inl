@@ -2,9 +2,11 @@
 // Stand-ins for CUDA on the processor; see host_kernels.hpp.
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -35,18 +37,55 @@ static ucontext_t scheduler;
 static Fiber* running = nullptr;
 static std::function<void()> entry;
 static unsigned long long exchange[1024];
-static char* dynamic_shared = nullptr;
+alignas(128) static unsigned char dynamic_shared[256 << 10];
 
 inline void yield() { swapcontext(&running->context, &scheduler); }
+
+// For the threads of a block, or of a warp, that have not ended.
+struct Barrier {
+  unsigned live = 0, waiting = 0, generation = 0;
+  void open() {
+    waiting = 0;
+    ++generation;
+  }
+  void wait() {
+    const unsigned before = generation;
+    if (++waiting == live) open();
+    while (generation == before) yield();
+  }
+  void leave() {
+    if (--live == waiting && live > 0) open();
+  }
+};
+static Barrier of_block, of_warp[32];
+inline void sync_warp() { of_warp[running->thread / 32].wait(); }
+
+// Copies that a thread has begun take place when it waits for them. From nowhere: zeros.
+struct Copy {
+  void* to;
+  const void* from;
+  unsigned bytes;
+};
+static std::vector<Copy> uncommitted[1024];
+static std::deque<std::vector<Copy>> groups[1024];
+
 inline void start() {
   entry();
   running->done = true;
+  of_block.leave();
+  of_warp[running->thread / 32].leave();
   yield();
 }
-// Every thread runs to its next barrier in turn; barriers of the whole block alone.
+// The threads run in turn, each to a barrier that it has to wait at.
 inline void run_block(unsigned threads) {
+  std::memset(dynamic_shared, 0xff, sizeof(dynamic_shared));
+  of_block = Barrier{threads};
+  for (unsigned warp = 0; warp < 32; ++warp)
+    of_warp[warp] = Barrier{threads > 32 * warp ? std::min(32u, threads - 32 * warp) : 0u};
   while (fibers.size() < threads) fibers.push_back(std::make_unique<Fiber>());
   for (unsigned t = 0; t < threads; ++t) {
+    uncommitted[t].clear();
+    groups[t].clear();
     Fiber& fiber = *fibers[t];
     fiber.done = false;
     fiber.thread = t;
@@ -69,16 +108,16 @@ inline void run_block(unsigned threads) {
 }
 }  // namespace host
 
-inline void __syncthreads() { host::yield(); }
-inline void __syncwarp() { host::yield(); }
+inline void __syncthreads() { host::of_block.wait(); }
+inline void __syncwarp() { host::sync_warp(); }
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
   const unsigned t = host::running->thread;
   std::memcpy(&host::exchange[t], &value, sizeof(T));
-  host::yield();
+  host::sync_warp();
   T out;
   std::memcpy(&out, &host::exchange[t ^ static_cast<unsigned>(mask)], sizeof(T));
-  host::yield();
+  host::sync_warp();
   return out;
 }
 inline float __int_as_float(int x) { float y; std::memcpy(&y, &x, 4); return y; }
@@ -116,10 +155,10 @@ template <class T>
 T __shfl_sync(unsigned, T value, int source) {
   const unsigned t = host::running->thread;
   std::memcpy(&host::exchange[t], &value, sizeof(T));
-  host::yield();
+  host::sync_warp();
   T out;
   std::memcpy(&out, &host::exchange[t / 32 * 32 + static_cast<unsigned>(source)], sizeof(T));
-  host::yield();
+  host::sync_warp();
   return out;
 }
 #ifdef HOST_PTX
@@ -129,13 +168,25 @@ T __shfl_sync(unsigned, T value, int source) {
 static void copy_async(unsigned short* to, const unsigned short* from, bool inside) {
   for (int i = 0; i < 8; ++i) to[i] = inside ? from[i] : 0;
 }
-static void commit_copies() {}
+static void commit_copies() {
+  const unsigned t = host::running->thread;
+  host::groups[t].push_back(std::move(host::uncommitted[t]));
+  host::uncommitted[t].clear();
+}
 template <int LEFT>
-void wait_copies() {}
+void wait_copies() {
+  auto& groups = host::groups[host::running->thread];
+  for (; groups.size() > LEFT; groups.pop_front()) {
+    for (const host::Copy& copy : groups.front()) {
+      if (copy.from != nullptr) std::memcpy(copy.to, copy.from, copy.bytes);
+      else std::memset(copy.to, 0, copy.bytes);
+    }
+  }
+}
 static void load_any(unsigned (&out)[4], const unsigned short* row, bool transposed) {
   const unsigned t = host::running->thread, warp = t / 32 * 32, lane = t % 32;
   host::exchange[t] = reinterpret_cast<unsigned long long>(row);
-  host::yield();
+  host::sync_warp();
   for (unsigned m = 0; m < 4; ++m) {
     unsigned short two[2];
     for (unsigned e = 0; e < 2; ++e) {
@@ -145,7 +196,7 @@ static void load_any(unsigned (&out)[4], const unsigned short* row, bool transpo
     }
     out[m] = two[0] | static_cast<unsigned>(two[1]) << 16;
   }
-  host::yield();
+  host::sync_warp();
 }
 static void load_matrices(unsigned (&out)[4], const unsigned short* row) { load_any(out, row, false); }
 static void load_transposed(unsigned (&out)[4], const unsigned short* row) { load_any(out, row, true); }
@@ -154,7 +205,7 @@ static void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigne
   const unsigned t = host::running->thread, warp = t / 32 * 32, lane = t % 32;
   for (int i = 0; i < 4; ++i) operand_a[t][i] = a[i];
   operand_b[t][0] = b0, operand_b[t][1] = b1;
-  host::yield();
+  host::sync_warp();
   const auto half = [](unsigned pair, unsigned e) {
     return host_half_to_float(static_cast<unsigned short>(pair >> (16 * e)));
   };
@@ -166,7 +217,7 @@ static void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigne
       c[i] += x * y;
     }
   }
-  host::yield();
+  host::sync_warp();
 }
 static unsigned pack_pair(float low, float high) {
   return host_float_to_half(low) | static_cast<unsigned>(host_float_to_half(high)) << 16;

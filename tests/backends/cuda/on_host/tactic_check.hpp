@@ -19,6 +19,7 @@ struct CudaCheck {
   std::vector<Tensor> constants = {};    // of the inputs named const_...
   double tolerance = -1;                 // negative: what base/tolerance.hpp says
   bool on_host = true;                   // false: compiled only
+  std::string only = {};                 // candidates whose names begin so, and no others
 };
 
 // `candidates`: names that must be offered; whatever else is offered is checked alike.

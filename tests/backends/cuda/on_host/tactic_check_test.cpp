@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "backends/cuda/codegen/kernel_source.hpp"
 #include "backends/cuda/codegen/launch_step.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
 #include "backends/cuda/on_host/host_kernels.hpp"
@@ -153,9 +154,16 @@ std::string as_host_source(std::string source) {
   return out;)",
           "  return host_reciprocal(x);");
   replace("extern \"C\" __global__ void __launch_bounds__", "extern \"C\" void LAUNCH");
+  // Kernels that copy with zeros filled in run on host_ptx.inl, the others on host_elements.inl.
+  const bool with_ptx = source.find("copy_filled") != std::string::npos;
   replace("extern __shared__ __align__(128) unsigned char shared[];",
-          "unsigned char* const shared = host_shared;");
-  return source.find("copy_filled") == std::string::npos ? source : with_calls_for_asm(source);
+          with_ptx ? "unsigned char* const shared = host_shared;"
+                   : "unsigned char* const shared = host::dynamic_shared;");
+  if (with_ptx) return with_calls_for_asm(source);
+  replace(std::string(cuda::kernel_source("elements")),
+          "#include \"" STROP_SOURCE_DIR "/tests/backends/cuda/on_host/host_elements.inl\"\n");
+  replace(std::string(cuda::kernel_source("tensor_core")), "");
+  return source;
 }
 
 void* open_source(const std::string& source, const std::string& extra) {
@@ -331,6 +339,7 @@ void check_cuda(const std::string& text, const std::vector<std::string>& candida
   }
   for (const DeviceProperties* device : {&old, &hopper}) {
     for (const Candidate& candidate : list(*device).candidates) {
+      if (!candidate.name().starts_with(check.only)) continue;
       if (candidates.empty()) ADD_FAILURE() << candidate.name() << " should refuse";
       SCOPED_TRACE(candidate.name());
       candidate.tactic->lower(Problem{&node, &graph, false, candidate.layouts, device},

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/cuda/codegen/flash_attention.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+
+#include "backends/cuda/codegen/kernel_source.hpp"
+#include "backends/cuda/codegen/launch_shapes.hpp"
+#include "backends/cuda/codegen/nvrtc.hpp"
+#include "base/error.hpp"
+
+namespace strop::cuda {
+namespace {
+
+constexpr std::int64_t kLargestHead = 256;  // whose sums fit the registers of a warp
+constexpr int kFewSpills = 16;              // bytes, stored and loaded
+constexpr std::int64_t kFarAway = 1 << 30;  // farther than any key is
+
+int rounded_up(std::int64_t size, int unit) {
+  return static_cast<int>((size + unit - 1) / unit * unit);
+}
+
+// Elements that lie beside each other wherever a row of the operand begins, up to `most`.
+int vector_of(const AttentionOperand& operand, std::int64_t size, int most) {
+  while (most > 1 &&
+         !(operand.offset % most == 0 && size % most == 0 && is_multiple(operand.batch, most) &&
+           is_multiple(operand.head, most) && is_multiple(operand.row, most))) {
+    most /= 2;
+  }
+  return most;
+}
+
+std::string type_of(const std::optional<AttentionProblem::Extra>& extra) {
+  if (!extra) return "f32";
+  switch (extra->dtype) {
+    case DType::boolean:
+      return "unsigned char";
+    case DType::i32:
+      return "int";
+    case DType::i64:
+      return "long long";
+    default:
+      return std::string(to_string(extra->dtype));
+  }
+}
+
+// "float(...)" that reads back as the same number.
+std::string number(double value) { return fmt::format("float({:.17e})", value); }
+
+// What flash_attention_problem.cuh wants to know before its text.
+std::string constants_source(const AttentionProblem& p, int rows) {
+  std::string out = fmt::format(
+      "using Element = {};\nusing Bias = {};\nusing Length = {};\nusing Start = {};\n"
+      "using Sink = {};\nenum BiasKind {{ no_bias, bias_of_numbers, bias_of_bools }};\n",
+      to_string(p.element), p.bias ? type_of(p.bias) : std::string(to_string(p.element)),
+      type_of(p.lengths), type_of(p.start), type_of(p.sink));
+  out += fmt::format("constexpr BiasKind kBias = {};\n", !p.bias ? "no_bias"
+                                                         : p.bias->dtype == DType::boolean
+                                                             ? "bias_of_bools"
+                                                             : "bias_of_numbers");
+  out += fmt::format(
+      "constexpr bool kBiasRows = {}, kHasLengths = {}, kHasStart = {}, kHasSink = {};\n",
+      p.bias && !p.bias->sizes[2].is(1), p.lengths.has_value(), p.start.has_value(),
+      p.sink.has_value());
+  out += fmt::format("constexpr int kLeft = {}, kRight = {}, kTileRows = {};\n",
+                     std::min(p.left, kFarAway), std::min(p.right, kFarAway), rows);
+  out += fmt::format("constexpr float kScale = {}, kSoftcap = {};\n", number(p.scale),
+                     number(p.softcap));
+  out += fmt::format("constexpr int kSize = {}, kValueSize = {};\n", p.size, p.value_size);
+  return out;
+}
+
+std::string source_of(const AttentionProblem& p, int rows, const std::string& more,
+                      std::string_view kernel) {
+  std::string out(kernel_source("elements"));
+  if (kernel == "flash_attention_mma") out += kernel_source("tensor_core");
+  out += constants_source(p, rows);
+  out += more;
+  out += kernel_source("flash_attention_problem");
+  out += kernel_source(kernel);
+  return out;
+}
+
+void add_arguments(const AttentionProblem& p, Launch& launch) {
+  const std::int64_t bytes = bits_of(p.element) / 8;
+  const auto pointer = [&](Operand operand, std::int64_t offset) {
+    operand.offset = operand.offset + Dim(offset * bytes);
+    launch.arguments.push_back(LaunchArgument::pointer(std::move(operand)));
+  };
+  for (const AttentionOperand* operand : {&p.q, &p.k, &p.v, &p.y})
+    pointer(operand->operand, operand->offset);
+  for (const auto* extra : {&p.bias, &p.lengths, &p.start, &p.sink})
+    launch.arguments.push_back(LaunchArgument::pointer(*extra ? (*extra)->operand : p.q.operand));
+  const auto int32 = [&](const Dim& dim) {
+    launch.arguments.push_back(LaunchArgument::int32(dim));
+  };
+  int32(p.heads);
+  int32(floordiv(p.heads, max(p.kv_heads, 1)));
+  int32(p.queries);
+  int32(p.keys);
+  int32(p.lengths ? p.lengths->sizes[0] : 1);
+  int32(p.start ? p.start->sizes[0] : 1);
+  for (std::size_t i = 0; i < 4; ++i) int32(p.bias ? p.bias->sizes[i] : 1);
+  for (const AttentionOperand* operand : {&p.q, &p.k, &p.v, &p.y}) {
+    for (const Dim& stride : {operand->batch, operand->head, operand->row})
+      launch.arguments.push_back(LaunchArgument::int64(stride));
+  }
+}
+
+LaunchStep step_of(const AttentionProblem& p, std::string source, const Dim& blocks, int threads,
+                   std::int64_t shared_bytes) {
+  LaunchStep out;
+  out.sources.push_back(std::move(source));
+  Launch launch;
+  launch.entry = "attention";
+  launch.grid[0] = blocks;
+  launch.block[0] = static_cast<std::uint32_t>(threads);
+  launch.shared_bytes = static_cast<std::uint32_t>(shared_bytes);
+  add_arguments(p, launch);
+  out.record.launches.push_back(std::move(launch));
+  return out;
+}
+
+// `source(n)` with as many blocks n in a multiprocessor as go without spilled registers, up to a
+// few.
+std::string without_spills(const std::function<std::string(int)>& source, int most, int chip) {
+  while (most > 1 && compile(source(most), chip).spill_bytes > kFewSpills) --most;
+  return source(most);
+}
+
+Dim blocks_of(const AttentionProblem& p, int rows) {
+  return ceildiv(p.queries, rows) * p.heads * p.batches;
+}
+
+// Sizes as the kernel on tensor cores rounds them, and what follows.
+struct MmaSizes {
+  int depth, width, threads, part, shared_bytes, min_blocks;
+
+  MmaSizes(const AttentionProblem& p, const AttentionConfig& c)
+      : depth(rounded_up(p.size, 16)),
+        width(rounded_up(p.value_size, 16)),
+        threads(32 * c.groups * c.rows / (16 * c.tiles)),
+        part(c.keys / c.groups) {
+    const int tile_q = 2 * c.rows * (std::max(depth, width) + 8);
+    const int tiles = 2 * c.keys * (depth + 8 + width + 8) * c.stages;
+    // What groups of warps give to the first of them lies where keys and values were.
+    const int gathered = 4 * (c.groups - 1) * 2 * c.rows * (width / 2 + 4);
+    shared_bytes = tile_q + std::max(tiles, gathered);
+    const int held = c.tiles * depth <= 128 ? c.tiles * depth / 4 : 8;
+    const int bias = !p.bias ? 0 : p.bias->sizes[2].is(1) ? part / 8 : c.tiles * part / 4;
+    const int others = depth % 32 == 0 && threads % 128 == 0 ? 48 : 64;
+    const int registers = c.tiles * (width + part) / 2 + held + bias + others;
+    min_blocks = c.groups > 1 ? 1 : std::max(1, 65536 / (threads * rounded_up(registers, 8)));
+  }
+};
+
+}  // namespace
+
+std::string AttentionConfig::name() const {
+  return fmt::format("{}x{}_t{}_g{}_s{}", rows, keys, tiles, groups, stages);
+}
+
+std::optional<AttentionConfig> AttentionConfig::parse(std::string_view name) {
+  AttentionConfig out;
+  const int read = std::sscanf(std::string(name).c_str(), "%dx%d_t%d_g%d_s%d", &out.rows, &out.keys,
+                               &out.tiles, &out.groups, &out.stages);
+  if (read != 5 || out.name() != name) return std::nullopt;
+  return out;
+}
+
+std::string not_for_tensor_cores(const AttentionProblem& p) {
+  if (p.element != DType::f16 && p.element != DType::bf16)
+    return "tensor cores take f16 and bf16, not " + std::string(to_string(p.element));
+  if (p.size > kLargestHead || p.value_size > kLargestHead)
+    return "its heads are larger than " + std::to_string(kLargestHead);
+  if (vector_of(p.q, p.size, 2) < 2 || vector_of(p.k, p.size, 2) < 2 ||
+      vector_of(p.v, p.value_size, 2) < 2 || vector_of(p.y, p.value_size, 2) < 2)
+    return "its rows begin at odd elements";
+  return {};
+}
+
+std::vector<AttentionConfig> mma_attention_configs(const AttentionProblem& p,
+                                                   std::int64_t shared_bytes) {
+  using C = AttentionConfig;
+  const std::int64_t widest = rounded_up(std::max(p.size, p.value_size), 16);
+  std::vector<C> all;
+  if (widest <= 80) {
+    all = {C{64, 64},           C{128, 64},          C{112, 64},        C{64, 32, 1, 1, 3},
+           C{32, 128, 1, 2, 2}, C{16, 128, 1, 4, 2}, C{32, 64, 1, 1, 2}};
+    if (widest <= 64 && !p.bias && p.left < 0 && p.softcap == 0 && !p.lengths)
+      all.insert(all.begin() + 2, {C{128, 64, 2}, C{64, 128}});
+  } else if (widest <= 128) {
+    all = {C{64, 64}, C{128, 64}, C{64, 32, 1, 1, 3}, C{32, 64, 1, 2, 2}, C{16, 64, 1, 4, 2}};
+  } else {
+    all = {C{64, 32}, C{128, 32}, C{16, 32}};
+  }
+  // Blocks for more queries than there are leave warps idle.
+  std::int64_t rows = 128;
+  if (p.queries.is_constant()) rows = std::max(16, rounded_up(p.queries.value(), 16));
+  std::vector<C> out;
+  for (const C& config : all) {
+    if (config.rows < 2 * rows && MmaSizes(p, config).shared_bytes <= shared_bytes)
+      out.push_back(config);
+  }
+  if (rows <= 16) std::ranges::stable_sort(out, {}, [](const C& config) { return config.rows; });
+  return out;
+}
+
+LaunchStep mma_attention_step(const AttentionProblem& p, const AttentionConfig& c,
+                              int compute_capability) {
+  STROP_CHECK(not_for_tensor_cores(p).empty(), "a problem for tensor cores");
+  const MmaSizes sizes(p, c);
+  const auto source = [&](int min_blocks) {
+    const std::string more = fmt::format(
+        "constexpr int kDepth = {}, kWidth = {}, kTiles = {}, kWarps = {}, kGroups = {}, "
+        "kKeys = {}, kStages = {}, kMinBlocks = {};\n"
+        "constexpr int kVectorQ = {}, kVectorK = {}, kVectorV = {}, kVectorY = {};\n",
+        sizes.depth, sizes.width, c.tiles, c.rows / (16 * c.tiles), c.groups, c.keys, c.stages,
+        min_blocks, vector_of(p.q, p.size, 8), vector_of(p.k, p.size, 8),
+        vector_of(p.v, p.value_size, 8), vector_of(p.y, p.value_size, 8));
+    return source_of(p, c.rows, more, "flash_attention_mma");
+  };
+  return step_of(p, without_spills(source, sizes.min_blocks, compute_capability),
+                 blocks_of(p, c.rows), sizes.threads, sizes.shared_bytes);
+}
+
+LaunchStep simt_attention_step(const AttentionProblem& p, int compute_capability) {
+  constexpr int kRows = 64, kKeys = 64, kThreads = 256;
+  const int depth = std::min(rounded_up(p.size, 4), 64);
+  const int columns = std::min(rounded_up(p.value_size, 64), 128);
+  const int shared_bytes =
+      4 * ((kRows + kKeys) * (depth + 4) + kRows * (kKeys + 4) + kKeys * columns);
+  const auto source = [&](int min_blocks) {
+    const std::string more = fmt::format(
+        "constexpr int kDepth = {}, kColumns = {}, kKeys = {}, kMinBlocks = {};\n"
+        "constexpr int kVectorQ = {}, kVectorK = {}, kVectorV = {}, kVectorY = {};\n",
+        depth, columns, kKeys, min_blocks, vector_of(p.q, p.size, 4), vector_of(p.k, p.size, 4),
+        vector_of(p.v, p.value_size, 4), vector_of(p.y, p.value_size, 4));
+    return source_of(p, kRows, more, "flash_attention_simt");
+  };
+  const Dim blocks = blocks_of(p, kRows) * Dim((p.value_size + columns - 1) / columns);
+  return step_of(p, without_spills(source, columns > 64 ? 1 : 2, compute_capability), blocks,
+                 kThreads, shared_bytes);
+}
+
+}  // namespace strop::cuda
