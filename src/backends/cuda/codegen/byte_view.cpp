@@ -135,8 +135,9 @@ bool read_results(const Problem& problem, const QuantizedView& view, std::size_t
       requantize.residual_multiplier = static_cast<float>(attributes.residual_multiplier);
       bytes.residual = operand(view.residual);
     }
+    requantize.table = view.table >= 0;
+    if (requantize.table) bytes.table = operand(view.table);
     bytes.requantize = requantize;
-    if (view.table >= 0) bytes.table = operand(view.table);
   }
   p.element = problem.input_type(static_cast<std::size_t>(view.x)).dtype;
   p.bytes = bytes;

@@ -28,10 +28,10 @@ std::string byte_constants(const GemmProblem& p) {
   return fmt::format(
       "constexpr int kXZero = {}, kRepeats = {}, kResultNumber = {};\n"
       "constexpr bool kSignedX = {}, kZeroGiven = {}, kHasZero = {}, kFilled = {}, "
-      "kCorrectedSums = {}, kResidual = {}, kTable = {};\n",
+      "kCorrectedSums = {}, kResidual = {};\n",
       bytes.x_zero, bytes.repeats, static_cast<int>(bytes.result), p.element == DType::i8,
       bytes.zero.has_value(), bytes.has_zero(), bytes.has_zero() && !is_pointwise(p.window),
-      bytes.weight_sums.has_value(), bytes.residual.has_value(), bytes.table.has_value());
+      bytes.weight_sums.has_value(), bytes.residual.has_value());
 }
 
 // What gemm_problem.cuh wants to know before its text.

@@ -428,6 +428,8 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
   const auto tensor = [&](std::size_t i) {
     return i < operands.tensors.size() ? Operand::in(operands.tensors[i]) : Operand::out(0);
   };
+  // Of bytes there is one tensor at most; a table takes the place of the second.
+  const Operand second = operands.table ? Operand::in(*operands.table) : tensor(1);
   const bool has_channels = channel_count(gemm) > 0;
   launch.arguments = {
       Argument::tensor(map_of_a(gemm, config, sizes, operands.a)),
@@ -436,7 +438,7 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
       result(tensor(0)),
       Argument::pointer(Operand::out(0)),
       Argument::pointer(tensor(0)),
-      Argument::pointer(tensor(1)),
+      Argument::pointer(second),
       Argument::pointer(Operand::in(has_channels ? operands.channel : operands.weights)),
   };
   for (const Dim& value :

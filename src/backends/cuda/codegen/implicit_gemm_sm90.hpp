@@ -60,7 +60,8 @@ struct ImplicitGemm {
 // Operands of the step by number.
 struct GemmOperands {
   std::uint32_t a = 0, weights = 1, channel = 2, image = 3;
-  std::vector<std::uint32_t> tensors;  // of the epilogue
+  std::vector<std::uint32_t> tensors;  // of the epilogue; of bytes the residual
+  std::optional<std::uint32_t> table;  // of bytes
 };
 
 // Why the kernel cannot compute it, whatever the configuration; empty when it can.

@@ -14,10 +14,10 @@ std::string requantize_source(const GemmRequantize& requantize) {
   const bool is_signed = requantize.residual_type == DType::i8;
   const auto bias = static_cast<float>(8388608 + (is_signed ? 128 : 0) + requantize.residual_zero);
   return fmt::format(
-      "constexpr bool kCorrected = {}, kSignedTensor = {};\n"
+      "constexpr bool kCorrected = {}, kSignedTensor = {}, kTable = {};\n"
       "constexpr float kTensorBias = {}, kTensorMultiplier = {};\n"
       "constexpr float kRange = {}, kRounder = {};\nconstexpr int kAfter = {};\n",
-      requantize.corrected, is_signed, float_literal(bias),
+      requantize.corrected, is_signed, requantize.table, float_literal(bias),
       float_literal(requantize.residual_multiplier),
       float_literal(static_cast<float>(requantize.high - requantize.low)),
       float_literal(static_cast<float>(12582912 + (even ? requantize.low : 0))),

@@ -17,6 +17,7 @@ struct GemmRequantize {
   DType residual_type = DType::i8;
   std::int64_t residual_zero = 0;
   float residual_multiplier = 0;
+  bool table = false;  // the bytes are looked up in one
 };
 
 std::string requantize_source(const GemmRequantize& requantize);

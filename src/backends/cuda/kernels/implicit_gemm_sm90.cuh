@@ -311,7 +311,7 @@ __device__ __forceinline__ float float_of(int sum, const ChannelValues& channels
   return __int2float_rn(kCorrected ? sum + __float_as_int(channels.value[2][x]) : sum);
 }
 __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const ChannelValues& channels,
-                                        const Words* tensors) {
+                                        const Words* tensors, const Storage* table) {
   Words out;
 #pragma unroll
   for (int q = 0; q < 4; ++q) {
@@ -322,6 +322,7 @@ __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const Channel
       byte[e] = requantized<(kTensorOperands > 0)>(float_of(sums[x], channels, x),
                                                    channels.value[0][x], channels.value[1][x],
                                                    kTensorOperands > 0 ? tensors[0].word[q] : 0, e);
+      if constexpr (kTable) byte[e] = __ldg(table + (byte[e] & 0xffu));
     }
     out.word[q] = __byte_perm(__byte_perm(byte[0], byte[1], 0x0040),
                               __byte_perm(byte[2], byte[3], 0x0040), 0x5410);
@@ -330,7 +331,7 @@ __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const Channel
 }
 #else
 __device__ __forceinline__ Words finish(const float (&sums)[kChunk], const ChannelValues& channels,
-                                        const Words* tensors) {
+                                        const Words* tensors, const Storage*) {
   Words out;
 #pragma unroll
   for (int pair = 0; pair < 4; ++pair) {
@@ -366,7 +367,7 @@ __device__ __forceinline__ void take_chunk(const SumType (&sums)[kAccumulators],
 
 struct Pointers {
   Storage* out;
-  const Storage* tensor[2];
+  const Storage* tensor[2];  // of bytes the residual and the table
   const float* channel;
 };
 
@@ -394,7 +395,7 @@ __device__ __forceinline__ void finish_in_global(const Arguments& p, const Point
       }
     }
   }
-  const Words result = finish(sums, channels, tensors);
+  const Words result = finish(sums, channels, tensors, at.tensor[1]);
   if (whole) {
     *reinterpret_cast<uint4*>(at.out + element) =
         make_uint4(result.word[0], result.word[1], result.word[2], result.word[3]);
@@ -454,7 +455,7 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
         take_chunk(sums[i], panel, part, half, chunk);
         Words tensor[1];
         if (kTensorOperands > 0) tensor[0] = load_shared(address);
-        store_shared(address, finish(chunk, channels[q & 1], tensor));
+        store_shared(address, finish(chunk, channels[q & 1], tensor, at.tensor[1]));
       }
     }
   }

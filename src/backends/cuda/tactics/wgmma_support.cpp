@@ -244,8 +244,8 @@ std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const Wgm
 bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProblem& into,
                     std::string& refusal) {
   const auto input = [](std::int64_t i) { return static_cast<std::size_t>(i); };
-  if (view.requantize == nullptr || view.floats || view.table >= 0) {
-    refusal = "its sums are not requantised, or what they become is looked up in a table";
+  if (view.requantize == nullptr || view.floats) {
+    refusal = "its sums are not requantised";
     return false;
   }
   const auto& attributes = view.requantize->as<RequantizeAttributes>();
@@ -268,6 +268,10 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
     requantize.residual_zero = attributes.residual_zero;
     requantize.residual_multiplier = static_cast<float>(attributes.residual_multiplier);
     into.tensors = {static_cast<std::uint32_t>(view.residual)};
+  }
+  if (view.table >= 0) {
+    requantize.table = true;
+    into.table = static_cast<std::uint32_t>(view.table);
   }
   if (view.x_zero != 0 && has_pads(into.gemm)) {
     refusal = "its padding is not the byte 0";
@@ -300,6 +304,7 @@ KernelChoice wgmma_choice(const Problem& problem, const WgmmaProblem& wgmma,
   operands.channel = constant_input(problem, 0);
   operands.image = 0;
   operands.tensors = wgmma.tensors;
+  operands.table = wgmma.table;
   LaunchStep step;
   step.record = sm90::launch_record(wgmma.gemm, *parsed, operands);
   step.sources = {sm90::source(wgmma.gemm, *parsed)};

@@ -15,6 +15,7 @@ struct WgmmaProblem {
   std::size_t a = 0, weights = 0;                // inputs of the node
   std::array<std::int64_t, 3> weight_strides{};  // as of sm90::pack_weights
   std::vector<std::vector<float>> channels;      // values of the epilogue's channel operands
+  std::optional<std::uint32_t> table;            // input of the node, of bytes
   std::vector<std::uint32_t> tensors;            // inputs of the node, as the epilogue counts them
   std::optional<Tensor> centred;  // i8: the weights less their zero point, instead of the constant
 };

@@ -18,9 +18,9 @@ namespace {
 
 using testing::gpu;
 
-// Compares every candidate of tactics whose names hold "wgmma" with the reference kernel.
+// Compares every candidate of tactics whose names hold `family` with the reference kernel.
 void check_on_gpu(const std::string& text, const std::vector<Tensor>& constants,
-                  const std::vector<SymbolValues>& sizes) {
+                  const std::vector<SymbolValues>& sizes, std::string_view family = "wgmma") {
   const Graph graph = parse_graph(text, find_op, [&](std::size_t i) { return constants.at(i); });
   LowerOptions options;
   options.backend = "cuda";
@@ -31,7 +31,7 @@ void check_on_gpu(const std::string& text, const std::vector<Tensor>& constants,
   std::size_t checked = 0;
   const CandidateList offered = list_candidates(problem, options);
   for (const Candidate& candidate : offered.candidates) {
-    if (candidate.tactic->name.find("wgmma") == std::string_view::npos) continue;
+    if (candidate.tactic->name.find(family) == std::string_view::npos) continue;
     options.choose = [&](const Problem&, std::span<const Candidate> all) {
       const auto at = std::ranges::find(all, candidate.name(), &Candidate::name);
       return at == all.end() ? 0 : static_cast<std::size_t>(at - all.begin());
@@ -91,35 +91,52 @@ TEST(wgmma_on_gpu, products_give_what_the_reference_gives) {
       {{{"B", 2}, {"S", 77}}, {{"B", 1}, {"S", 1}}, {{"B", 0}, {"S", 5}}});
 }
 
-TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
-  STROP_SKIP_WITHOUT_GPU();
-  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+// A convolution of bytes, padded or with a zero point and a table after it.
+void check_bytes_on_gpu(std::string_view family) {
   Tensor multiplier = Tensor::allocate(DType::f32, {48}), offset = multiplier;
   offset = Tensor::allocate(DType::f32, {48});
   for (std::size_t i = 0; i < 48; ++i) {
     multiplier.mutable_values<float>()[i] = 2e-6f * static_cast<float>(i + 3);
     offset.mutable_values<float>()[i] = 0.3f + 0.01f * static_cast<float>(i);
   }
+  Tensor lookup = Tensor::allocate(DType::i8, {256});
+  for (std::size_t i = 0; i < 256; ++i)
+    lookup.mutable_data()[i] = static_cast<std::byte>(i * 37 + 11);
   for (const int zero : {0, 119}) {
     const std::string pads = zero == 0 ? "pads=[1, 1, 1, 1]" : "";
     const std::string size = zero == 0 ? "H,11" : "H-2,9";
+    const bool table = zero != 0;
     const std::string operands =
         "%x: u8[N,32,H,11], %w: i8[48,32,3,3], %z: u8[], %m: f32[48], "
         "%o: f32[48], %r: i8[N,48," +
-        size + "]";
+        size + "]" + (table ? ", %t: i8[256]" : "");
     Tensor point = Tensor::allocate(DType::u8, {});
     point.mutable_data()[0] = static_cast<std::byte>(zero);
     check_on_gpu(
         "graph main(%x: u8[N,32,H,11], %r: i8[N,48," + size +
             "]) -> (%y) {\nconst %w: i8[48,32,3,3] = @0\nconst %z: u8[] = @1\nconst %m: f32[48] = "
-            "@2\nconst %o: f32[48] = @3\n%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, "
-            "%m, %o, %r) body graph body(" +
-            operands + ") -> (%y) { %a = conv_integer{" + pads +
-            "}(%x, %w, %z) %y = requantize{low=-99, high=120, residual_multiplier=0.001, "
-            "residual_zero=5}(%a, %m, %o, %r) } }",
-        {random_tensor(DType::i8, {48, 32, 3, 3}, 7), point, multiplier, offset},
-        {{{"N", 2}, {"H", 9}}, {{"N", 5}, {"H", 3}}});
+            "@2\nconst %o: f32[48] = @3\n" +
+            (table ? "const %t: i8[256] = @4\n" : "") +
+            "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o, %r" +
+            (table ? ", %t" : "") + ") body graph body(" + operands +
+            ") -> (%y) { %a = conv_integer{" + pads + "}(%x, %w, %z) %" + (table ? "b" : "y") +
+            " = requantize{low=-99, high=120, residual_multiplier=0.001, "
+            "residual_zero=5}(%a, %m, %o, %r) " +
+            (table ? "%y = table_lookup(%b, %t) " : "") + "} }",
+        {random_tensor(DType::i8, {48, 32, 3, 3}, 7), point, multiplier, offset, lookup},
+        {{{"N", 2}, {"H", 9}}, {{"N", 5}, {"H", 3}}}, family);
   }
+}
+
+TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  check_bytes_on_gpu("wgmma");
+}
+
+TEST(mma_on_gpu, bytes_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  check_bytes_on_gpu("conv_mma_s8");
 }
 
 }  // namespace

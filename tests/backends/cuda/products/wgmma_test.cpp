@@ -190,17 +190,25 @@ TEST(matmul_wgmma, takes_products_by_a_matrix) {
             "its second operand is no constant matrix");
 }
 
-Question requantised_conv(const std::string& attributes, std::int64_t zero) {
+// Perhaps with a table after it.
+Question requantised_conv(const std::string& attributes, std::int64_t zero, bool table = false) {
   const std::string operands =
-      "%x: u8[N,32,H,W], %w: i8[64,32,3,3], %z: u8[], %m: f32[64], %o: f32[64]";
+      "%x: u8[N,32,H,W], %w: i8[64,32,3,3], %z: u8[], %m: f32[64], %o: f32[64]" +
+      std::string(table ? ", %t: i8[256]" : "");
   const std::string text =
       "graph main(%x: u8[N,32,H,W]) -> (%y) {\nconst %w: i8[64,32,3,3] = @0\n"
-      "const %z: u8[] = @1\nconst %m: f32[64] = @2\nconst %o: f32[64] = @3\n"
-      "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o) body graph body(" +
-      operands + ") -> (%y) { %a = conv_integer{" + attributes +
-      "}(%x, %w, %z) %y = requantize{low=-100, high=120}(%a, %m, %o) } }";
-  const std::vector<std::pair<DType, Shape>> types = {
-      {DType::i8, {64, 32, 3, 3}}, {DType::u8, {}}, {DType::f32, {64}}, {DType::f32, {64}}};
+      "const %z: u8[] = @1\nconst %m: f32[64] = @2\nconst %o: f32[64] = @3\n" +
+      std::string(table ? "const %t: i8[256] = @4\n" : "") +
+      "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o" +
+      std::string(table ? ", %t" : "") + ") body graph body(" + operands +
+      ") -> (%y) { %a = conv_integer{" + attributes + "}(%x, %w, %z) %" +
+      std::string(table ? "b" : "y") + " = requantize{low=-100, high=120}(%a, %m, %o) " +
+      std::string(table ? "%y = table_lookup(%b, %t) " : "") + "} }";
+  const std::vector<std::pair<DType, Shape>> types = {{DType::i8, {64, 32, 3, 3}},
+                                                      {DType::u8, {}},
+                                                      {DType::f32, {64}},
+                                                      {DType::f32, {64}},
+                                                      {DType::i8, {256}}};
   return Question(parse_graph(text, find_op,
                               [&](std::size_t i) {
                                 Tensor out = Tensor::allocate(types.at(i).first, types[i].second);
@@ -229,6 +237,22 @@ TEST(conv_wgmma_s8, lowers_to_a_launch_that_compiles) {
   const KernelChoice choice = tactic.lower(question.problem, config);
   EXPECT_EQ(choice.added.at(0).tensor.dim(0), 3);  // multipliers, offsets, corrections
   EXPECT_NO_THROW(cuda::parse_launch_record(choice.parameters));
+}
+
+TEST(conv_wgmma_s8, takes_tables_without_spills) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Question question = requantised_conv("pads=[1, 1, 1, 1]", 0, true);
+  ASSERT_TRUE(cuda::tactic_conv_wgmma_s8().accepts(question.problem).yes);
+  ImplicitGemm gemm;
+  gemm.element = DType::u8;
+  gemm.channels = 64;
+  gemm.columns = 256;
+  gemm.rows = Dim::symbol("i0d0");
+  gemm.requantize = cuda::GemmRequantize{.corrected = true, .table = true};
+  for (const char* text : {"co128x128", "pp128x64w3R", "co64x64k2"}) {
+    const auto kernel = cuda::compile(source(gemm, *cuda::sm90::parse_gemm_config(text)), 90);
+    EXPECT_EQ(kernel.spill_bytes, 0) << text;
+  }
 }
 
 }  // namespace
