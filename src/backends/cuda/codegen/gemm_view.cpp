@@ -12,6 +12,8 @@
 namespace strop::cuda {
 namespace {
 
+constexpr std::int64_t kMostStemChannels = 4;
+
 std::int64_t padded_row(std::int64_t size, WeightOrder order) {
   const std::int64_t unit = order == WeightOrder::k_outer ? 4 : 8;
   return (size + unit - 1) / unit * unit;
@@ -77,6 +79,31 @@ Tensor pack_filters(const Tensor& w, DType element, WeightOrder order, std::int6
                       });
 }
 
+// As stem_mma.cuh wants them: word `half` of tile j that a lane has of a step is two taps of one
+// filter, such that a thread's results are of channels beside each other.
+Tensor pack_stem_filters(const Tensor& w, DType element, const GemmWindow& window) {
+  const std::int64_t filters = w.dim(0);
+  const auto parts = StemFilters::of(window, filters);
+  STROP_CHECK(parts.has_value(), "a problem is packed after it was accepted");
+  const std::int64_t words = 2 * parts->tiles, run = 2 * parts->tiles;
+  const std::int64_t planes = window.channels * window.kernel[0], taps = window.kernel[1];
+  Tensor out = Tensor::zeros(element, {parts->groups, parts->steps, 32, 2 * words});
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const std::int64_t e = i % 2, word = i / 2 % words, lane = i / 2 / words % 32;
+    const std::int64_t step = i / 2 / words / 32 % parts->steps;
+    const std::int64_t group = i / 2 / words / 32 / parts->steps;
+    const std::int64_t column = lane / 4, tile = word / 2;
+    const std::int64_t filter = (group * 4 + column / 2) * run + 2 * tile + column % 2;
+    const std::int64_t pair = 8 * step + 4 * (word % 2) + lane % 4;
+    const std::int64_t plane = pair / parts->pairs;
+    const std::int64_t tap = 2 * (pair % parts->pairs) + e - parts->shift;
+    if (filter >= filters || plane >= planes || tap < 0 || tap >= taps) continue;
+    store_from_double(element, out.mutable_data(), i,
+                      load_as_double(w.dtype(), w.data(), (filter * planes + plane) * taps + tap));
+  }
+  return out;
+}
+
 // Three axes of batches of a product's operand: elements of a step along each.
 std::array<Dim, 3> batch_strides(const Problem& problem, std::size_t input, std::size_t result_rank,
                                  const Dim& matrix) {
@@ -131,7 +158,8 @@ std::optional<GemmView> view_as_conv(const Problem& problem, DType element, Weig
   GemmProblem& p = out.problem;
   p.kind = last ? GemmKind::conv_channels_last : GemmKind::conv_plain;
   p.element = element;
-  if (!read_window(problem, x, layout, *w, conv, p.window, refusal)) return std::nullopt;
+  const Layout layout_x = x < problem.layouts.inputs.size() ? problem.layouts.input(x) : layout;
+  if (!read_window(problem, x, layout_x, *w, conv, p.window, refusal)) return std::nullopt;
   p.window.channels = w->dim(1);
   const std::int64_t filters = w->dim(0) / conv.group;
   const std::int64_t k = w->size() / w->dim(0);
@@ -172,6 +200,30 @@ std::optional<GemmView> view_as_depthwise(const Problem& problem, DType element,
   if (pack) {
     const Tensor& w = *problem.constant(p.b.index);
     out->replaced[p.b.index] = {pack_filters(w, element, WeightOrder::k_outer, 1)};
+  }
+  return out;
+}
+
+std::optional<GemmView> view_as_stem(const Problem& problem, DType element, bool pack,
+                                     std::string& refusal) {
+  Problem last = problem;
+  last.layouts.outputs = {Layout::channels_last};
+  auto out = view_as_conv(last, element, WeightOrder::k_inner, false, refusal);
+  if (!out) return std::nullopt;
+  GemmProblem& p = out->problem;
+  p.inner_a = problem.layouts.input(p.a.index) == Layout::channels_last;
+  if (problem.input_type(p.a.index).rank() != 4 || p.window.channels > kMostStemChannels ||
+      !p.batches.is(1)) {
+    refusal = "it is for images of at most four channels, in one group";
+  } else if (p.window.dilations[1] != 1) {
+    refusal = "the taps of a row are not beside each other";
+  } else if (stem_configs(p).empty()) {
+    refusal = "its filters or its tiles are too large";
+  }
+  if (!refusal.empty()) return std::nullopt;
+  if (pack) {
+    const Tensor& w = *problem.constant(p.b.index);
+    out->replaced[p.b.index] = {pack_stem_filters(w, element, p.window)};
   }
   return out;
 }
@@ -266,6 +318,15 @@ std::vector<OperandLayouts> gemm_conv_layouts(const Problem& problem, bool with_
   }
   std::vector<OperandLayouts> out{std::move(last)};
   if (with_plain) out.emplace_back();
+  return out;
+}
+
+std::vector<OperandLayouts> stem_layouts(const Problem& problem) {
+  std::string refusal;
+  const auto view = view_as(problem, op_conv(), refusal, Casts::looked_through);
+  std::vector<OperandLayouts> out = gemm_conv_layouts(problem, false);
+  out.insert(out.begin(), out.front());
+  out[0].inputs[static_cast<std::size_t>(view->input(0))] = Layout::plain;
   return out;
 }
 

@@ -31,6 +31,10 @@ std::optional<GemmView> view_as_conv(const Problem& problem, DType element, Weig
 // One with as many groups as channels and filters, as depthwise_step wants it.
 std::optional<GemmView> view_as_depthwise(const Problem& problem, DType element, bool pack,
                                           std::string& refusal);
+// One of an image of at most four channels in one group, as stem_step wants it: the result channels
+// last.
+std::optional<GemmView> view_as_stem(const Problem& problem, DType element, bool pack,
+                                     std::string& refusal);
 // A product with both operands of rank 2 or more and at most three axes of batches that the
 // matrices of both operands depend on.
 std::optional<GemmView> view_as_product(const Problem& problem, DType element, WeightOrder order,
@@ -38,5 +42,7 @@ std::optional<GemmView> view_as_product(const Problem& problem, DType element, W
 
 // Input x, the output and operands of the epilogue as large as it channels last; or all plain.
 std::vector<OperandLayouts> gemm_conv_layouts(const Problem& problem, bool with_plain);
+// The same, and with x plain.
+std::vector<OperandLayouts> stem_layouts(const Problem& problem);
 
 }  // namespace strop::cuda

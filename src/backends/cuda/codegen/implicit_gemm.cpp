@@ -147,6 +147,7 @@ std::string source_of(const GemmProblem& p, const GemmConfig& config, std::strin
   }
   text(kernel_source("gemm_results"));
   text(kernel_source("gemm_copies"));
+  if (kernel == "stem_mma") text(kernel_source("tensor_core"));
   text(kernel_source(kernel));
   return out;
 }
@@ -372,6 +373,35 @@ LaunchStep mma_step(const GemmProblem& p, const GemmConfig& config, int compute_
                                             (config.tile_m + config.tile_n)));
 }
 
+std::string DepthwiseConfig::name() const {
+  return rows == 0 ? std::to_string(strip) : fmt::format("{}x{}x{}", strip, rows, channels);
+}
+
+std::optional<DepthwiseConfig> DepthwiseConfig::parse(std::string_view name) {
+  DepthwiseConfig out;
+  std::sscanf(std::string(name).c_str(), "%dx%dx%d", &out.strip, &out.rows, &out.channels);
+  if (out.name() != name) return std::nullopt;
+  return out;
+}
+
+std::vector<DepthwiseConfig> depthwise_configs(const GemmProblem& p) {
+  const GemmWindow& w = p.window;
+  const std::int64_t taps = w.kernel[0] * w.kernel[1];
+  std::vector<DepthwiseConfig> out;
+  // Filters stay in registers; windows with gaps would keep rows that nobody reads.
+  if (taps <= 49 && bits_of(p.element) == 16 && vector_of(p.n, 2) == 2 && w.dilations[0] == 1 &&
+      w.dilations[1] == 1) {
+    out.push_back({4, 7, 2});
+    if (taps <= 9 && vector_of(p.n, 4) == 4) out.push_back({2, 7, 4});
+    out.push_back({4, 4, 2});
+  }
+  const Sizes size = sizes_of(p);
+  const bool few = !size.open && size.m * size.n < (std::int64_t{1} << 22);
+  const DepthwiseConfig rest[] = {{4, 0, 0}, {2, 0, 0}, {1, 0, 0}};
+  out.insert(few ? out.begin() : out.end(), std::begin(rest), std::end(rest));
+  return out;
+}
+
 LaunchStep depthwise_step(const GemmProblem& p, int strip) {
   constexpr int kThreads = 128;
   const int store = vector_of(p.n, 128 / bits_of(p.element));
@@ -385,6 +415,121 @@ LaunchStep depthwise_step(const GemmProblem& p, int strip) {
   const Dim lines = floordiv(p.m, max(p.window.out_size[1], Dim(1)));
   launch.grid[0] =
       ceildiv(lines * ceildiv(p.window.out_size[1], strip) * floordiv(p.n, store), kThreads);
+  return out;
+}
+
+LaunchStep depthwise_step(const GemmProblem& p, const DepthwiseConfig& c, int compute_capability) {
+  if (c.rows == 0) return depthwise_step(p, c.strip);
+  constexpr int kThreads = 128;
+  const int store = vector_of(p.n, c.channels);
+  const std::int64_t taps = p.window.kernel[0] * p.window.kernel[1];
+  const GemmConfig config;
+  std::string source;
+  for (int blocks = taps <= 9 ? 6 : taps <= 25 ? 4 : 3; blocks > 0; --blocks) {
+    const std::string more = fmt::format(
+        "constexpr int kStore = {0}, kStrip = {1}, kRows = {2}, kAhead = 1, kThreads = {3};\n"
+        "constexpr int kMinBlocks = {4}, kVectorA = {0}, kVectorB = {0};\n",
+        store, c.strip, c.rows, kThreads, blocks);
+    source = source_of(p, config, more, "depthwise_rows");
+    if (compile(source, compute_capability).spill_bytes == 0) break;
+  }
+  LaunchStep out = step_of(p, config, std::move(source), kThreads, store, 0);
+  Launch& launch = out.record.launches[0];
+  launch.entry = "depthwise";
+  const std::array<Dim, 2>& size = p.window.out_size;
+  const Dim images = floordiv(p.m, max(size[0] * size[1], Dim(1)));
+  launch.grid[0] =
+      ceildiv(images * ceildiv(size[0], c.rows) * ceildiv(size[1], c.strip) * floordiv(p.n, store),
+              kThreads);
+  return out;
+}
+
+namespace {
+
+constexpr std::int64_t kMostStemSteps = 16;  // a warp's filters are eight registers a step
+constexpr std::int64_t kMostStemShared = 48 << 10;
+
+std::int64_t round_up(std::int64_t value, std::int64_t step) {
+  return (value + step - 1) / step * step;
+}
+
+int stem_warp_rows(const StemFilters& filters, const StemConfig& config) {
+  return std::max(1, config.warps / static_cast<int>(filters.groups));
+}
+
+// At least what the kernel's two tiles take.
+std::int64_t stem_shared_bytes(const GemmProblem& p, const StemFilters& filters,
+                               const StemConfig& config) {
+  const GemmWindow& w = p.window;
+  const std::int64_t height = config.rows * stem_warp_rows(filters, config);
+  const std::int64_t rows = (height - 1) * w.strides[0] + (w.kernel[0] - 1) * w.dilations[0] + 1;
+  const std::int64_t columns = 8 + 15 * w.strides[1] + 2 * filters.pairs + 1;
+  return 2 * 2 * w.channels * rows * (round_up(columns, 8) + 8);
+}
+
+}  // namespace
+
+std::optional<StemFilters> StemFilters::of(const GemmWindow& window, std::int64_t filters) {
+  StemFilters out;
+  out.shift = window.strides[1] % 2 == 0 ? window.pads[1] % 2 : 0;
+  const std::int64_t taps = window.kernel[1] + out.shift;
+  while (2 * out.pairs < taps) out.pairs *= 2;
+  out.steps = (window.channels * window.kernel[0] * out.pairs + 7) / 8;
+  out.tiles = filters <= 16 ? 2 : 4;
+  out.groups = (filters + 8 * out.tiles - 1) / (8 * out.tiles);
+  if (out.pairs > 8 || out.steps > kMostStemSteps || out.groups > 4) return std::nullopt;
+  return out;
+}
+
+std::string StemConfig::name() const { return fmt::format("{}x{}", rows, warps); }
+
+std::optional<StemConfig> StemConfig::parse(std::string_view name) {
+  StemConfig out;
+  std::sscanf(std::string(name).c_str(), "%dx%d", &out.rows, &out.warps);
+  if (out.name() != name) return std::nullopt;
+  return out;
+}
+
+std::vector<StemConfig> stem_configs(const GemmProblem& p) {
+  const auto filters = StemFilters::of(p.window, p.n.value());
+  std::vector<StemConfig> out;
+  if (!filters) return out;
+  for (const StemConfig config : {StemConfig{2, 4}, {2, 8}, {4, 4}, {1, 4}}) {
+    if (stem_shared_bytes(p, *filters, config) <= kMostStemShared) out.push_back(config);
+  }
+  return out;
+}
+
+LaunchStep stem_step(const GemmProblem& p, const StemConfig& c, int compute_capability) {
+  const auto filters = StemFilters::of(p.window, p.n.value());
+  STROP_CHECK(filters.has_value(), "filters that the kernel has room for");
+  const int warp_rows = stem_warp_rows(*filters, c);
+  const int threads = 32 * warp_rows * static_cast<int>(filters->groups);
+  const int store = vector_of(p.n, 2 * static_cast<int>(filters->tiles));
+  const GemmConfig config;
+  std::string source;
+  CompiledKernel kernel;
+  for (int blocks = std::max(1, 512 / threads); blocks > 0; --blocks) {
+    const std::string more = fmt::format(
+        "constexpr int kRows = {}, kWarpsM = {}, kGroups = {}, kGroupTiles = {}, kStore = {};\n"
+        "constexpr int kThreads = {}, kMinBlocks = {}, kVectorA = {}, kVectorB = 1;\n",
+        c.rows, warp_rows, filters->groups, filters->tiles, store, threads, blocks,
+        vector_of(p.window.size[1], 8));
+    source = source_of(p, config, more, "stem_mma");
+    kernel = compile(source, compute_capability);
+    if (kernel.spill_bytes == 0) break;
+  }
+  LaunchStep out = step_of(p, config, std::move(source), threads, store,
+                           static_cast<std::uint32_t>(stem_shared_bytes(p, *filters, c)));
+  Launch& launch = out.record.launches[0];
+  launch.entry = "stem";
+  const std::array<Dim, 2>& size = p.window.out_size;
+  const Dim images = floordiv(p.m, max(size[0] * size[1], Dim(1)));
+  const Dim tiles = images * ceildiv(size[0], c.rows * warp_rows) * ceildiv(size[1], 16);
+  // As many blocks as the chip holds at once, each with its filters in registers.
+  const std::int64_t resident =
+      std::clamp<std::int64_t>(65536 / (threads * round_up(kernel.registers, 8)), 1, 16);
+  launch.grid[0] = min(tiles, multiprocessors() * Dim(resident));
   return out;
 }
 

@@ -93,9 +93,47 @@ LaunchStep simt_step(const GemmProblem& problem, const GemmConfig& config, int c
 // Of f16, bf16 or bytes; no conv_plain.
 LaunchStep mma_step(const GemmProblem& problem, const GemmConfig& config, int compute_capability);
 
-// Depthwise convolution, channels last, `strip` output pixels a thread: n = channels, k = taps, B
-// packed as [tap][channel].
+// How a depthwise convolution, channels last, is shared by threads: `strip` output pixels of `rows`
+// rows and so many channels (at most) each. Without rows: one row, channels as 16 bytes, any
+// window.
+struct DepthwiseConfig {
+  int strip = 4, rows = 0, channels = 0;
+
+  std::string name() const;  // "4", "4x7x2"
+  static std::optional<DepthwiseConfig> parse(std::string_view name);
+};
+
+// The best guess first. Open sizes are taken to be large.
+std::vector<DepthwiseConfig> depthwise_configs(const GemmProblem& problem);
+// n = channels, k = taps, B packed as [tap][channel]. Without a configuration: `strip` pixels of
+// one row, of bytes too.
 LaunchStep depthwise_step(const GemmProblem& problem, int strip);
+LaunchStep depthwise_step(const GemmProblem& problem, const DepthwiseConfig& config,
+                          int compute_capability);
+
+// How stem_mma.cuh takes the filters of a convolution with few channels apart.
+struct StemFilters {
+  std::int64_t shift = 0, pairs = 1;   // places before the first tap, words of a row of taps
+  std::int64_t steps = 1;              // of k, 16 each
+  std::int64_t tiles = 4, groups = 1;  // of eight filters in a group, groups
+
+  // Nothing where the kernel has no room for them.
+  static std::optional<StemFilters> of(const GemmWindow& window, std::int64_t filters);
+};
+
+// Rows of results of a warp, and warps.
+struct StemConfig {
+  int rows = 2, warps = 4;
+
+  std::string name() const;  // "2x4"
+  static std::optional<StemConfig> parse(std::string_view name);
+};
+
+// Those whose tiles fit, the best guess first.
+std::vector<StemConfig> stem_configs(const GemmProblem& problem);
+// x plain or (inner_a) channels last, the result channels last; one group, B packed as
+// stem_mma.cuh says.
+LaunchStep stem_step(const GemmProblem& problem, const StemConfig& config, int compute_capability);
 
 // Product of one to eight rows (a constant) by a packed matrix, [n][k]; `per` warps, one or four, a
 // column.

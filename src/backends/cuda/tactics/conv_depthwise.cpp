@@ -20,18 +20,27 @@ Acceptance accepts(const Problem& problem) {
   return Acceptance::refuse(refusal);
 }
 
-// Output pixels of a thread.
-std::vector<std::string> configs(const Problem&) { return {"4", "2", "1"}; }
+std::vector<std::string> configs(const Problem& problem) {
+  std::string refusal;
+  std::vector<std::string> out;
+  for (const DepthwiseConfig& config :
+       depthwise_configs(view_of(problem, false, refusal).value().problem))
+    out.push_back(config.name());
+  return out;
+}
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   return gemm_conv_layouts(problem, false);
 }
 
-KernelChoice lower(const Problem& problem, std::string_view config) {
+KernelChoice lower(const Problem& problem, std::string_view name) {
   std::string refusal;
   auto view = view_of(problem, true, refusal);
   STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
-  LaunchStep step = depthwise_step(view->problem, config == "4" ? 4 : config == "2" ? 2 : 1);
+  const auto config = DepthwiseConfig::parse(name);
+  STROP_CHECK(config.has_value(), "a configuration that configs named");
+  STROP_CHECK(problem.device != nullptr, "kernels for a GPU are made for one");
+  LaunchStep step = depthwise_step(view->problem, *config, problem.device->compute_capability);
   step.replaced = std::move(view->replaced);
   return to_choice(problem, std::move(step));
 }

@@ -37,6 +37,9 @@ struct GemmTactic {
     // Groups of few filters leave most of every tile empty.
     const Dim& filters = p.kind == GemmKind::conv_plain ? p.m : p.n;
     if (p.kind != GemmKind::product && !p.batches.is(1) && filters.value() < 16) return 8;
+    // Images of few channels are copied element by element.
+    if (Family::kTensorCores && p.kind == GemmKind::conv_channels_last && p.window.channels < 8)
+      return 8;
     // Hopper's tensor cores reach their speed by wgmma alone.
     const bool hopper = problem.device != nullptr && problem.device->compute_capability / 10 == 9;
     return Family::kTensorCores && hopper ? 1.7 : 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stand-ins for the instructions of kernels/elements.cuh, gemm_copies.cuh, requantize.cuh and
-// implicit_gemm_mma.cuh; each has the name of the instruction and its operands.
+// implicit_gemm_mma.cuh, tensor_core.cuh; each has the name of the instruction and its operands.
 
 alignas(128) static unsigned char host_shared[256 << 10];
 static unsigned __cvta_generic_to_shared(const void* p) {
@@ -13,6 +13,9 @@ static unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
     out |= static_cast<unsigned>(both >> (8 * (selector >> (4 * i) & 7)) & 0xff) << (8 * i);
   return out;
 }
+static unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
+  return static_cast<unsigned>((static_cast<unsigned long long>(high) << 32 | low) >> shift);
+}
 struct uint4 {
   unsigned x, y, z, w;
 };
@@ -24,6 +27,7 @@ static void host_fma_rn_sat_f32(host_f out, float a, float b, float c) {
   const float t = __builtin_fmaf(a, b, c);
   out = t > 0 ? (t < 1 ? t : 1.f) : 0.f;
 }
+static void host_ex2_approx_ftz_f32(host_f out, float x) { out = std::exp2(x); }
 static void host_cvt_f32_f16(host_f out, unsigned short x) { out = host_half_to_float(x); }
 static void host_cvt_rn_f16x2_f32(unsigned& out, float high, float low) {
   out = host_float_to_half(low) | static_cast<unsigned>(host_float_to_half(high)) << 16;
