@@ -30,6 +30,9 @@ class KernelWriter {
   void use(std::string_view source);
   // Text before the kernel: functions, constants.
   void declare(std::string text) { declarations_ += text; }
+  void declare_once(const std::string& text) {
+    if (declarations_.find(text) == std::string::npos) declarations_ += text;
+  }
 
   // Adds the source and its launches to the step. `body` is the inside of a function of blockIdx,
   // threadIdx and the parameters.
