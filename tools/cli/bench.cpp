@@ -230,7 +230,10 @@ void run_bench(const BenchCommand& command) {
            {"throughput_per_s",
             static_cast<double>(ms.size()) * static_cast<double>(batch) / std::max(seconds, 1e-9)},
            {"peak_memory_bytes", context.peak_memory_bytes()}};
-  if (!engine->plan().device.empty()) {
+  const Plan& plan = engine->plan();
+  if (std::ranges::any_of(plan.steps, [&](const Step& step) {
+        return !plan.device.empty() && step.backend == plan.device;
+      })) {
     out["device_latency_ms"] =
         to_json(measure_on_device(context, latency.median, command.duration));
     out["peak_device_memory_bytes"] = context.peak_device_memory_bytes();
