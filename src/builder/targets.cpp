@@ -73,7 +73,6 @@ std::vector<const Tactic*> joined(std::initializer_list<std::span<const Tactic* 
   out.push_back(&plugin_tactic());
   return out;
 }
-#endif
 
 std::span<const Tactic* const> host_tactics() {
 #if STROP_WITH_CPU
@@ -82,6 +81,7 @@ std::span<const Tactic* const> host_tactics() {
   return {};
 #endif
 }
+#endif
 
 #if STROP_WITH_CUDA
 // Chips that engines can be built for without one: multiprocessors as in the largest part, shared
