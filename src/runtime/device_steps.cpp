@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of PlanRunner that works with a device: copies between its memory and the host's, and
-// groups of steps, which the device does as one graph from the third run on with the same
+// groups of steps, which the device does as one graph from the second run on with the same
 // addresses.
 #include <algorithm>
 

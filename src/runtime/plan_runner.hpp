@@ -26,7 +26,7 @@ struct RunSession {
   explicit RunSession(const ContextOptions& the_options);
   // Of the library that owns boxed values; opened when first needed.
   const StropBackendTable& boxes();
-  // Of the backend that plans of this session name as theirs; opened when first needed.
+  // Of the backend whose memory the plans name as theirs; opened when first needed.
   DeviceSession& device(const std::string& backend);
 
   ContextOptions options;

@@ -4,43 +4,15 @@
 #include "base/error.hpp"
 #include "ops/reshape.hpp"
 #include "ops/transpose.hpp"
-#include "tactic/fused_view.hpp"
 #include "tactic/layout_support.hpp"
+#include "tactic/shuffle_view.hpp"
 
 namespace strop::cuda {
 const Tactic& tactic_transpose_cuda();
 namespace {
 
-// Groups of a channel shuffle; 0: the problem is none.
-std::int64_t groups_of(const Problem& problem) {
-  if (!problem.is(op_fused())) return 0;
-  const FusedView body(problem);
-  const auto& nodes = body.nodes();
-  if (nodes.size() != 3 || !nodes[0]->is(op_reshape()) || !nodes[1]->is(op_transpose()) ||
-      !nodes[2]->is(op_reshape()) || body.input_index(nodes[0]->inputs[0]) != 0 ||
-      nodes[1]->inputs[0] != nodes[0]->outputs[0] || nodes[2]->inputs[0] != nodes[1]->outputs[0] ||
-      !body.ends_in(nodes[2]->outputs[0])) {
-    return 0;
-  }
-  const Type& x = body.type(nodes[0]->inputs[0]);
-  const Type& groups = body.type(nodes[0]->outputs[0]);
-  if (!x.shape || !groups.shape || body.type(nodes[2]->outputs[0]).shape != x.shape ||
-      groups.rank() != x.rank() + 1 || x.rank() < 3) {
-    return 0;
-  }
-  const auto& perm = nodes[1]->as<TransposeAttributes>().perm;
-  if (perm.size() != groups.shape->size()) return 0;
-  for (std::size_t i = 0; i < perm.size(); ++i) {
-    const std::size_t wanted = i == 1 ? 2 : i == 2 ? 1 : i;
-    if (perm[i] != static_cast<std::int64_t>(wanted)) return 0;
-    if (i != 1 && i != 2 && (*groups.shape)[i] != (*x.shape)[i > 2 ? i - 1 : i]) return 0;
-  }
-  const Dim &count = (*groups.shape)[1], &size = (*groups.shape)[2];
-  return count.is_constant() && size.is_constant() ? count.value() : 0;
-}
-
 Acceptance accepts(const Problem& problem) {
-  if (!problem.is(op_transpose()) && groups_of(problem) < 1) return Acceptance::refuse("");
+  if (!problem.is(op_transpose()) && shuffle_groups(problem) < 1) return Acceptance::refuse("");
   const DType dtype = problem.input_type(0).dtype;
   if (const std::string why = not_moved(dtype); !why.empty()) return Acceptance::refuse(why);
   if (!problem.input_type(0).shape) return Acceptance::refuse("the rank of x is not known");
@@ -87,7 +59,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
       copy.from.strides.push_back(shapes.input_strides(0)[axis]);
     }
   } else {
-    copy = shuffle(shapes, groups_of(problem), order);
+    copy = shuffle(shapes, shuffle_groups(problem), order);
   }
   LaunchStep step;
   add_copy(step, problem, shapes, copy, order, problem.input_type(0).dtype, "transpose");
