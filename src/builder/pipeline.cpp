@@ -48,6 +48,7 @@ std::span<const Pass> default_passes() {
       fuse_epilogue(),
       assign_precision(),  // of products with what fuse_epilogue gave them
       fuse_depthwise(),
+      fuse_moves(),
   };
   return passes;
 }

@@ -10,9 +10,12 @@ namespace strop {
 
 struct FusedAttributes {
   std::string kind{};  // for people: "conv+add+relu"
+  bool moves = false;  // the body is no chain: fuse_moves.cpp
 
   static void reflect(auto& field) {
     field("kind", &FusedAttributes::kind, "operators of the body, for display alone");
+    field("moves", &FusedAttributes::moves,
+          "the body is any graph of moves of elements and pointwise operators, no chain");
   }
 };
 

@@ -48,6 +48,8 @@ Pass assign_precision();
 // A 1 x 1 convolution and the depthwise one after it become one `fused` node, for the CPU. After
 // fuse_epilogue.
 Pass fuse_depthwise();
+// Moves of elements and the pointwise nodes among them become one `fused` node, for devices. Last.
+Pass fuse_moves();
 // Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).
 Pass fuse_quantized();
 // Integer operators that are a function of one byte become a table.

@@ -44,7 +44,7 @@ void append_graph(const Graph& graph, std::string& out) {
 }  // namespace
 
 const OpDef& Problem::leading_op() const {
-  if (!is(op_fused())) return op();
+  if (!is(op_fused()) || attributes<FusedAttributes>().moves) return op();
   const Graph& body = *node->subgraphs.at(0);
   for (const NodeId id : body.order()) {
     if (!body.node(id).is(op_cast())) return *body.node(id).op;

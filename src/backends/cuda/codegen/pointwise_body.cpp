@@ -6,16 +6,14 @@
 #include <algorithm>
 #include <array>
 
+#include "backends/cuda/codegen/pointwise_expression.hpp"
 #include "backends/cuda/codegen/scalar_source.hpp"
 #include "ops/batch_norm.hpp"
-#include "ops/cast.hpp"
 #include "ops/chunk.hpp"
-#include "ops/clip.hpp"
 #include "ops/dequantize_linear.hpp"
 #include "ops/fused.hpp"
 #include "ops/quantize_linear.hpp"
 #include "ops/requantize.hpp"
-#include "ops/select.hpp"
 #include "ops/table_lookup.hpp"
 
 namespace strop::cuda {
@@ -213,63 +211,6 @@ class Reader {
     return false;
   }
 
-  // The reference refuses to divide integers by zero when it runs, which a kernel cannot.
-  bool divides_safely(const Node& node, BinaryFunction function) {
-    using B = BinaryFunction;
-    const bool divides = function == B::div || function == B::mod || function == B::fmod;
-    const bool power = function == B::pow;
-    if ((!divides && !power) || is_floating(dtype(node.inputs[0]))) return true;
-    if (power && (is_floating(dtype(node.inputs[1])) ||
-                  dtype_info(dtype(node.inputs[1])).kind == DTypeKind::unsigned_int)) {
-      return true;
-    }
-    const Tensor* second = constant_of(node.inputs[1]);
-    if (second == nullptr) return refuse("integers are divided by what only running tells");
-    const auto values = second->to_i64();
-    const bool safe = std::ranges::all_of(
-        values, [&](std::int64_t value) { return power ? value >= 0 : value != 0; });
-    return safe || refuse("an integer is divided by zero");
-  }
-
-  std::optional<std::string> binary(const Node& node, std::string a, std::string b) {
-    const BinaryFunction function = node.as<BinaryAttributes>().function;
-    if (!divides_safely(node, function)) return std::nullopt;
-    const DType left = dtype(node.inputs[0]), right = dtype(node.inputs[1]);
-    DType in = left;
-    if (left != right && compute_kind(left) != compute_kind(right)) {
-      const bool floats = is_floating(left) || is_floating(right);
-      in = floats ? DType::f64 : DType::i64;
-      a = fmt::format("narrow<{}>({})", compute_type(in), a);
-      b = fmt::format("narrow<{}>({})", compute_type(in), b);
-    }
-    std::string out = binary_source(function, in, a, b);
-    const DType result = dtype(node.outputs[0]);
-    return compute_type(in) == compute_type(result) ? wrapped(result, std::move(out))
-                                                    : rounded_source(result, out);
-  }
-
-  // Integers narrower than what they are computed in wrap after each node.
-  static std::string wrapped(DType result, std::string expression) {
-    const bool narrow = is_integer(result) && bits_of(result) < 64;
-    return narrow ? rounded_source(result, expression) : expression;
-  }
-
-  std::string clip(const Node& node, const std::string& x) {
-    const std::string type = compute_type(dtype(node.inputs[0]));
-    std::string out = x;
-    if (node.input(1).exists()) {
-      const std::string low = operand(node.inputs[1]);
-      if (low.empty()) return {};
-      out = fmt::format("at_least<{}>({}, {})", type, out, low);
-    }
-    if (node.input(2).exists()) {
-      const std::string high = operand(node.inputs[2]);
-      if (high.empty()) return {};
-      out = fmt::format("at_most<{}>({}, {})", type, out, high);
-    }
-    return out;
-  }
-
   void define(const Node& node, const std::string& expression) {
     const std::string name = fmt::format("v{}", names_.size());
     code += fmt::format("  const {} {} = {};\n", compute_type(dtype(node.outputs[0])), name,
@@ -286,37 +227,17 @@ class Reader {
       define(node, *made);
       return true;
     }
-    const bool known = node.is(op_unary()) || node.is(op_binary()) || node.is(op_clip()) ||
-                       node.is(op_select()) || node.is(op_cast());
-    if (!known)
+    if (!is_expression(node))
       return names_.empty() ? false
                             : refuse("its body holds the operator " + std::string(node.op->name));
     std::vector<std::string> operands;
     for (const ValueId input : node.inputs) {
-      operands.push_back(input.exists() ? operand(input) : "0");
-      if (operands.back().empty()) return false;
+      operands.push_back(input.exists() ? operand(input) : "");
+      if (input.exists() && operands.back().empty()) return false;
     }
-    const DType result = dtype(node.outputs[0]);
-    if (!has_element(result))
-      return refuse("there are no kernels for " + std::string(to_string(result)));
-    std::string expression;
-    if (node.is(op_unary())) {
-      const DType in = dtype(node.inputs[0]);
-      expression = unary_source(node.as<UnaryAttributes>(), in, operands[0]);
-      expression = compute_type(in) == compute_type(result) ? wrapped(result, expression)
-                                                            : rounded_source(result, expression);
-    } else if (node.is(op_binary())) {
-      const auto made = binary(node, operands[0], operands[1]);
-      if (!made) return false;
-      expression = *made;
-    } else if (node.is(op_clip())) {
-      expression = clip(node, operands[0]);
-      if (expression.empty()) return false;
-    } else if (node.is(op_select())) {
-      expression = fmt::format("{} != 0 ? {} : {}", operands[0], operands[1], operands[2]);
-    } else {
-      expression = rounded_source(result, operands[0]);
-    }
+    const std::string expression = pointwise_expression(
+        node, graph_, operands, [this](ValueId id) { return constant_of(id); }, refusal_);
+    if (expression.empty()) return false;
     define(node, expression);
     return true;
   }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // slice with constant parameters, expand and tile.
-#include <algorithm>
+#include <array>
 
+#include "backends/cuda/codegen/slice_cuts.hpp"
 #include "backends/cuda/codegen/strided_copy.hpp"
 #include "ops/expand.hpp"
 #include "ops/slice.hpp"
@@ -12,33 +13,13 @@ namespace strop::cuda {
 const Tactic& tactic_slice_cuda();
 namespace {
 
-struct Cut {
-  std::int64_t axis = 0, start = 0, step = 1;
-};
-
-// Nothing where starts or steps are not constant, or count from an end that is not known.
-std::optional<std::vector<Cut>> cuts_of(const Problem& problem) {
-  const Type& x = problem.input_type(0);
+std::optional<std::vector<SliceCut>> cuts_of(const Problem& problem) {
+  std::array<const Tensor*, 4> parameters{};
   for (std::size_t i = 1; i < 5; ++i) {
-    if (problem.has_input(i) && problem.constant(i) == nullptr) return std::nullopt;
+    parameters[i - 1] = problem.constant(i);
+    if (problem.has_input(i) && parameters[i - 1] == nullptr) return std::nullopt;
   }
-  const auto starts = problem.constant(1)->to_i64();
-  std::vector<Cut> out;
-  for (std::size_t i = 0; i < starts.size(); ++i) {
-    Cut cut{static_cast<std::int64_t>(i), starts[i]};
-    if (problem.has_input(3)) cut.axis = normalize_axis(problem.constant(3)->to_i64()[i], x.rank());
-    if (problem.has_input(4)) cut.step = problem.constant(4)->to_i64()[i];
-    const Dim& size = (*x.shape)[static_cast<std::size_t>(cut.axis)];
-    if (size.is_constant()) {
-      if (cut.start < 0) cut.start += size.value();
-      const std::int64_t last = cut.step > 0 ? size.value() : size.value() - 1;
-      cut.start = std::clamp<std::int64_t>(cut.start, 0, std::max<std::int64_t>(last, 0));
-    } else if (cut.start < 0 || cut.step < 0) {
-      return std::nullopt;
-    }
-    out.push_back(cut);
-  }
-  return out;
+  return slice_cuts(problem.input_type(0), parameters);
 }
 
 Acceptance accepts(const Problem& problem) {
@@ -83,7 +64,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
     copy.from.strides = broadcast_strides(shapes.input(0), shapes.input_strides(0), y);
   } else {
     const auto cuts = cuts_of(problem);
-    for (const Cut& cut : *cuts) {
+    for (const SliceCut& cut : *cuts) {
       const auto axis = static_cast<std::size_t>(cut.axis);
       copy.from.base = copy.from.base + copy.from.strides[axis] * Dim(cut.start);
       // With one element the step is not used, and may be anything.

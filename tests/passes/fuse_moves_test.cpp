@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/pass_check.hpp"
+#include "passes/passes.hpp"
+
+namespace strop {
+namespace {
+
+using testing::check_pass;
+using testing::check_unchanged;
+
+const Target kDevice{.backend = "cuda"};
+
+TEST(FuseMoves, joins_pieces_that_are_computed_apart) {
+  check_pass(fuse_moves(),
+             R"(graph main(%x: f32[2,6,5], %g: f32[2]) -> (%y) {
+               const %s = i64[2]{2, 4}
+               %t = transpose{perm=[0, 2, 1]}(%x)
+               %a, %b = split{axis=2}(%t, %s)
+               %c = binary{function="mul"}(%a, %g)
+               %y = concat{axis=2}(%c, %b)
+             })",
+             R"(graph main(%x: f32[2,6,5], %g: f32[2]) -> (%y) {
+               %y = fused{kind="moves", moves=true}(%x, %g) body graph body(%x: f32[2,6,5], %g: f32[2]) -> (%y) {
+                 const %constant_3 = i64[2]{2, 4}
+                 %t = transpose{perm=[0, 2, 1]}(%x)
+                 %a, %b = split{axis=2}(%t, %constant_3)
+                 %c = binary{function="mul"}(%a, %g)
+                 %y = concat{axis=2}(%c, %b)
+               }
+             })",
+             {.target = kDevice});
+}
+
+TEST(FuseMoves, takes_chains_apart) {
+  check_pass(fuse_moves(),
+             R"(graph main(%x: f32[4,6,2]) -> (%y) {
+               %c = fused{kind="abs+neg"}(%x) body graph inner(%x: f32[4,6,2]) -> (%b) {
+                 %a = unary{function="abs"}(%x)
+                 %b = unary{function="neg"}(%a)
+               }
+               %y = transpose{perm=[1, 0, 2]}(%c)
+             })",
+             R"(graph main(%x: f32[4,6,2]) -> (%y) {
+               %y = fused{kind="moves", moves=true}(%x) body graph body(%x: f32[4,6,2]) -> (%y) {
+                 %a = unary{function="abs"}(%x)
+                 %b = unary{function="neg"}(%a)
+                 %y = transpose{perm=[1, 0, 2]}(%b)
+               }
+             })",
+             {.target = kDevice});
+}
+
+TEST(FuseMoves, leaves_what_others_read) {
+  check_unchanged(fuse_moves(),
+                  R"(graph main(%x: f32[2,6,5]) -> (%t, %y) {
+                    %t = transpose{perm=[0, 2, 1]}(%x)
+                    %y = unary{function="relu"}(%t)
+                  })",
+                  {.target = kDevice});
+}
+
+TEST(FuseMoves, leaves_a_move_alone) {
+  check_unchanged(fuse_moves(),
+                  R"(graph main(%x: f32[2,6,5]) -> (%y) {
+                    const %s = i64[3]{2, 2, 15}
+                    %r = reshape(%x, %s)
+                    %y = transpose{perm=[0, 2, 1]}(%r)
+                  })",
+                  {.target = kDevice});
+}
+
+TEST(FuseMoves, leaves_integers_and_other_targets) {
+  check_unchanged(fuse_moves(),
+                  R"(graph main(%x: i64[2,6]) -> (%y) {
+                    %t = transpose{perm=[1, 0]}(%x)
+                    %y = unary{function="neg"}(%t)
+                  })",
+                  {.target = kDevice});
+  check_unchanged(fuse_moves(),
+                  R"(graph main(%x: f32[2,6]) -> (%y) {
+                    %t = transpose{perm=[1, 0]}(%x)
+                    %y = unary{function="neg"}(%t)
+                  })");
+}
+
+}  // namespace
+}  // namespace strop
