@@ -33,6 +33,24 @@ TEST(CudaNorm, normalises_rows) {
       {"layer_norm_cuda"}, {.sizes = kBatches});
 }
 
+TEST(CudaReduce, reduces_columns_side_by_side) {
+  const auto axes = [](std::vector<std::int64_t> values) {
+    return Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values);
+  };
+  check_cuda(
+      "graph main(%x: f16[N,24,9,7], %const_a: i64[2]) -> (%y) { %y = "
+      "reduce{function=\"mean\"}(%x, %const_a) }",
+      {"reduce_cuda", "reduce_cuda@nhwc"}, {.sizes = kBatches, .constants = {axes({2, 3})}});
+  check_cuda(
+      "graph main(%x: f32[300,20], %const_a: i64[1]) -> (%y) { %y = "
+      "reduce{function=\"l2\", keep_dims=false}(%x, %const_a) }",
+      {"reduce_cuda"}, {.constants = {axes({0})}});
+  check_cuda(
+      "graph main(%x: u8[2,64,48], %const_a: i64[1]) -> (%y) { %y = "
+      "reduce{function=\"max\"}(%x, %const_a) }",
+      {"reduce_cuda"}, {.constants = {axes({1})}});
+}
+
 TEST(CudaReduce, reduces_any_axes) {
   const auto axes = [](std::vector<std::int64_t> values) {
     return Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values);
