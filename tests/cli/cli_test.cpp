@@ -106,6 +106,15 @@ TEST_F(CommandLine, run_reads_test_data_of_onnx) {
   EXPECT_EQ(folder_.content("out/y.npy"), npy("<f4", "(1,3,)", floats({0, 0, 1})));
 }
 
+TEST_F(CommandLine, a_run_keeps_to_the_memory_that_it_is_given) {
+  const std::string x = folder_.file("x.npy", npy("<f4", "(2, 3)", floats({-1, 2, -3, 4, -5, 6})));
+  for (const char* command : {"run", "bench"}) {
+    expect_failure(strop({command, engine(), "--input", x, "--memory", "1b"}), 1, "STROP-E204");
+  }
+  EXPECT_EQ(strop({"run", engine(), "--input", x, "--memory", "1MiB"}).exit_code, 0);
+  EXPECT_EQ(strop({"run", engine(), "--input", x, "--memory", "some"}).exit_code, 2);
+}
+
 TEST_F(CommandLine, inputs_that_do_not_fit_are_refused_one_by_one) {
   expect_failure(strop({"run", engine()}), 1, "STROP-E701");
   const std::string good = folder_.file("x.npy", npy("<f4", "(1, 3)", floats({1, 2, 3})));

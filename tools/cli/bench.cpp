@@ -13,7 +13,6 @@
 #include "base/os/cpu_features.hpp"
 #include "builder/build_options.hpp"
 #include "builder/plan_execution.hpp"
-#include "builder/targets.hpp"
 #include "cli/boxed_values.hpp"
 #include "cli/commands.hpp"
 #include "cli/input_files.hpp"
@@ -32,6 +31,7 @@ struct BenchCommand {
   int warmup = 3;
   bool profile = false;
   ModelOptions options;
+  RunOptions run_options;
 };
 
 // Latencies of all runs take 8 bytes each.
@@ -151,9 +151,7 @@ Latency measure_on_device(Context& context, double run_ms, double seconds) {
 // A second context, so that measuring steps costs the latencies above nothing.
 Json profile_steps(const BenchCommand& command, const std::shared_ptr<const Engine>& engine,
                    const std::vector<NamedInput>& inputs) {
-  ContextOptions options;
-  options.threads = command.options.threads;
-  options.device = device_ordinal(command.options.device);
+  ContextOptions options = command.run_options.context(command.options);
   options.profile = true;
   Context context(engine, options);
   for (const NamedInput& input : inputs) bind_value(context, input.name, input.value);
@@ -199,9 +197,7 @@ void run_bench(const BenchCommand& command) {
     throw Error(ErrorCode::bad_option, "--duration or --warmup", "neither can be negative");
   const auto engine = open_engine(command.model, command.options, false);
   const std::vector<NamedInput> inputs = make_inputs(command, *engine);
-  ContextOptions options;
-  options.threads = command.options.threads;
-  options.device = device_ordinal(command.options.device);
+  const ContextOptions options = command.run_options.context(command.options);
   Context context(engine, options);
   for (const NamedInput& input : inputs) bind_value(context, input.name, input.value);
   const std::int64_t before = os::monotonic_ns();
@@ -284,6 +280,7 @@ void add_bench_command(CLI::App& app) {
       ->capture_default_str();
   bench->add_option("--json", command->json, "write the result to this file; -: print it, alone");
   bench->add_flag("--profile", command->profile, "table of the steps with their times");
+  command->run_options.add_to(*bench);
   command->options.add_to(*bench);
   bench->callback([command] { run_bench(*command); });
 }

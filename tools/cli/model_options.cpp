@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <limits>
 
 #include "builder/build_options.hpp"
+#include "builder/targets.hpp"
 #include "runtime/plugins.hpp"
 
 namespace strop::cli {
@@ -117,6 +119,22 @@ BuildConfig ModelOptions::config() const {
   config.stop_after = stop_after;
   config.dump_directory = dump;
   return config;
+}
+
+void RunOptions::add_to(CLI::App& command) {
+  command
+      .add_option("--memory", memory,
+                  "most that a run may plan and work in, such as 2GiB: on the host, and on the GPU")
+      ->transform(CLI::AsSizeValue(false));
+}
+
+ContextOptions RunOptions::context(const ModelOptions& options) const {
+  ContextOptions out;
+  out.threads = options.threads;
+  out.device = device_ordinal(options.device);
+  const auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  out.memory_bytes = out.device_memory_bytes = static_cast<std::int64_t>(std::min(memory, most));
+  return out;
 }
 
 bool is_engine_file(const std::string& path) {

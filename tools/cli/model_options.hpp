@@ -3,11 +3,13 @@
 // MODEL argument, which is an engine file, or an ONNX file that is built on the fly.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "builder/pipeline.hpp"
+#include "runtime/context_options.hpp"
 #include "runtime/engine.hpp"
 
 namespace CLI {
@@ -31,6 +33,14 @@ struct ModelOptions {
   void add_to(CLI::App& command);
   // Throws Error(bad_option).
   BuildConfig config() const;
+};
+
+// What the subcommands that run an engine take beside those.
+struct RunOptions {
+  std::uint64_t memory = 0;  // bytes; 0: no limit
+
+  void add_to(CLI::App& command);
+  ContextOptions context(const ModelOptions& options) const;
 };
 
 // True for a file that begins like an engine. Throws Error(file_not_found, file_unreadable).

@@ -10,7 +10,6 @@
 #include "base/os/atomic_file.hpp"
 #include "base/os/clock.hpp"
 #include "base/os/mapped_file.hpp"
-#include "builder/targets.hpp"
 #include "cli/boxed_values.hpp"
 #include "cli/commands.hpp"
 #include "cli/input_files.hpp"
@@ -31,6 +30,7 @@ struct RunCommand {
   std::vector<std::string> inputs;
   int top = 5;
   ModelOptions options;
+  RunOptions run_options;
 };
 
 std::string file_name_of(std::string name, const char* ending) {
@@ -122,10 +122,7 @@ Json describe_output(const EnginePort& port, const Datum& value, std::string& te
 // Runs once, writes the outputs' files, and says what came out; `texts` are for people, by output.
 Json run_once(const RunCommand& command, std::vector<std::string>& texts) {
   const auto engine = open_engine(command.model, command.options, false);
-  ContextOptions context_options;
-  context_options.threads = command.options.threads;
-  context_options.device = device_ordinal(command.options.device);
-  Context context(engine, context_options);
+  Context context(engine, command.run_options.context(command.options));
   for (const NamedInput& input : read_inputs(command.inputs, *engine)) {
     bind_value(context, input.name, input.value);
   }
@@ -191,6 +188,7 @@ void add_run_command(CLI::App& app) {
   run->add_option("--labels", command->labels, "text file, line i names class i");
   run->add_option("--top", command->top, "how many classes to print")->capture_default_str();
   run->add_option("--json", command->json, "write the result to this file; -: print it, alone");
+  command->run_options.add_to(*run);
   command->options.add_to(*run);
   run->callback([command] { run_model(*command); });
 }
