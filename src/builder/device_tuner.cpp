@@ -32,6 +32,7 @@ constexpr int kSamples = 7, kSamplesOfLong = 5;
 // Candidates that are made but not timed yet.
 constexpr std::size_t kAheadOfEachThread = 4;
 constexpr std::int64_t kAheadBytes = std::int64_t{2} << 30;
+constexpr std::int64_t kLibraryBytes = std::int64_t{64} << 20;  // of a handle, roughly
 constexpr std::int64_t kInputAlignment = 256;
 constexpr std::int64_t kRandomElements = 1 << 20;
 
@@ -102,8 +103,8 @@ std::vector<Job> order_jobs(std::span<const DeviceTask> tasks, const SymbolValue
       const bool further = library && suggestions[tactic]++ > 0;
       if (task.times[c] != 0) continue;
       const int round = !library ? (c == guess ? 0 : 1) : further ? 3 : 2;
-      rounds[round].push_back(
-          {t, c, library, further, bytes.constants + (library ? bytes.others : 0), 0});
+      rounds[round].push_back({t, c, library, further,
+                               bytes.constants + (library ? bytes.others + kLibraryBytes : 0), 0});
     }
   }
   std::vector<Job> out;
