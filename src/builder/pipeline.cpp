@@ -55,10 +55,18 @@ std::span<const Pass> default_passes() {
 
 namespace {
 
+double seconds_since(std::int64_t before) {
+  return static_cast<double>(os::monotonic_ns() - before) / 1e9;
+}
+
 // Runs one stage: progress before, time after.
 class Stages {
  public:
   Stages(const BuildConfig& config, BuildReport& report) : config_(config), report_(report) {}
+
+  void add_part(const char* part, double seconds, std::size_t count) {
+    if (count > 0) parts_.push_back({part, seconds, count});
+  }
 
   void run(const char* stage, double fraction, const std::function<void()>& body) {
     if (config_.progress && !config_.progress({stage, {}, fraction})) {
@@ -66,13 +74,20 @@ class Stages {
                   std::string("before stage ") + stage);
     }
     const std::int64_t before = os::monotonic_ns();
+    const CompiledKernels kernels = compiled_kernels();
+    parts_.clear();
     body();
-    report_.stages.push_back({stage, static_cast<double>(os::monotonic_ns() - before) / 1e9});
+    const CompiledKernels now = compiled_kernels();
+    add_part("compiling", now.seconds - kernels.seconds, now.compiled - kernels.compiled);
+    if (now.compiled == kernels.compiled)
+      add_part("loading kernels", now.seconds - kernels.seconds, now.loaded - kernels.loaded);
+    report_.stages.push_back({stage, seconds_since(before), std::move(parts_)});
   }
 
  private:
   const BuildConfig& config_;
   BuildReport& report_;
+  std::vector<StagePart> parts_;  // of the stage that runs
 };
 
 LowerOptions lower_options(const BuildConfig& config, const BuildTarget& target) {
@@ -111,12 +126,17 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   BuildReport& report = result.report;
   report.model = name;
   Stages stages(config, report);
-  const BuildTarget target = find_target(config);
+  BuildTarget target;
+  stages.run("device", 0, [&] { target = find_target(config); });
   report.device = target.backend;
   LowerOptions lowering = lower_options(config, target);
 
   Graph graph;
-  stages.run("import", 0, [&] { graph = import(); });
+  stages.run("import", 0, [&] {
+    graph = import();
+    // Shapes that the model has no input for are the user's error, not a pass's.
+    if (!config.shapes.empty()) find_sample_symbols(graph, config.shapes);
+  });
   report.imported_nodes = graph.node_count();
   if (config.stop_after == "import") {
     result.stopped = to_text(graph);
@@ -130,8 +150,11 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
                        .storage = storage_type(config),
                        .fold_bytes = config.folding_bytes};
     if (config.overflow_guard) {
-      pass_target.ranges = [&config](const Graph& so_far) {
-        return measure_value_ranges(so_far, config);
+      pass_target.ranges = [&](const Graph& so_far) {
+        const std::int64_t before = os::monotonic_ns();
+        ValueRanges ranges = measure_value_ranges(so_far, config);
+        stages.add_part("value ranges", seconds_since(before), 1);
+        return ranges;
       };
     }
     PassRunOptions options;
@@ -148,15 +171,28 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
   report.sample = find_sample_symbols(graph, config.shapes);
   const SymbolValues sample = report.sample.value_or(SymbolValues{});
   lowering.sample = sample;
-  Tuner tuner(config, target, sample);
-  if (const auto note = tuner.load_cache()) report.notes.push_back(*note);
+  std::optional<Tuner> opened;
+  stages.run("timing cache", 0.25, [&] {
+    opened.emplace(config, target, sample);
+    if (const auto note = opened->load_cache()) report.notes.push_back(*note);
+  });
+  Tuner& tuner = *opened;
   if (config.stop_after != "lower" && config.tuning) {
-    lowering.measure = [&](const Problem& problem, std::span<const Candidate> candidates,
-                           NodeReport& entry) { return tuner.times(problem, candidates, entry); };
+    lowering.measure = [&](std::span<const CandidateQuestion> questions) {
+      return tuner.times(questions);
+    };
   }
   EngineContents& engine = result.engine;
-  stages.run("tune", 0.3, [&] { engine.plan = lower(graph, lowering, report.lowering); });
-  report.notes.insert(report.notes.end(), tuner.notes().begin(), tuner.notes().end());
+  stages.run("tune", 0.3, [&] {
+    engine.plan = lower(graph, lowering, report.lowering);
+    const DeviceTuningCosts& costs = tuner.device_costs();
+    stages.add_part("lowering candidates", costs.lowering, costs.lowered);
+    stages.add_part("library plans", costs.library_plans, costs.planned);
+    stages.add_part("timing", costs.timing, costs.timed);
+    stages.add_part("waiting for candidates", costs.waiting, costs.timed);
+  });
+  const std::vector<std::string> notes = tuner.notes();
+  report.notes.insert(report.notes.end(), notes.begin(), notes.end());
   report.timed_problems = tuner.timed();
   report.cached_problems = tuner.cached();
   if (const auto note = tuner.save_cache()) report.notes.push_back(*note);

@@ -30,6 +30,7 @@ struct PlanExecution::State {
   RunSession session;
   PlanRunner runner;
   std::vector<Tensor> inputs;
+  std::vector<DeviceInput> device_inputs;
 };
 
 PlanExecution::PlanExecution(Plan plan, int threads, int device) {
@@ -55,6 +56,24 @@ void PlanExecution::bind(std::span<const Tensor> inputs) {
   }
   state_->runner.prepare();
 }
+
+void PlanExecution::bind_on_device(std::vector<DeviceInput> inputs) {
+  STROP_CHECK(inputs.size() == state_->plan.inputs.size(), "every input of a plan is bound");
+  state_->device_inputs = std::move(inputs);
+  for (std::size_t i = 0; i < state_->device_inputs.size(); ++i) {
+    const DeviceInput& input = state_->device_inputs[i];
+    StropAbiValue value{};
+    value.dtype = static_cast<std::uint32_t>(input.dtype);
+    value.rank = static_cast<std::uint32_t>(input.shape.size());
+    value.dims = input.shape.data();
+    value.data = input.data;
+    value.bytes = static_cast<std::uint64_t>(byte_size(input.dtype, input.shape));
+    state_->runner.set_input(i, value, true);
+  }
+  state_->runner.prepare();
+}
+
+void PlanExecution::run_on_device() { state_->runner.run_device_steps(); }
 
 void PlanExecution::run(std::int64_t deadline_ms) {
   RunSession& session = state_->session;

@@ -20,10 +20,20 @@ class PlanExecution {
 
   // By the order of the plan's inputs. The tensors are kept.
   void bind(std::span<const Tensor> inputs);
+  // Inputs that lie in the memory of the plan's device, aligned to 256 bytes.
+  struct DeviceInput {
+    DType dtype = DType::undefined;
+    Shape shape;
+    void* data = nullptr;
+  };
+  void bind_on_device(std::vector<DeviceInput> inputs);
+  // The steps on the device alone, without copies of inputs and outputs, of a plan that is one
+  // segment. After bind_on_device.
+  void run_on_device();
   // Throws Error(limit_exceeded) when it takes longer than that; 0: no limit.
   void run(std::int64_t deadline_ms = 0);
   // Nanoseconds that the steps on the device take, the least of `samples` (PlanRunner's
-  // time_device_steps). After a run.
+  // time_device_steps). After a run, or run_on_device.
   double time_on_device(int copies, int launches, int samples);
   // Copies of the outputs that are tensors in plain memory; undefined tensors for the others.
   std::vector<Tensor> outputs() const;

@@ -18,8 +18,14 @@ std::string BuildReport::to_json() const {
   }
   root["imported_nodes"] = imported_nodes;
   root["stages"] = ordered_json::array();
-  for (const StageTime& stage : stages)
-    root["stages"].push_back({{"stage", stage.stage}, {"seconds", stage.seconds}});
+  for (const StageTime& stage : stages) {
+    ordered_json entry{{"stage", stage.stage}, {"seconds", stage.seconds}};
+    for (const StagePart& part : stage.parts) {
+      entry["parts"].push_back(
+          {{"part", part.part}, {"seconds", part.seconds}, {"count", part.count}});
+    }
+    root["stages"].push_back(std::move(entry));
+  }
   root["passes"] = ordered_json::array();
   for (const PassRecord& pass : passes) {
     root["passes"].push_back({{"pass", pass.name},

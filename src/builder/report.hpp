@@ -25,9 +25,17 @@ struct SelfCheckReport {
   std::vector<OutputCheck> outputs;
 };
 
+// What a stage did: seconds of all threads together, and how often.
+struct StagePart {
+  std::string part;
+  double seconds = 0;
+  std::size_t count = 0;
+};
+
 struct StageTime {
   std::string stage;
-  double seconds = 0;
+  double seconds = 0;  // by the clock
+  std::vector<StagePart> parts{};
 };
 
 struct BuildReport {
@@ -45,7 +53,7 @@ struct BuildReport {
   SelfCheckReport self_check;
   std::vector<std::string> notes;
 
-  // Object with the fields above; docs/cli.md has the list.
+  // Object with the fields above; docs/cli.md says what the parts of stages are.
   std::string to_json() const;
 };
 

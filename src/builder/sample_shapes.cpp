@@ -123,4 +123,18 @@ std::optional<SymbolValues> find_sample_symbols(const Graph& graph, const Wanted
   return std::nullopt;
 }
 
+std::optional<SymbolValues> find_small_sample(const Graph& graph, const WantedShapes& wanted,
+                                              std::int64_t batch) {
+  WantedShapes small = wanted;
+  for (const ValueId id : graph.inputs()) {
+    const Value& input = graph.value(id);
+    const auto shape = small.find(input.name);
+    if (shape == small.end() || shape->second.size() < 2 || !input.type.shape ||
+        input.type.shape->size() != shape->second.size() || (*input.type.shape)[0].is_constant())
+      continue;
+    if (shape->second[0] > batch) shape->second[0] = batch > 1 ? batch : -1;
+  }
+  return find_sample_symbols(graph, small);
+}
+
 }  // namespace strop

@@ -20,4 +20,9 @@ using WantedShapes = std::map<std::string, Shape>;
 // valid. Throws Error(bad_option) when `wanted` contradicts the model.
 std::optional<SymbolValues> find_sample_symbols(const Graph& graph, const WantedShapes& wanted);
 
+// The same with at most `batch` samples wherever the leading dimension of an input is open; with 1,
+// what find_sample_symbols takes where nothing is wanted of it.
+std::optional<SymbolValues> find_small_sample(const Graph& graph, const WantedShapes& wanted,
+                                              std::int64_t batch);
+
 }  // namespace strop

@@ -18,6 +18,9 @@
 namespace strop {
 namespace {
 
+// Samples of an open batch that the automatic check runs with, rather than with what was tuned for:
+// two, so that one's values in the place of the other's show.
+constexpr std::int64_t kFewSamples = 2;
 // Of either run, the reference's and the engine's. What kSelfCheckLimit lets pass takes less.
 constexpr std::int64_t kLongestMs = 60'000;
 
@@ -169,19 +172,45 @@ double count_multiply_adds(const Graph& graph, const SymbolValues& sample) {
   return sum;
 }
 
+namespace {
+
+// The sizes to check with, fewer samples than were tuned for where the check would take long.
+SymbolValues check_sizes(const Graph& graph, const SymbolValues& tuned, const BuildConfig& config) {
+  if (config.verify == Verify::always) return tuned;
+  for (const std::int64_t batch : {kFewSamples, std::int64_t{1}}) {
+    const auto small = find_small_sample(graph, config.shapes, batch);
+    if (small && count_multiply_adds(graph, *small) <= kSelfCheckLimit) return *small;
+  }
+  return tuned;
+}
+
+std::string sizes_text(const Graph& graph, const SymbolValues& sizes) {
+  std::string out;
+  for (const ValueId id : graph.inputs()) {
+    const Value& input = graph.value(id);
+    if (input.type.shape)
+      out += (out.empty() ? "" : ", ") + input.name + " " +
+             to_string(evaluate(*input.type.shape, sizes));
+  }
+  return out;
+}
+
+}  // namespace
+
 SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOptions& lowering,
-                             const std::optional<SymbolValues>& sample, const BuildConfig& config) {
+                             const std::optional<SymbolValues>& tuned, const BuildConfig& config) {
   SelfCheckReport report;
   const auto leave_out = [&](std::string why) {
     report.note = "self-check left out: " + std::move(why);
     return report;
   };
   if (config.verify == Verify::never) return leave_out("switched off");
-  if (!sample)
+  if (!tuned)
     return leave_out("no valid sizes were found for the open dimensions; give them with --shapes");
   if (draws_random_numbers(graph))
     return leave_out("the model draws random numbers, and two runs of it may differ");
-  const double work = count_multiply_adds(graph, *sample);
+  const SymbolValues sample = check_sizes(graph, *tuned, config);
+  const double work = count_multiply_adds(graph, sample);
   if (config.verify == Verify::automatic && work > kSelfCheckLimit) {
     char text[96];
     std::snprintf(text, sizeof text,
@@ -195,7 +224,7 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
     const Value& input = graph.value(graph.inputs()[i]);
     if (input.type.is_boxed() || !input.type.shape)
       return leave_out("input " + input.name + " cannot be made up");
-    inputs.push_back(random_tensor(input.type.dtype, evaluate(*input.type.shape, *sample), i + 1));
+    inputs.push_back(random_tensor(input.type.dtype, evaluate(*input.type.shape, sample), i + 1));
     data.emplace_back(inputs.back());
   }
   // Of a loop nobody knows ahead how long it takes.
@@ -220,6 +249,7 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
   }
   const std::vector<Tensor> got = execution.outputs();
   report.done = true;
+  if (sample != *tuned) report.note = "self-check: with " + sizes_text(graph, sample);
   std::string wrong;
   const DType coarsest = coarsest_type(graph);
   for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -234,10 +264,10 @@ SelfCheckReport check_engine(const Graph& graph, const Plan& plan, const LowerOp
   }
   if (wrong.empty()) return report;
 
-  const std::string first = first_divergence(graph, lowering, *sample, config, inputs, data, got);
+  const std::string first = first_divergence(graph, lowering, sample, config, inputs, data, got);
   if (first.empty() && (coarsest != DType::f32 || rounds_to_steps(graph))) {
-    report.note =
-        "self-check: " + wrong +
+    report.note +=
+        (report.note.empty() ? "self-check: " : "; ") + wrong +
         "; every step agrees with the reference on its own inputs, and what a model rounds "
         "to bytes or half floats may turn the last bit of a float into a whole step";
     return report;

@@ -7,6 +7,9 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 
+#if STROP_WITH_CUDA
+#include "backends/cuda/codegen/nvrtc.hpp"
+#endif
 #include "backends/plugin/tactics/plugin_tactic.hpp"
 #include "builder/plugin_use.hpp"
 #include "ir/text.hpp"
@@ -166,6 +169,15 @@ int device_ordinal(const std::string& device) {
   if (device.starts_with(kPrefix))
     std::from_chars(device.data() + kPrefix.size(), device.data() + device.size(), number);
   return number;
+}
+
+CompiledKernels compiled_kernels() {
+#if STROP_WITH_CUDA
+  const cuda::CompileCounts counts = cuda::compile_counts();
+  return {counts.compiled, counts.loaded, counts.seconds};
+#else
+  return {};
+#endif
 }
 
 BuildTarget find_target(const BuildConfig& config) {

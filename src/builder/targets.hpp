@@ -35,6 +35,13 @@ int device_ordinal(const std::string& device);
 DType storage_type(const BuildConfig& config);
 // Throws Error(bad_option, missing_device).
 BuildTarget find_target(const BuildConfig& config);
+// Kernels that this process compiled so far for GPUs, or found compiled on disk, and the seconds of
+// all threads together.
+struct CompiledKernels {
+  std::size_t compiled = 0, loaded = 0;
+  double seconds = 0;
+};
+CompiledKernels compiled_kernels();
 // Fills in everything of the engine but its plan.
 void describe_engine(const BuildConfig& config, const BuildTarget& target, const Graph& graph,
                      const BuildReport& report, EngineContents& engine);

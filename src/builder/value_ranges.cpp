@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <mutex>
+#include <span>
 
+#include "base/parallel.hpp"
 #include "builder/plan_execution.hpp"
 #include "builder/self_check.hpp"
 #include "builder/targets.hpp"
@@ -14,25 +17,10 @@ namespace strop {
 namespace {
 
 constexpr std::int64_t kLongestMs = 60'000;
+constexpr std::int64_t kGrain = 1 << 16;  // elements
 
 ValueRanges no_ranges(const std::string& why) {
   return {.of = {}, .note = "no value was measured, so none is known to overflow: " + why};
-}
-
-// The user's sizes, but one sample of the batch where its size is open.
-std::optional<SymbolValues> smallest_sample(const Graph& graph, const WantedShapes& wanted) {
-  WantedShapes single = wanted;
-  for (const ValueId id : graph.inputs()) {
-    const Value& input = graph.value(id);
-    const auto shape = single.find(input.name);
-    if (shape == single.end() || shape->second.size() < 2 || !input.type.shape ||
-        (*input.type.shape)[0].is_constant()) {
-      continue;
-    }
-    shape->second[0] = -1;
-  }
-  if (auto found = find_sample_symbols(graph, single)) return found;
-  return find_sample_symbols(graph, wanted);
 }
 
 BuildTarget measuring_target(const BuildConfig& given) {
@@ -47,15 +35,21 @@ BuildTarget measuring_target(const BuildConfig& given) {
 }
 
 ValueRange range_of(const Tensor& tensor) {
+  const std::span<const float> values = tensor.values<float>();
+  std::mutex mutex;
   ValueRange out;
-  float lowest = 0, highest = 0;
-  for (const float v : tensor.values<float>()) {
-    if (!std::isfinite(v)) continue;  // the narrower type has those too
-    lowest = std::min(lowest, v);
-    highest = std::max(highest, v);
-  }
-  out.lowest = static_cast<double>(lowest);
-  out.highest = static_cast<double>(highest);
+  parallel_for(tensor.size(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    float lowest = 0, highest = 0;
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float v = values[static_cast<std::size_t>(i)];
+      if (!std::isfinite(v)) continue;  // the narrower type has those too
+      lowest = std::min(lowest, v);
+      highest = std::max(highest, v);
+    }
+    const std::scoped_lock lock(mutex);
+    out.lowest = std::min(out.lowest, static_cast<double>(lowest));
+    out.highest = std::max(out.highest, static_cast<double>(highest));
+  });
   return out;
 }
 
@@ -82,7 +76,8 @@ void add_views(const Graph& graph, ValueRanges& ranges) {
 }  // namespace
 
 ValueRanges measure_value_ranges(const Graph& graph, const BuildConfig& config) {
-  const auto sample = smallest_sample(graph, config.shapes);
+  auto sample = find_small_sample(graph, config.shapes, 1);
+  if (!sample) sample = find_sample_symbols(graph, config.shapes);
   if (!sample)
     return no_ranges("no valid sizes were found for the open dimensions; give them with --shapes");
   const BuildTarget target = measuring_target(config);

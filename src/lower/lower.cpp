@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/parallel.hpp"
 #include "ir/text.hpp"
 #include "lower/assign_layouts.hpp"
 #include "lower/host_integers.hpp"
@@ -99,9 +100,10 @@ class Lowering {
     steps_known_ = known_;
     std::vector<NodeReport> entries;
     const std::vector<Way> ways = choose_ways(entries);
+    std::vector<KernelChoice> kernels = choose_kernels(ways);
     const std::vector<NodeId>& order = graph_.order();
     for (std::size_t i = 0; i < order.size(); ++i) {
-      lower_node(graph_.node(order[i]), ways[i], entries[i]);
+      lower_node(graph_.node(order[i]), ways[i], std::move(kernels[i]), entries[i]);
       report_.nodes.push_back(std::move(entries[i]));
     }
     for (std::size_t i = 0; i < graph_.outputs().size(); ++i) {
@@ -127,6 +129,7 @@ class Lowering {
       return reorder_cost(graph_.value(id).type, options_.sample);
     };
     std::vector<std::vector<Way>> ways;
+    entries.reserve(problem.nodes.size());
     for (const NodeId id : problem.nodes) {
       const Node& node = graph_.node(id);
       NodeReport& entry = entries.emplace_back();
@@ -135,16 +138,65 @@ class Lowering {
       entry.origins = node.origins;
       entry.sizes = host_integers_.contains(id);
       ways.push_back(ways_of(graph_, node, options_, known_, entry.sizes, entry));
+      for (const ValueId output : node.outputs) learn_symbols(graph_.value(output));
+    }
+    measure(ways, entries);
+    for (std::size_t i = 0; i < ways.size(); ++i) {
       std::vector<NodeOption>& options = problem.options.emplace_back();
-      for (const Way& way : ways.back()) {
-        options.push_back({way.cost, value_layouts(node, way),
+      for (const Way& way : ways[i]) {
+        options.push_back({way.cost, value_layouts(graph_.node(problem.nodes[i]), way),
                            way.of_tactic.tactic != nullptr && way.of_tactic.tactic->opens_library});
       }
-      for (const ValueId output : node.outputs) learn_symbols(graph_.value(output));
     }
     const std::vector<std::size_t> chosen = assign_layouts(problem);
     std::vector<Way> out;
     for (std::size_t i = 0; i < ways.size(); ++i) out.push_back(std::move(ways[i][chosen[i]]));
+    return out;
+  }
+
+  // Puts measured costs in the place of estimates.
+  void measure(std::vector<std::vector<Way>>& ways, std::vector<NodeReport>& entries) const {
+    std::vector<CandidateQuestion> questions;
+    std::vector<std::size_t> nodes;
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      auto question = question_of(graph_, graph_.node(graph_.order()[i]), options_, ways[i]);
+      if (!question) continue;
+      question->report = &entries[i];
+      questions.push_back(std::move(*question));
+      nodes.push_back(i);
+    }
+    if (questions.empty()) return;
+    const std::vector<std::vector<double>> costs = options_.measure(questions);
+    for (std::size_t q = 0; q < questions.size(); ++q) {
+      for (std::size_t i = 0; i < costs.at(q).size(); ++i) ways[nodes[q]].at(i).cost = costs[q][i];
+    }
+  }
+
+  // What the tactics make of the nodes that they were chosen for. Those of a device compile, so
+  // several nodes at once.
+  std::vector<KernelChoice> choose_kernels(const std::vector<Way>& ways) const {
+    std::vector<KernelChoice> out(ways.size());
+    std::vector<std::size_t> of_device;
+    const auto make = [&](std::size_t i) {
+      const Candidate& candidate = ways[i].of_tactic;
+      Problem problem = problem_of(graph_.node(graph_.order()[i]), graph_, options_);
+      problem.layouts = candidate.layouts;
+      out[i] = candidate.tactic->lower(problem, candidate.config);
+    };
+    for (std::size_t i = 0; i < ways.size(); ++i) {
+      if (ways[i].kind != Way::candidate) continue;
+      const Problem problem = problem_of(graph_.node(graph_.order()[i]), graph_, options_);
+      if (works_on_device(problem, *ways[i].of_tactic.tactic)) {
+        of_device.push_back(i);
+      } else {
+        make(i);
+      }
+    }
+    parallel_for(static_cast<std::int64_t>(of_device.size()), 1,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i)
+                     make(of_device[static_cast<std::size_t>(i)]);
+                 });
     return out;
   }
 
@@ -379,7 +431,7 @@ class Lowering {
     return slot(node.inputs[i], home);
   }
 
-  void lower_node(const Node& node, const Way& way, NodeReport& entry) {
+  void lower_node(const Node& node, const Way& way, KernelChoice kernel, NodeReport& entry) {
     for (const ShapeConstraint& constraint : node.constraints) {
       std::string why =
           node.name.empty() ? constraint.why : "node " + node.name + ", " + constraint.why;
@@ -404,7 +456,7 @@ class Lowering {
         return node.is(op_scan()) ? lower_scan(node, entry) : lower_control_flow(node, entry);
       case Way::candidate:
       case Way::reference:
-        return lower_kernel(node, way, entry);
+        return lower_kernel(node, way, std::move(kernel), entry);
     }
   }
 
@@ -450,17 +502,11 @@ class Lowering {
     finish_step(node, std::move(step), {}, MemorySpace::host);
   }
 
-  void lower_kernel(const Node& node, const Way& way, NodeReport& entry) {
+  void lower_kernel(const Node& node, const Way& way, KernelChoice kernel, NodeReport& entry) {
     const bool on_device =
         way.kind == Way::candidate &&
         works_on_device(problem_of(node, graph_, options_), *way.of_tactic.tactic);
     const MemorySpace space = on_device ? MemorySpace::device : MemorySpace::host;
-    KernelChoice kernel;
-    if (way.kind == Way::candidate) {
-      Problem problem = problem_of(node, graph_, options_);
-      problem.layouts = way.of_tactic.layouts;
-      kernel = way.of_tactic.tactic->lower(problem, way.of_tactic.config);
-    }
     Step step = begin_step(node, way.layouts, space, kernel.replaced);
     if (way.kind == Way::reference) {
       step.backend = "reference";

@@ -37,6 +37,13 @@ struct LowerReport {
   std::vector<std::string> notes;  // fused nodes that were split, nodes that fell back
 };
 
+// A node that several candidates take. Lives during one call of LowerOptions::measure.
+struct CandidateQuestion {
+  Problem problem;
+  std::vector<Candidate> candidates;  // at least two
+  NodeReport* report = nullptr;
+};
+
 struct LowerOptions {
   std::string backend = "cpu";  // what the engine is for; "reference" uses no tactics
   // The chip, where the backend's steps work on memory of their own. Nodes that its tactics do not
@@ -49,11 +56,10 @@ struct LowerOptions {
       false;  // every tensor becomes an output of the plan, for finding where results diverge
   // Sizes at which costs are weighed; symbols without a value count as 1.
   SymbolValues sample;
-  // Nanoseconds of each of at least two candidates; fills `report.timings`. Empty result or null
-  // function: they are estimated. Which candidate is taken follows from these and from what its
-  // neighbours take (assign_layouts.hpp).
-  std::function<std::vector<double>(const Problem&, std::span<const Candidate>, NodeReport& report)>
-      measure;
+  // Nanoseconds of each candidate of each question, asked once for all nodes of a graph; fills the
+  // reports' timings. An empty list, or a null function: they are estimated. Which candidate is
+  // taken follows from these and from what its neighbours take (assign_layouts.hpp).
+  std::function<std::vector<std::vector<double>>(std::span<const CandidateQuestion>)> measure;
   // Decides alone instead, whatever the layouts around; for tests of a single candidate.
   std::function<std::size_t(const Problem&, std::span<const Candidate>)> choose;
 };

@@ -85,21 +85,14 @@ std::vector<Way> kernel_ways(const Graph& graph, const Node& node, const LowerOp
     ways.push_back({.kind = Way::reference, .cost = guess * kReferenceSlowdown});
     return ways;
   }
-  std::vector<double> costs;
   if (options.choose) {
     const std::size_t chosen = options.choose(problem, list.candidates);
     list.candidates = {list.candidates.at(chosen)};
-  } else if (list.candidates.size() > 1 && options.measure) {
-    costs = options.measure(problem, list.candidates, entry);
   }
-  for (std::size_t i = 0; i < list.candidates.size(); ++i) {
-    Candidate& candidate = list.candidates[i];
+  for (Candidate& candidate : list.candidates) {
     double cost = guess;
-    if (!costs.empty()) {
-      cost = costs[i];
-    } else if (candidate.tactic->slowdown != nullptr) {
+    if (candidate.tactic->slowdown != nullptr)
       cost *= candidate.tactic->slowdown(problem, candidate.config);
-    }
     OperandLayouts layouts = candidate.layouts;
     ways.push_back({Way::candidate, std::move(candidate), std::move(layouts), cost});
   }
@@ -161,6 +154,19 @@ std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOption
   std::vector<Way> ways = kernel_ways(graph, node, options, known, on_host, entry);
   add_transposes_without_work(graph, node, known, ways);
   return ways;
+}
+
+std::optional<CandidateQuestion> question_of(const Graph& graph, const Node& node,
+                                             const LowerOptions& options,
+                                             const std::vector<Way>& ways) {
+  if (!options.measure || options.choose) return std::nullopt;
+  CandidateQuestion out;
+  for (const Way& way : ways) {
+    if (way.kind == Way::candidate) out.candidates.push_back(way.of_tactic);
+  }
+  if (out.candidates.size() < 2) return std::nullopt;
+  out.problem = problem_of(node, graph, options);
+  return out;
 }
 
 }  // namespace strop

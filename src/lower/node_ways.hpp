@@ -3,6 +3,7 @@
 // reference backend where there is none, or no step at all (views, values made of shapes).
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,11 +27,16 @@ struct Way {
   double cost = 0;  // nanoseconds
 };
 
-// `known` holds the symbols whose values are known before the node runs. Fills the entry's refusals
-// and timings. `on_host`: no tactic is asked, since the host is to run it (host_integers.hpp). At
-// least one way.
+// `known` holds the symbols whose values are known before the node runs. Costs are estimates. Fills
+// the entry's refusals. `on_host`: no tactic is asked, since the host is to run it
+// (host_integers.hpp). At least one way; candidates come first.
 std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOptions& options,
                          const std::set<std::string>& known, bool on_host, NodeReport& entry);
+
+// The node's candidates as a question for LowerOptions::measure; nothing when there is no choice.
+std::optional<CandidateQuestion> question_of(const Graph& graph, const Node& node,
+                                             const LowerOptions& options,
+                                             const std::vector<Way>& ways);
 
 // The node as a question to the tactics.
 Problem problem_of(const Node& node, const Graph& graph, const LowerOptions& options);

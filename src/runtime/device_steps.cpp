@@ -135,15 +135,26 @@ void PlanRunner::drop_graphs(Prepared& prepared) noexcept {
   prepared.groups.clear();
 }
 
+void PlanRunner::order_groups() {
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    for (std::size_t g = 0; g < layout_.segments[i].groups.size(); ++g) order_group(i, g);
+  }
+}
+
+void PlanRunner::run_device_steps() {
+  STROP_CHECK(segments_.size() == 1 && segments_[0].current != nullptr,
+              "a plan of one segment that is prepared");
+  if (!segments_[0].placed) place_slots(0);
+  order_groups();
+  device().set_busy();
+  synchronize();
+}
+
 std::vector<double> PlanRunner::time_device_steps(int copies, int launches, int samples) {
   DeviceSession& device = this->device();
   device.begin_capture();
   try {
-    for (int copy = 0; copy < copies; ++copy) {
-      for (std::size_t i = 0; i < segments_.size(); ++i) {
-        for (std::size_t g = 0; g < layout_.segments[i].groups.size(); ++g) order_group(i, g);
-      }
-    }
+    for (int copy = 0; copy < copies; ++copy) order_groups();
   } catch (...) {
     device.abandon_capture();
     throw;

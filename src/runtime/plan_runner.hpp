@@ -69,9 +69,12 @@ class PlanRunner {
   // As run, but work on the device may go on after it: synchronize waits for it.
   void run_async();
   void synchronize();
-  // Orders the steps on the device (and no others, nor copies) `copies` times at once, `launches`
-  // times in a row, and returns how many nanoseconds one of them took, for each of `samples`. After
-  // a run with these inputs.
+  // Runs the steps on the device and no others, nor copies, and waits for them: of a plan that is
+  // one segment, after prepare with these inputs.
+  void run_device_steps();
+  // Orders those `copies` times at once, `launches` times in a row, and returns how many
+  // nanoseconds one of them took, for each of `samples`. After a run, or run_device_steps, with
+  // these inputs.
   std::vector<double> time_device_steps(int copies, int launches, int samples);
   // Of the last run; memory of this runner, of an input, or of the engine.
   const StropAbiValue& output(std::size_t i) const { return values_[plan_.outputs[i]]; }
@@ -137,6 +140,7 @@ class PlanRunner {
   void run_copy(const Step& step);
   void run_group(std::size_t segment, std::size_t group);
   void order_group(std::size_t segment, std::size_t group);
+  void order_groups();
   std::uint64_t place_of(std::size_t segment, std::size_t group) const;
   void profile_group(std::size_t segment, std::size_t group);
   void add_time(const Step& step, std::int64_t nanoseconds);

@@ -31,7 +31,22 @@ bool is_missing_or_empty(const std::filesystem::path& path) {
   return (none == std::errc::no_such_file_or_directory) || (!none && size == 0);
 }
 
+constexpr std::int64_t kLongestBudgetMs = 1'000'000'000;
+constexpr std::int64_t kCutOff = kNoTime - 1;  // less the budget
+
 }  // namespace
+
+std::int64_t cut_off_by(double budget_seconds) {
+  const double most = static_cast<double>(kLongestBudgetMs);
+  return kCutOff - static_cast<std::int64_t>(std::clamp(budget_seconds * 1000, 0.0, most));
+}
+
+bool was_cut_off_before(std::int64_t nanoseconds, double budget_seconds) {
+  return nanoseconds != kNoTime && !is_time(nanoseconds) &&
+         nanoseconds > cut_off_by(budget_seconds);
+}
+
+bool is_time(std::int64_t nanoseconds) { return nanoseconds < kCutOff - kLongestBudgetMs; }
 
 const std::vector<TimedCandidate>* TimingCache::find(
     const std::string& problem, const std::vector<std::string>& candidates) const {

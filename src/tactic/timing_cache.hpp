@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <span>
@@ -18,9 +19,17 @@
 
 namespace strop {
 
+// Instead of a time, larger than any: the candidate cannot run here, or is not worth timing; or a
+// budget of so many milliseconds left no time for it.
+inline constexpr std::int64_t kNoTime = std::numeric_limits<std::int64_t>::max();
+std::int64_t cut_off_by(double budget_seconds);
+// Whether it was cut off by a smaller budget than that.
+bool was_cut_off_before(std::int64_t nanoseconds, double budget_seconds);
+bool is_time(std::int64_t nanoseconds);
+
 struct TimedCandidate {
   std::string name;              // Candidate::name()
-  std::int64_t nanoseconds = 0;  // minimum of the medians
+  std::int64_t nanoseconds = 0;  // minimum of the medians, or what stands for it
 
   bool operator==(const TimedCandidate&) const = default;
 };

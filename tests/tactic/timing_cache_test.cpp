@@ -185,6 +185,20 @@ TEST_F(TimingCacheFile, is_kept_beside_when_it_was_set_aside_and_replaced) {
   EXPECT_NE(again.find("conv a", {"x"}), nullptr);
 }
 
+TEST(TimingCacheTimes, a_budget_that_cut_off_is_told_from_a_larger_one) {
+  for (const double budget : {0.0, 0.5, 60.0, 1e30}) {
+    EXPECT_FALSE(is_time(cut_off_by(budget)));
+    EXPECT_GT(cut_off_by(budget), 0);
+    EXPECT_FALSE(was_cut_off_before(cut_off_by(budget), budget)) << budget;
+    EXPECT_FALSE(was_cut_off_before(cut_off_by(budget), budget / 2)) << budget;
+  }
+  EXPECT_TRUE(was_cut_off_before(cut_off_by(10), 10.5));
+  EXPECT_FALSE(was_cut_off_before(kNoTime, 1e9));
+  EXPECT_FALSE(is_time(kNoTime));
+  EXPECT_FALSE(was_cut_off_before(7, 1e9));
+  EXPECT_TRUE(is_time(7));
+}
+
 TEST_F(TimingCacheFile, that_cannot_be_written_is_a_note) {
   TimingCache cache("zen3");
   cache.store("conv a", {{"x", 10}});

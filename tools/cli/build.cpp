@@ -45,8 +45,11 @@ void print_summary(const BuildReport& report, const std::string& output) {
                   op.c_str());
   }
   std::printf("  %-12s %.1f MB\n", "weights", static_cast<double>(report.weight_bytes) / 1e6);
-  for (const StageTime& stage : report.stages)
+  for (const StageTime& stage : report.stages) {
     std::printf("  %-12s %8.3f s\n", stage.stage.c_str(), stage.seconds);
+    for (const StagePart& part : stage.parts)
+      std::printf("    %-24s %8.3f s, %zu\n", part.part.c_str(), part.seconds, part.count);
+  }
   if (report.timed_problems + report.cached_problems > 0) {
     std::printf("  %-12s %zu problems timed, %zu from the cache\n", "tuning", report.timed_problems,
                 report.cached_problems);

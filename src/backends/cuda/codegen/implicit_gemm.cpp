@@ -329,12 +329,16 @@ std::vector<GemmConfig> byte_configs(const GemmProblem& p, int multiprocessors) 
 
 namespace {
 
+constexpr int kRegisters = 65536;  // of a multiprocessor
+
 // `threads` and what the kernel's copies and stores move at once; as many blocks a multiprocessor
-// as the registers allow without spilling.
+// as the registers allow without spilling: not tried where a thread's sums and operands alone,
+// `registers`, do not fit.
 std::string source_without_spills(const GemmProblem& p, const GemmConfig& config,
                                   std::string_view kernel, int threads, int most, int store,
-                                  int blocks, int compute_capability) {
+                                  int blocks, int registers, int compute_capability) {
   std::string source;
+  while (blocks > 1 && kRegisters / (threads * blocks) < registers) --blocks;
   for (; blocks > 0; --blocks) {
     const std::string more = fmt::format(
         "constexpr int kPartM = {}, kPartN = {}, kVectorA = {}, kVectorB = {}, kStore = {};\n"
@@ -354,8 +358,9 @@ LaunchStep simt_step(const GemmProblem& p, const GemmConfig& config, int compute
   const int store = p.inner_b ? 1 : vector_of(row_of_result(p), 4) == 4 ? 4 : 1;
   const int floats_a = config.tile_m * (config.tile_k + (p.inner_a ? 4 : 0));
   const int floats_b = config.tile_n * (config.tile_k + (p.inner_b ? 4 : 0));
-  std::string source = source_without_spills(p, config, "implicit_gemm_simt", threads, 4, store,
-                                             std::max(1, 512 / threads), compute_capability);
+  std::string source = source_without_spills(
+      p, config, "implicit_gemm_simt", threads, 4, store, std::max(1, 512 / threads),
+      config.part_m * config.part_n + config.part_m + config.part_n, compute_capability);
   return step_of(p, config, std::move(source), threads, store,
                  static_cast<std::uint32_t>(4 * config.stages * (floats_a + floats_b)));
 }
@@ -366,8 +371,12 @@ LaunchStep mma_step(const GemmProblem& p, const GemmConfig& config, int compute_
   const int size = bits_of(p.element) / 8;
   const int threads = mma_threads(config);
   const int store = vector_of(row_of_result(p), p.inner_b ? 8 : 2);
-  std::string source = source_without_spills(p, config, "implicit_gemm_mma", threads, 16 / size,
-                                             store, std::max(1, 512 / threads), compute_capability);
+  // 16 x 8 sums are four registers of each thread of a warp; an A operand of 16 rows four, a B
+  // operand of 8 columns two.
+  const int registers = config.part_m * config.part_n / 32 + config.part_m / 4 + config.part_n / 4;
+  std::string source =
+      source_without_spills(p, config, "implicit_gemm_mma", threads, 16 / size, store,
+                            std::max(1, 512 / threads), registers, compute_capability);
   return step_of(p, config, std::move(source), threads, store,
                  static_cast<std::uint32_t>(size * config.stages * config.tile_k *
                                             (config.tile_m + config.tile_n)));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -16,6 +17,7 @@
 #include "backends/cuda/library_search.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/os/clock.hpp"
 
 namespace strop::cuda {
 namespace {
@@ -197,26 +199,66 @@ std::string nvrtc_description() {
   return "NVRTC " + nvrtc_version() + " (" + opened().nvrtc->library.path() + ")";
 }
 
-CompiledKernel compile(std::string_view source, int compute_capability) {
-  const Hash key =
-      Hasher().add(source).add(architecture(compute_capability)).add(nvrtc_version()).result();
-  struct Known {
-    std::mutex mutex;
-    std::map<Hash, CompiledKernel> kernels;
-  };
-  static Known* known = new Known;
-  {
-    const std::scoped_lock lock(known->mutex);
-    const auto found = known->kernels.find(key);
-    if (found != known->kernels.end()) return found->second;
-  }
+namespace {
+
+struct Known {
+  std::mutex mutex;
+  // Those that another thread is compiling are waited for.
+  std::map<Hash, std::shared_future<CompiledKernel>> kernels;
+  CompileCounts counts;
+};
+
+Known& known() {
+  static Known* instance = new Known;
+  return *instance;
+}
+
+CompiledKernel load_or_compile(const Hash& key, std::string_view source, int compute_capability) {
+  const std::int64_t before = os::monotonic_ns();
   std::optional<CompiledKernel> kernel = load_cached_kernel(key);
-  if (!kernel) {
+  const bool loaded = kernel.has_value();
+  if (!loaded) {
     kernel = compile_now(std::string(source), compute_capability);
     store_cached_kernel(key, *kernel);
   }
-  const std::scoped_lock lock(known->mutex);
-  return known->kernels.try_emplace(key, std::move(*kernel)).first->second;
+  const std::scoped_lock lock(known().mutex);
+  ++(loaded ? known().counts.loaded : known().counts.compiled);
+  known().counts.seconds += static_cast<double>(os::monotonic_ns() - before) / 1e9;
+  return std::move(*kernel);
+}
+
+}  // namespace
+
+CompileCounts compile_counts() {
+  const std::scoped_lock lock(known().mutex);
+  return known().counts;
+}
+
+CompiledKernel compile(std::string_view source, int compute_capability) {
+  const Hash key =
+      Hasher().add(source).add(architecture(compute_capability)).add(nvrtc_version()).result();
+  std::promise<CompiledKernel> promise;
+  std::shared_future<CompiledKernel> others;
+  {
+    const std::scoped_lock lock(known().mutex);
+    const auto [at, fresh] = known().kernels.try_emplace(key);
+    if (fresh) {
+      at->second = promise.get_future().share();
+    } else {
+      others = at->second;
+    }
+  }
+  if (others.valid()) return others.get();
+  try {
+    promise.set_value(load_or_compile(key, source, compute_capability));
+  } catch (...) {
+    promise.set_exception(std::current_exception());
+    const std::scoped_lock lock(known().mutex);
+    known().kernels.erase(key);  // another attempt may do better
+    throw;
+  }
+  const std::scoped_lock lock(known().mutex);
+  return known().kernels.at(key).get();
 }
 
 }  // namespace strop::cuda

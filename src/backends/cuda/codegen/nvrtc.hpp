@@ -27,6 +27,13 @@ std::string architecture(int compute_capability);
 // Error(internal) with the compiler's words when the source is wrong.
 CompiledKernel compile(std::string_view source, int compute_capability);
 
+// What was done so far in this process; seconds of all threads together.
+struct CompileCounts {
+  std::size_t compiled = 0, loaded = 0;  // now; from the kernel cache
+  double seconds = 0;                    // for both
+};
+CompileCounts compile_counts();
+
 // For people: "NVRTC 13.0 (path)", or why there is none.
 std::string nvrtc_description();
 // "13.0", empty without one; part of what timings depend on.
