@@ -126,7 +126,7 @@ class Lowering {
     problem.graph = &graph_;
     problem.nodes = graph_.order();
     problem.reorder_cost = [&](ValueId id) {
-      return reorder_cost(graph_.value(id).type, options_.sample);
+      return reorder_cost(graph_.value(id).type, options_);
     };
     std::vector<std::vector<Way>> ways;
     entries.reserve(problem.nodes.size());

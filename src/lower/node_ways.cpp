@@ -14,10 +14,13 @@
 namespace strop {
 namespace {
 
-// One core, rounded: what an estimate needs is the right order of magnitude.
-constexpr double kMultiplyAddsPerNs = 30;
-constexpr double kBytesPerNs = 8;
-constexpr double kStepNs = 1000;           // of starting a step
+// Rounded: what an estimate needs is the right order of magnitude.
+struct Speed {
+  double multiply_adds_per_ns, bytes_per_ns;
+  double step_ns;  // of starting a step
+};
+constexpr Speed kOneCore{30, 8, 1000};
+constexpr Speed kLargeGpu{200'000, 2'000, 2'000};
 constexpr double kReferenceSlowdown = 30;  // of what is expected of a tactic
 
 // Whether the graph or anything nested in it holds a value outside of plain memory.
@@ -35,9 +38,11 @@ bool touches_boxed(const Graph& graph) {
   return std::ranges::any_of(graph.inputs(), boxed) || std::ranges::any_of(graph.outputs(), boxed);
 }
 
-double estimate(const Graph& graph, const Node& node, const SymbolValues& sample) {
+double estimate(const Graph& graph, const Node& node, const SymbolValues& sample,
+                const Speed& speed) {
   const Work work = work_of(graph, node, sample);
-  return kStepNs + work.multiply_adds / kMultiplyAddsPerNs + work.bytes / kBytesPerNs;
+  return speed.step_ns + work.multiply_adds / speed.multiply_adds_per_ns +
+         work.bytes / speed.bytes_per_ns;
 }
 
 bool any_boxed(const Graph& graph, const Node& node) {
@@ -80,7 +85,9 @@ std::vector<Way> kernel_ways(const Graph& graph, const Node& node, const LowerOp
   }
   entry.refusals = std::move(list.refusals);
   std::vector<Way> ways;
-  const double guess = estimate(graph, node, options.sample);
+  const bool on_device =
+      !list.candidates.empty() && works_on_device(problem, *list.candidates[0].tactic);
+  const double guess = estimate(graph, node, options.sample, on_device ? kLargeGpu : kOneCore);
   if (list.candidates.empty()) {
     ways.push_back({.kind = Way::reference, .cost = guess * kReferenceSlowdown});
     return ways;
@@ -124,13 +131,14 @@ bool is_known(const Type& type, const std::set<std::string>& known) {
   return std::ranges::includes(known, symbols);
 }
 
-double reorder_cost(const Type& type, const SymbolValues& sample) {
+double reorder_cost(const Type& type, const LowerOptions& options) {
   if (!type.is_tensor() || !type.shape ||
       is_same_order(*type.shape, Layout::plain, Layout::channels_last)) {
     return 0;
   }
   // Written in another order than read: about half the speed of a copy.
-  return kStepNs + 4 * bytes_of(type, sample) / kBytesPerNs;
+  const Speed& speed = options.device ? kLargeGpu : kOneCore;
+  return speed.step_ns + 4 * bytes_of(type, options.sample) / speed.bytes_per_ns;
 }
 
 std::vector<Way> ways_of(const Graph& graph, const Node& node, const LowerOptions& options,

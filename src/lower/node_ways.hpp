@@ -45,6 +45,6 @@ Problem problem_of(const Node& node, const Graph& graph, const LowerOptions& opt
 bool is_known(const Type& type, const std::set<std::string>& known);
 
 // Nanoseconds for having a tensor in another layout.
-double reorder_cost(const Type& type, const SymbolValues& sample);
+double reorder_cost(const Type& type, const LowerOptions& options);
 
 }  // namespace strop
