@@ -276,7 +276,7 @@ STROP_PUBLIC CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUev
 STROP_PUBLIC CUresult cuModuleLoadData(CUmodule* module, const void* image) {
   std::uint16_t machine = 0;
   std::memcpy(&machine, static_cast<const char*>(image) + 18, sizeof(machine));
-  if (machine != EM_X86_64) {
+  if (machine == EM_CUDA) {
     *module = new CUmod_st;
     return CUDA_SUCCESS;
   }
