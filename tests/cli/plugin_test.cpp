@@ -147,5 +147,16 @@ TEST_F(PluginOption, engines_want_the_version_they_were_built_with) {
   expect_failure(other, "version 2.4 is loaded");
 }
 
+#if defined(__linux__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+TEST_F(PluginOption, faults_are_told_before_they_end_the_program) {
+  const ProgramResult result =
+      strop({"build", model(), "-o", folder_.path("a.strop"), "--plugin", STROP_FAULTING_PLUGIN});
+  EXPECT_NE(result.exit_code, 0);
+  for (const char* part : {"strop: STROP-E100 internal fault: SIGSEGV", "test_plugin_faulting.so",
+                           "while: strop build"})
+    EXPECT_NE(result.output.find(part), std::string::npos) << part << "\n" << result.output;
+}
+#endif
+
 }  // namespace
 }  // namespace strop

@@ -19,15 +19,17 @@ struct BuildCommand {
 };
 
 // One line on a terminal, nothing elsewhere.
-std::function<bool(const BuildProgress&)> progress_bar() {
-  if (!os::is_terminal(os::Stream::err)) return {};
-  return [](const BuildProgress& progress) {
+// After `before`, which it calls.
+std::function<bool(const BuildProgress&)> progress_bar(
+    std::function<bool(const BuildProgress&)> before) {
+  if (!os::is_terminal(os::Stream::err)) return before;
+  return [before = std::move(before)](const BuildProgress& progress) {
     constexpr int kWidth = 30;
     const int full = static_cast<int>(progress.fraction * kWidth);
     std::fprintf(stderr, "\r\x1b[K[%.*s%*s] %3.0f %% %s %.60s", full,
                  "##############################", kWidth - full, "", progress.fraction * 100,
                  progress.stage.c_str(), progress.detail.c_str());
-    return true;
+    return before(progress);
   };
 }
 
@@ -69,9 +71,9 @@ void run_build(const BuildCommand& command) {
     throw Error(ErrorCode::bad_option, "strop build without -o", "there is no name for the engine",
                 "give -o FILE, or --stop-after to print a stage");
   }
-  config.progress = progress_bar();
+  config.progress = progress_bar(std::move(config.progress));
   const BuildResult result = build_model(command.model, config);
-  if (config.progress) std::fprintf(stderr, "\r\x1b[K");
+  if (os::is_terminal(os::Stream::err)) std::fprintf(stderr, "\r\x1b[K");
   if (!command.report.empty()) os::write_file(command.report, result.report.to_json());
   if (!config.stop_after.empty()) {
     std::fputs(result.stopped.c_str(), stdout);

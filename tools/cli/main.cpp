@@ -5,12 +5,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <string>
 
 #include "base/error.hpp"
+#include "base/os/fault_report.hpp"
 #include "cli/commands.hpp"
 
 int main(int argc, char** argv) {
   using namespace strop::cli;
+  strop::os::report_faults("strop");
+  if (argc > 1) strop::os::note_activity(std::string("strop ") + argv[1]);
 #ifndef _WIN32
   // oneDNN's OpenMP threads wait for work in a loop of this many turns (some microseconds) before
   // they sleep; their own default burns a processor for milliseconds and stalls when there are more

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "base/os/fault_report.hpp"
 #include "builder/build_options.hpp"
 #include "builder/targets.hpp"
 #include "runtime/plugins.hpp"
@@ -118,6 +119,10 @@ BuildConfig ModelOptions::config() const {
   config.plugins = plugins;
   config.stop_after = stop_after;
   config.dump_directory = dump;
+  config.progress = [](const BuildProgress& progress) {
+    os::note_activity("build, stage " + progress.stage, progress.detail);
+    return true;
+  };
   return config;
 }
 
@@ -161,7 +166,9 @@ std::shared_ptr<const Engine> open_engine(const std::string& model, const ModelO
     throw Error(ErrorCode::bad_option, "--stop-after " + config.stop_after,
                 "this command needs an engine", "use strop build");
   }
-  return std::make_shared<const Engine>(build_model(model, config).engine);
+  auto engine = std::make_shared<const Engine>(build_model(model, config).engine);
+  os::note_activity("run the engine");
+  return engine;
 }
 
 }  // namespace strop::cli

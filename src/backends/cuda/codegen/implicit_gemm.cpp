@@ -535,9 +535,11 @@ LaunchStep stem_step(const GemmProblem& p, const StemConfig& c, int compute_capa
   const std::array<Dim, 2>& size = p.window.out_size;
   const Dim images = floordiv(p.m, max(size[0] * size[1], Dim(1)));
   const Dim tiles = images * ceildiv(size[0], c.rows * warp_rows) * ceildiv(size[1], 16);
-  // As many blocks as the chip holds at once, each with its filters in registers.
+  // As many blocks as the chip holds at once, each with its filters in registers. A compiler that
+  // does not say how many it took may have taken all.
+  const int registers = kernel.registers > 0 ? kernel.registers : 255;
   const std::int64_t resident =
-      std::clamp<std::int64_t>(65536 / (threads * round_up(kernel.registers, 8)), 1, 16);
+      std::clamp<std::int64_t>(65536 / (threads * round_up(registers, 8)), 1, 16);
   launch.grid[0] = min(tiles, multiprocessors() * Dim(resident));
   return out;
 }

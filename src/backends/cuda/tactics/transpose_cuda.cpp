@@ -29,9 +29,9 @@ StridedCopy shuffle(const LaunchShapes& shapes, std::int64_t groups,
   const Dim size = floordiv(shapes.input(0)[1], Dim(groups));
   StridedCopy copy{shapes.output(0), {shapes.input_strides(0)}, {shapes.output_strides(0)}};
   // Axis 1 becomes two: o / groups, then o % groups.
-  const auto split = [](SymShape& list, const Dim& outer, const Dim& inner) {
-    list[1] = outer;
-    list.insert(list.begin() + 2, inner);
+  const auto split = [](SymShape& list, Dim outer, Dim inner) {
+    list[1] = std::move(outer);
+    list.insert(list.begin() + 2, std::move(inner));
   };
   split(copy.sizes, size, Dim(groups));
   split(copy.from.strides, copy.from.strides[1], copy.from.strides[1] * size);

@@ -28,7 +28,8 @@ static Dim3 threadIdx, blockIdx, blockDim, gridDim;
 namespace host {
 struct Fiber {
   ucontext_t context;
-  std::vector<char> stack = std::vector<char>(128 << 10);
+  static constexpr std::size_t kStackBytes = 128 << 10;
+  std::unique_ptr<char[]> stack{new char[kStackBytes]};
   bool done = false;
   unsigned thread = 0;
 };
@@ -90,8 +91,8 @@ inline void run_block(unsigned threads) {
     fiber.done = false;
     fiber.thread = t;
     getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.data();
-    fiber.context.uc_stack.ss_size = fiber.stack.size();
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = Fiber::kStackBytes;
     fiber.context.uc_link = nullptr;
     makecontext(&fiber.context, start, 0);
   }

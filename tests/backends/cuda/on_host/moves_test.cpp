@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
 #include "backends/cuda/on_host/tactic_check.hpp"
 
 namespace strop::testing {
@@ -15,6 +18,28 @@ TEST(CudaTranspose, goes_through_tiles_or_not) {
              {"transpose_cuda"});
   check_cuda("graph main(%x: u8[4,5,6,16]) -> (%y) { %y = transpose{perm=[2, 0, 1, 3]}(%x) }",
              {"transpose_cuda"});
+}
+
+// A batch of `groups` times `size` channels, each as large as `rest` says, as "5,6".
+std::string shuffle(const std::string& type, int groups, int size, const std::string& rest) {
+  const auto axes = static_cast<int>(1 + std::ranges::count(rest, ','));
+  const std::string joined = std::to_string(groups * size) + ", " + rest;
+  const std::string x = type + "[N," + joined + "]";
+  std::string swap = "0, 2, 1";
+  for (int axis = 0; axis < axes; ++axis) swap += ", " + std::to_string(axis + 3);
+  return "graph main(%x: " + x + ") -> (%y) { %y = fused{kind=\"channel_shuffle\"}(%x) body " +
+         "graph body(%x: " + x + ") -> (%y) { const %s = i64[" + std::to_string(axes + 3) +
+         "]{0, " + std::to_string(groups) + ", " + std::to_string(size) + ", " + rest +
+         "} const %j = i64[" + std::to_string(axes + 2) + "]{0, " + joined +
+         "} %a = reshape(%x, %s) %b = transpose{perm=[" + swap + "]}(%a) %y = reshape(%b, %j) } }";
+}
+
+TEST(CudaTranspose, shuffles_groups_of_channels_in_any_layout) {
+  const CudaCheck check{.sizes = kBatches};
+  const std::vector<std::string> wanted{"transpose_cuda", "transpose_cuda@nhwc"};
+  check_cuda(shuffle("f32", 4, 28, "5, 6"), wanted, check);
+  check_cuda(shuffle("f16", 2, 24, "5, 3"), wanted, check);
+  check_cuda(shuffle("u8", 3, 5, "7"), wanted, check);
 }
 
 TEST(CudaConcat, joins_and_cuts_in_any_layout) {
