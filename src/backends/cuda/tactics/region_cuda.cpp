@@ -36,8 +36,11 @@ std::vector<OperandLayouts> layouts_for(const Problem& problem, Layout output,
   std::vector<OperandLayouts> out;
   if (of_plain->scattered.empty()) out.push_back(plain);
   OperandLayouts last = plain;
+  // An input of lower rank than the output would count as one of the output's rank.
+  const std::int64_t least = std::max<std::int64_t>(3, problem.output_type(0).rank());
   for (std::size_t i = 0; i < inputs; ++i) {
-    if (problem.has_input(i) && problem.constant(i) == nullptr && problem.input_type(i).rank() >= 3)
+    if (problem.has_input(i) && problem.constant(i) == nullptr &&
+        problem.input_type(i).rank() >= least)
       last.inputs[i] = Layout::channels_last;
   }
   if (last == plain) return out;

@@ -48,6 +48,19 @@ TEST(CudaRegion, cuts_expands_and_broadcasts_in_any_layout) {
       {"region_cuda", "region_cuda@nhwc"}, {.sizes = {{{"N", 1}}}});
 }
 
+TEST(CudaRegion, reads_inputs_of_fewer_axes_as_they_lie) {
+  check_cuda(
+      R"(graph main(%x: f32[2,6,5]) -> (%y) {
+        %y = fused{kind="moves", moves=true}(%x) body graph body(%x: f32[2,6,5]) -> (%y) {
+          const %r = i64[4]{2, 6, 1, 5}
+          %a = unary{function="abs"}(%x)
+          %b = reshape(%a, %r)
+          %y = concat{axis=2}(%b, %b)
+        }
+      })",
+      {"region_cuda", "region_cuda@plain>nhwc"});
+}
+
 TEST(CudaRegion, leaves_what_needs_tiles) {
   check_cuda(
       R"(graph main(%x: f32[40,60]) -> (%y) {
