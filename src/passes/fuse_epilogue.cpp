@@ -9,7 +9,8 @@
 // Chains of pointwise nodes that follow no product become fused nodes of their own.
 //
 // After an exact integer sum (conv_integer, matmul_integer) the steps are its requantisation and a
-// table, or its cast to f32 and a chain as above.
+// table, or its cast to f32 and a chain as above. Where kernels of the target add other bytes to
+// those that they made, that second requantisation is a step too.
 //
 // The functions are those that kernels commonly offer after a product; a chain is at most eight
 // steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
@@ -175,10 +176,25 @@ class Fuser {
     if (!graph_.has_single_use(bytes)) return {anchor, next};
     const NodeId last = graph_.value(bytes).uses[0].node;
     const Node& lookup = graph_.node(last);
+    if (context_.target.backend == "cuda" && !node.input(3).exists() && is_addition(lookup, bytes))
+      return {anchor, next, last};
     const bool looks_up = lookup.is(op_table_lookup()) && lookup.inputs[0] == bytes &&
                           graph_.value(lookup.inputs[1]).is_constant();
     if (!looks_up) return {anchor, next};
     return {anchor, next, last};
+  }
+
+  // A requantisation of `bytes` and another tensor as large, by one factor each.
+  bool is_addition(const Node& node, ValueId bytes) const {
+    if (!node.is(op_requantize()) || !node.input(3).exists()) return false;
+    const ValueId other = node.inputs[node.inputs[0] == bytes ? 3 : 0];
+    const auto is_single = [&](ValueId factor) {
+      const Value& value = graph_.value(factor);
+      return value.is_constant() && value.constant.size() == 1;
+    };
+    return other != bytes && !graph_.value(other).is_constant() &&
+           graph_.value(other).type.shape == graph_.value(bytes).type.shape &&
+           is_single(node.inputs[1]) && is_single(node.inputs[2]);
   }
 
   bool is_step(const Node& node, ValueId running) const {

@@ -119,25 +119,13 @@ bool read_results(const Problem& problem, const QuantizedView& view, std::size_t
     bytes.result = GemmBytes::floats;
     if (!EpilogueReader(problem, channel_axis, into).add(view.epilogue, refusal)) return false;
   } else if (view.requantize != nullptr) {
-    const auto& attributes = view.requantize->as<RequantizeAttributes>();
     bytes.result = GemmBytes::bytes;
-    GemmRequantize requantize;
-    requantize.low = attributes.low;
-    requantize.high = attributes.high;
     read_factor(problem, view.multiplier, p.epilogue);
     read_factor(problem, view.offset, p.epilogue);
-    if (view.residual >= 0) {
-      const Type& residual = problem.input_type(static_cast<std::size_t>(view.residual));
-      if (residual.shape != output.shape) return refusal = "its residual is broadcast", false;
-      requantize.residual = true;
-      requantize.residual_type = residual.dtype;
-      requantize.residual_zero = attributes.residual_zero;
-      requantize.residual_multiplier = static_cast<float>(attributes.residual_multiplier);
-      bytes.residual = operand(view.residual);
-    }
-    requantize.table = view.table >= 0;
-    if (requantize.table) bytes.table = operand(view.table);
-    bytes.requantize = requantize;
+    bytes.requantize = read_requantize(problem, view, refusal);
+    if (!bytes.requantize) return false;
+    if (view.residual >= 0) bytes.residual = operand(view.residual);
+    if (view.table >= 0) bytes.table = operand(view.table);
   }
   p.element = problem.input_type(static_cast<std::size_t>(view.x)).dtype;
   p.bytes = bytes;

@@ -56,6 +56,8 @@ struct ConvCase {
   int low = 0, high = 255;
   std::string more{};  // attributes
   int out_height = 7, out_width = 6;
+  int added = 0;  // other bytes afterwards, as operand 1 (first) or 2
+  std::string only{};
 };
 
 void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
@@ -73,12 +75,24 @@ void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
                   .constants = {any_bytes(DType::i8, w, 5), byte(c.x, c.zero),
                                 floats_around(c.filters, 1e-4f / std::sqrt(most), 3),
                                 floats_around(c.filters, 0.5f, 4)},
-                  .tolerance = 0};
+                  .tolerance = 0,
+                  .only = c.only};
   const std::string bounds =
       fmt::format("low={}, high={}, to={}", c.low, c.high, c.low < 0 ? "i8" : "u8");
-  const std::string to = c.table ? "t" : "y";
-  if (c.residual) {
-    const Shape y{2, c.filters, c.out_height, c.out_width};
+  const std::string to = c.table ? "t" : c.added != 0 ? "b" : "y";
+  const Shape y{2, c.filters, c.out_height, c.out_width};
+  if (c.added != 0) {
+    operands +=
+        fmt::format(", %const_f: f32[], %const_s: f32[1], %r: u8[2,{},{},{}]", y[1], y[2], y[3]);
+    names += ", %const_f, %const_s, %r";
+    body += fmt::format(
+        "%b = requantize{{{}}}(%a, %m, %o) %y = requantize{{x_zero=7, residual_zero=-11, "
+        "residual_multiplier=-0.0031, low=-127, high=120}}({}, %f, %s, {}) ",
+        bounds, c.added == 1 ? "%r" : "%b", c.added == 1 ? "%b" : "%r");
+    check.inputs.push_back(any_bytes(DType::u8, y, 11));
+    check.constants.push_back(Tensor::scalar(0.0042f));
+    check.constants.push_back(floats_around(1, 0.4f, 6));
+  } else if (c.residual) {
     operands += fmt::format(", %r: i8[2,{},{},{}]", c.filters, c.out_height, c.out_width);
     names += ", %r";
     body += fmt::format(
@@ -108,6 +122,29 @@ TEST(CudaByteConv, pads_with_the_zero_point) {
   check_conv({.zero = 131, .residual = true, .high = 254}, {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
   check_conv({.x = DType::i8, .channels = 4, .filters = 36, .zero = -128, .low = -127, .high = 127},
              {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+}
+
+TEST(CudaByteConv, adds_other_bytes_to_its_own) {
+  const std::string only = "conv_mma_s8/32x32";
+  check_conv({.zero = 131, .high = 254, .added = 1, .only = only},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  check_conv({.x = DType::i8,
+              .channels = 6,
+              .filters = 10,
+              .low = -127,
+              .high = 127,
+              .added = 2,
+              .only = only},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  check_conv({.channels = 80, .filters = 32, .zero = 9, .added = 2, .only = only},
+             {"conv_mma_s8/32x32x64_16x32_s4_k3@nhwc"});
+  check_conv({.channels = 32,
+              .filters = 32,
+              .group = 32,
+              .zero = 128,
+              .added = 1,
+              .only = "conv_depthwise_s8/4"},
+             {"conv_depthwise_s8/4@nhwc"});
 }
 
 TEST(CudaByteConv, takes_few_channels_and_odd_filters) {
