@@ -5,6 +5,7 @@
 
 #include "backends/cuda/codegen/gemm_reading.hpp"
 #include "base/error.hpp"
+#include "base/float_types.hpp"
 #include "ops/conv_integer.hpp"
 #include "ops/matmul_integer.hpp"
 #include "tactic/quantized_view.hpp"
@@ -152,9 +153,9 @@ Centred centred_filters(const Tensor& w, std::int64_t zero, std::int64_t groups)
                 });
 }
 
-}  // namespace
-
-std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std::string& refusal) {
+// x lies in `layout`.
+std::optional<GemmView> view_conv(const Problem& problem, Layout layout, bool pack,
+                                  std::string& refusal) {
   const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
   if (!view) return std::nullopt;
   const auto x = static_cast<std::size_t>(view->x), weights = static_cast<std::size_t>(view->w);
@@ -169,7 +170,7 @@ std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std
   GemmView out;
   GemmProblem& p = out.problem;
   if (!read_results(last, *view, 1, out, refusal) ||
-      !read_window(last, x, Layout::channels_last, w, conv, p.window, refusal))
+      !read_window(last, x, layout, w, conv, p.window, refusal))
     return std::nullopt;
   p.kind = GemmKind::conv_channels_last;
   p.window.channels = w.dim(1);
@@ -186,6 +187,40 @@ std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std
   p.y = Operand::out(0);
   correct(problem, centred, pack, out);
   if (pack) out.replaced[weights] = {pack_inner(centred, p.bytes->repeats)};
+  return out;
+}
+
+}  // namespace
+
+std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std::string& refusal) {
+  return view_conv(problem, Layout::channels_last, pack, refusal);
+}
+
+std::optional<GemmView> view_as_byte_stem(const Problem& problem, bool pack, std::string& refusal) {
+  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  if (!view) return std::nullopt;
+  const auto x = static_cast<std::size_t>(view->x);
+  const Layout layout = problem.layouts.input(x);
+  auto out = view_conv(problem, layout, pack, refusal);
+  if (!out) return std::nullopt;
+  GemmProblem& p = out->problem;
+  p.inner_a = layout == Layout::channels_last;
+  if (p.bytes->result != GemmBytes::bytes) {
+    refusal = "its sums are not requantised";
+  } else if (p.bytes->repeats != 1) {
+    refusal = "a weight less its zero point is no signed byte";
+  } else {
+    refusal = stem_refusal(problem, p);
+  }
+  if (!refusal.empty()) return std::nullopt;
+  if (pack) {
+    const Tensor& w = *problem.constant(p.b.index);
+    Tensor centred = Tensor::allocate(DType::i8, w.shape());
+    for (std::int64_t i = 0; i < w.size(); ++i)
+      store_from_double(DType::i8, centred.mutable_data(), i,
+                        load_as_double(w.dtype(), w.data(), i) - static_cast<double>(view->w_zero));
+    out->replaced[p.b.index] = {pack_stem_filters(centred, DType::i8, p.window)};
+  }
   return out;
 }
 
@@ -268,6 +303,15 @@ std::vector<OperandLayouts> byte_conv_layouts(const Problem& problem) {
       last.inputs[step.input] = Layout::channels_last;
   }
   return {last};
+}
+
+std::vector<OperandLayouts> byte_stem_layouts(const Problem& problem) {
+  std::string refusal;
+  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  std::vector<OperandLayouts> out = byte_conv_layouts(problem);
+  out.insert(out.begin(), out.front());
+  out[0].inputs[static_cast<std::size_t>(view->x)] = Layout::plain;
+  return out;
 }
 
 }  // namespace strop::cuda

@@ -47,7 +47,7 @@ std::string fused(const std::string& operands, const std::string& names, const s
       operands, names, plain, body);
 }
 
-// x [2,C,7,6] by w [F,C/group,3,3], padded on every side.
+// x [2,C,height,width] by w [F,C/group,kernel,kernel], padded on every side.
 struct ConvCase {
   DType x = DType::u8;
   int channels = 16, filters = 24, group = 1;
@@ -56,22 +56,24 @@ struct ConvCase {
   int low = 0, high = 255;
   std::string more{};  // attributes
   int out_height = 7, out_width = 6;
+  int height = 7, width = 6, kernel = 3, pad = 1;
   int added = 0;  // other bytes afterwards, as operand 1 (first) or 2
   std::string only{};
 };
 
 void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
   const std::string_view x = to_string(c.x);
-  const Shape w{c.filters, c.channels / c.group, 3, 3};
+  const Shape w{c.filters, c.channels / c.group, c.kernel, c.kernel};
   std::string operands = fmt::format(
-      "%x: {}[2,{},7,6], %const_w: i8[{},{},3,3], %const_z: {}[], %const_m: f32[{}], %const_o: "
+      "%x: {}[2,{},{},{}], %const_w: i8[{},{},{},{}], %const_z: {}[], %const_m: f32[{}], %const_o: "
       "f32[{}]",
-      x, c.channels, w[0], w[1], x, c.filters, c.filters);
+      x, c.channels, c.height, c.width, w[0], w[1], c.kernel, c.kernel, x, c.filters, c.filters);
   std::string names = "%x, %const_w, %const_z, %const_m, %const_o";
-  std::string body = fmt::format("%a = conv_integer{{pads=[1, 1, 1, 1], group={}{}}}(%x, %w, %z) ",
-                                 c.group, c.more);
-  const float most = static_cast<float>(w[1] * 9);
-  CudaCheck check{.inputs = {any_bytes(c.x, {2, c.channels, 7, 6}, 7)},
+  std::string body =
+      fmt::format("%a = conv_integer{{pads=[{0}, {0}, {0}, {0}], group={1}{2}}}(%x, %w, %z) ",
+                  c.pad, c.group, c.more);
+  const float most = static_cast<float>(w[1] * c.kernel * c.kernel);
+  CudaCheck check{.inputs = {any_bytes(c.x, {2, c.channels, c.height, c.width}, 7)},
                   .constants = {any_bytes(DType::i8, w, 5), byte(c.x, c.zero),
                                 floats_around(c.filters, 1e-4f / std::sqrt(most), 3),
                                 floats_around(c.filters, 0.5f, 4)},
@@ -169,6 +171,57 @@ TEST(CudaByteConv, takes_groups) {
 
 TEST(CudaByteConv, splits_the_sums) {
   check_conv({.channels = 80, .filters = 32, .zero = 9}, {"conv_mma_s8/32x32x64_16x32_s4_k3@nhwc"});
+}
+
+TEST(CudaByteStem, takes_every_stride_and_layout) {
+  const std::string even = ", strides=[2, 2]";
+  check_conv({.channels = 3,
+              .filters = 64,
+              .zero = 114,
+              .more = even,
+              .out_height = 11,
+              .out_width = 24,
+              .height = 21,
+              .width = 48,
+              .kernel = 7,
+              .pad = 3,
+              .only = "conv_stem_s8/4x4"},
+             {"conv_stem_s8/4x4@plain>nhwc", "conv_stem_s8/4x4@nhwc"});
+  check_conv({.x = DType::i8,
+              .channels = 3,
+              .filters = 24,
+              .zero = -7,
+              .low = -128,
+              .high = 127,
+              .more = even,
+              .out_height = 10,
+              .out_width = 20,
+              .height = 19,
+              .width = 39,
+              .added = 2,
+              .only = "conv_stem_s8/2x4"},
+             {"conv_stem_s8/2x4@plain>nhwc"});
+  check_conv({.channels = 1,
+              .filters = 12,
+              .out_height = 18,
+              .out_width = 20,
+              .height = 18,
+              .width = 20,
+              .only = "conv_stem_s8/1x4"},
+             {"conv_stem_s8/1x4@plain>nhwc"});
+  check_conv({.channels = 4,
+              .filters = 9,
+              .zero = 3,
+              .table = true,
+              .more = ", strides=[4, 4]",
+              .out_height = 4,
+              .out_width = 8,
+              .height = 16,
+              .width = 30,
+              .kernel = 4,
+              .pad = 0,
+              .only = "conv_stem_s8/2x4"},
+             {"conv_stem_s8/2x4@plain>nhwc"});
 }
 
 TEST(CudaByteConv, is_depthwise) {
