@@ -461,6 +461,7 @@ namespace {
 
 constexpr std::int64_t kMostStemSteps = 16;  // a warp's filters are eight registers a step
 constexpr std::int64_t kMostStemShared = 48 << 10;
+constexpr std::int64_t kStemFactors = 2 << 10;  // at most, of bytes, in static shared memory
 
 std::int64_t round_up(std::int64_t value, std::int64_t step) {
   return (value + step - 1) / step * step;
@@ -483,7 +484,7 @@ std::int64_t stem_shared_bytes(const GemmProblem& p, const StemFilters& filters,
   const std::int64_t columns = 16 + 15 * w.strides[1] + 4 * filters.pairs;
   const std::int64_t lines = w.channels * rows + (filters.rows - w.kernel[0]) * w.dilations[0];
   const std::int64_t copies = w.strides[1] % 4 == 0 ? 0 : w.strides[1] % 2 == 0 ? 1 : 3;
-  return (2 + copies) * (round_up(lines * round_up(columns, 64), 128) + 64) + 64;
+  return (2 + copies) * (round_up(lines * round_up(columns, 64), 128) + 64) + 64 + kStemFactors;
 }
 
 }  // namespace

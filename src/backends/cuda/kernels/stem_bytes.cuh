@@ -96,18 +96,19 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
       for (int j = 0; j < 4; ++j) filters[s][i + j] = in.word[j];
     }
   }
-  Factors<kStore> factors[kRun / kStore];
-  int first_sum[kRun] = {};
-#pragma unroll
-  for (int c = 0; c < kRun; c += kStore) {
-    const int n = (group * 4 + t) * kRun + c;
-    if (n >= p.n) continue;
-    factors[c / kStore] = factors_of<kStore>(operands, n);
-    int sums[kStore] = {};
-    correct(operands, n, sums);
-#pragma unroll
-    for (int v = 0; v < kStore; ++v) first_sum[c + v] = sums[v];
+  // In shared memory, since a thread has no registers left for them while it multiplies.
+  __shared__ __align__(16) float factors[2][kGroups * 4 * kRun];
+  __shared__ __align__(16) int first_sums[kGroups * 4 * kRun];
+  for (int n = static_cast<int>(threadIdx.x); n < kGroups * 4 * kRun; n += kThreads) {
+    const int last = min(n, p.n - 1);
+    const Factors<1> of = factors_of<1>(operands, last);
+    factors[0][n] = of.multiplier[0];
+    factors[1][n] = of.offset[0];
+    int first[1] = {};
+    correct(operands, last, first);
+    first_sums[n] = first[0];
   }
+  const int channel = (group * 4 + t) * kRun;
 
   const int begin = kFirst + g * kStrideW, copy = kCopies == 1 ? 0 : begin % 4 / kStep;
   const int lane =
@@ -133,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
 #pragma unroll
       for (int j = 0; j < kGroupTiles; ++j) {
 #pragma unroll
-        for (int v = 0; v < 4; ++v) sum[o][j][v] = first_sum[2 * j + v % 2];
+        for (int v = 0; v < 4; ++v) sum[o][j][v] = first_sums[channel + 2 * j + v % 2];
       }
     }
 #pragma unroll
@@ -149,6 +150,12 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
       }
     }
     __syncthreads();
+    Factors<kStore> of[kRun / kStore];
+#pragma unroll
+    for (int c = 0; c < kRun; ++c) {
+      of[c / kStore].multiplier[c % kStore] = factors[0][channel + c];
+      of[c / kStore].offset[c % kStore] = factors[1][channel + c];
+    }
 #pragma unroll
     for (int o = 0; o < kRows; ++o) {
       const int oy = at.oy + warp_row + o;
@@ -159,12 +166,11 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
         const int m = (at.image * p.out_height + oy) * p.out_width + ox;
 #pragma unroll
         for (int c = 0; c < kRun; c += kStore) {
-          const int n = (group * 4 + t) * kRun + c;
+          if (channel + c >= p.n) continue;
           int out[kStore];
 #pragma unroll
           for (int v = 0; v < kStore; ++v) out[v] = sum[o][(c + v) / 2][2 * half + (c + v) % 2];
-          if (n < p.n)
-            store_requantized(operands, factors[c / kStore], y, result_index(p, 0, m, n), out);
+          store_requantized(operands, of[c / kStore], y, result_index(p, 0, m, channel + c), out);
         }
       }
     }

@@ -99,5 +99,20 @@ TEST(mma_on_gpu, bytes_are_those_of_the_reference) {
   check_bytes_on_gpu("conv_mma_s8");
 }
 
+TEST(stem_on_gpu, bytes_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  Tensor point = Tensor::allocate(DType::u8, {}), factor = Tensor::allocate(DType::f32, {1});
+  point.mutable_data()[0] = static_cast<std::byte>(114);
+  factor.mutable_values<float>()[0] = 3e-6f;
+  check_on_gpu(
+      "graph main(%x: u8[N,3,70,144]) -> (%y) {\nconst %w: i8[64,3,7,7] = @0\nconst %z: u8[] = @1\n"
+      "const %m: f32[1] = @2\nconst %o = f32[]{0.4}\n"
+      "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o) body graph body(%x: "
+      "u8[N,3,70,144], %w: i8[64,3,7,7], %z: u8[], %m: f32[1], %o: f32[]) -> (%y) { %a = "
+      "conv_integer{strides=[2, 2], pads=[3, 3, 3, 3]}(%x, %w, %z) %y = requantize(%a, %m, %o) } }",
+      {random_tensor(DType::i8, {64, 3, 7, 7}, 7), point, factor}, {{{"N", 2}}, {{"N", 9}}},
+      "conv_stem_s8");
+}
+
 }  // namespace
 }  // namespace strop
