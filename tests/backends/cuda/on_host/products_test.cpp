@@ -241,6 +241,34 @@ TEST(CudaByteConv, is_depthwise_with_channels_that_are_no_whole_runs) {
              {"conv_depthwise_s8/2@nhwc"});
 }
 
+TEST(CudaByteMean, is_that_of_the_reference) {
+  const Tensor axes = Tensor::from<std::int64_t>({2}, {-1, 2});
+  const std::string requantize = "%y = requantize{low=-127, high=126}(%s, %m, %o)";
+  for (const int channels : {32, 6}) {
+    check_cuda(fused(fmt::format("%x: u8[N,{},5,3], %const_z: i32[], %const_a: i64[2], %const_m: "
+                                 "f32[], %const_o: f32[1]",
+                                 channels),
+                     "%x, %const_z, %const_a, %const_m, %const_o",
+                     "%w = cast{to=i32}(%x) %c = binary{function=\"sub\"}(%w, %z) %s = "
+                     "reduce{function=\"sum\"}(%c, %a) " +
+                         requantize),
+               {"mean_s8@nhwc>plain", "mean_s8@nhwc"},
+               {.sizes = {{{"N", 9}}, {{"N", 0}}},
+                .constants = {Tensor::scalar<std::int32_t>(77), axes, Tensor::scalar(0.0003f),
+                              floats_around(1, 0.4f, 3)},
+                .tolerance = 0});
+  }
+  check_cuda(fused("%x: i8[2,48,7], %const_a: i64[1], %const_m: f32[], %const_o: f32[]",
+                   "%x, %const_a, %const_m, %const_o",
+                   "%w = cast{to=i32}(%x) %s = reduce{function=\"sum\", keep_dims=false}(%w, %a) " +
+                       requantize),
+             {"mean_s8@nhwc>plain"},
+             {.inputs = {any_bytes(DType::i8, {2, 48, 7}, 5)},
+              .constants = {Tensor::from<std::int64_t>({1}, {2}), Tensor::scalar(0.0009f),
+                            Tensor::scalar(0.5f)},
+              .tolerance = 0});
+}
+
 TEST(CudaByteProducts, give_sums) {
   check_cuda(
       "graph main(%x: u8[3,5,48], %const_w: i8[48,33], %const_z: u8[]) -> (%y) { %y = "
