@@ -9,7 +9,9 @@
 // Chains of pointwise nodes that follow no product become fused nodes of their own.
 //
 // After an exact integer sum (conv_integer, matmul_integer) the steps are its requantisation and a
-// table, or its cast to f32 and a chain as above.
+// table, or its cast to f32 and a chain as above. Where kernels of the target add other bytes to
+// those that they made, that second requantisation is a step too, and a mean of bytes becomes one
+// node: cast, perhaps the difference with a zero point, sum, requantisation.
 //
 // The functions are those that kernels commonly offer after a product; a chain is at most eight
 // steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
@@ -28,6 +30,7 @@
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
 #include "ops/matmul_integer.hpp"
+#include "ops/reduce.hpp"
 #include "ops/requantize.hpp"
 #include "ops/table_lookup.hpp"
 #include "ops/unary.hpp"
@@ -106,8 +109,11 @@ class Fuser {
     int fused = 0;
     for (const NodeId id : order) {
       const bool integer = is_integer_anchor(graph_.node(id));
-      if (!integer && !is_anchor(graph_.node(id))) continue;
-      const std::vector<NodeId> nodes = integer ? behind_integer(id) : chain_from(id);
+      const bool widens = context_.target.backend == "cuda" && is_widened(graph_.node(id));
+      if (!integer && !widens && !is_anchor(graph_.node(id))) continue;
+      const std::vector<NodeId> nodes = integer  ? behind_integer(id)
+                                        : widens ? mean_from(id)
+                                                 : chain_from(id);
       if (nodes.size() < 2) continue;
       for (const NodeId node : nodes) taken[node.index] = true;
       fuse(nodes);
@@ -175,10 +181,65 @@ class Fuser {
     if (!graph_.has_single_use(bytes)) return {anchor, next};
     const NodeId last = graph_.value(bytes).uses[0].node;
     const Node& lookup = graph_.node(last);
+    if (context_.target.backend == "cuda" && !node.input(3).exists() && is_addition(lookup, bytes))
+      return {anchor, next, last};
     const bool looks_up = lookup.is(op_table_lookup()) && lookup.inputs[0] == bytes &&
                           graph_.value(lookup.inputs[1]).is_constant();
     if (!looks_up) return {anchor, next};
     return {anchor, next, last};
+  }
+
+  // A cast of bytes to i32.
+  bool is_widened(const Node& node) const {
+    if (!node.is(op_cast())) return false;
+    const DType from = graph_.value(node.inputs[0]).type.dtype;
+    return (from == DType::i8 || from == DType::u8) &&
+           graph_.value(node.outputs[0]).type.dtype == DType::i32;
+  }
+
+  std::vector<NodeId> mean_from(NodeId cast) const {
+    std::vector<NodeId> nodes = {cast};
+    // The one node that reads the last one's result, first.
+    const auto next = [&]() -> const Node* {
+      const ValueId running = graph_.node(nodes.back()).outputs[0];
+      if (!graph_.has_single_use(running)) return nullptr;
+      const Node& node = graph_.node(graph_.value(running).uses[0].node);
+      return node.inputs[0] == running ? &node : nullptr;
+    };
+    const auto take = [&] {
+      nodes.push_back(graph_.value(graph_.node(nodes.back()).outputs[0]).uses[0].node);
+    };
+    const auto is_constant = [&](ValueId id) {
+      return id.exists() && graph_.value(id).is_constant();
+    };
+    const Node* node = next();
+    if (node != nullptr && node->is(op_binary()) &&
+        node->as<BinaryAttributes>().function == BinaryFunction::sub &&
+        is_constant(node->inputs[1])) {
+      take();
+      node = next();
+    }
+    if (node == nullptr || !node->is(op_reduce()) || !is_constant(node->input(1)) ||
+        node->as<ReduceAttributes>().function != ReduceFunction::sum)
+      return {cast};
+    take();
+    node = next();
+    if (node == nullptr || !node->is(op_requantize()) || node->input(3).exists()) return {cast};
+    take();
+    return nodes;
+  }
+
+  // A requantisation of `bytes` and another tensor as large, by one factor each.
+  bool is_addition(const Node& node, ValueId bytes) const {
+    if (!node.is(op_requantize()) || !node.input(3).exists()) return false;
+    const ValueId other = node.inputs[node.inputs[0] == bytes ? 3 : 0];
+    const auto is_single = [&](ValueId factor) {
+      const Value& value = graph_.value(factor);
+      return value.is_constant() && value.constant.size() == 1;
+    };
+    return other != bytes && !graph_.value(other).is_constant() &&
+           graph_.value(other).type.shape == graph_.value(bytes).type.shape &&
+           is_single(node.inputs[1]) && is_single(node.inputs[2]);
   }
 
   bool is_step(const Node& node, ValueId running) const {

@@ -75,6 +75,27 @@ bool view_floats(const Problem& problem, const FusedView& body, std::int64_t cha
   return true;
 }
 
+// The requantisation of `bytes` and another tensor, by one factor each.
+bool view_addition(const FusedView& body, const Node& node, ValueId bytes, QuantizedView& view,
+                   std::string& refusal) {
+  const auto refuse = [&](const char* why) {
+    refusal = why;
+    return false;
+  };
+  view.addition = &node;
+  view.addend_last = node.inputs[0] != bytes;
+  if (!node.input(3).exists() || (node.inputs[3] == bytes) != view.addend_last)
+    return refuse("its body is not a chain");
+  view.residual = body.input_index(node.inputs[view.addend_last ? 0 : 3]);
+  if (view.residual < 0) return refuse("what is added to it is computed inside the fused node");
+  for (const std::size_t factor : {1, 2}) {
+    const Tensor* value = body.constant(node.inputs[factor]);
+    if (value == nullptr || value->size() != 1)
+      return refuse("what is added to it has factors of its own");
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
@@ -89,8 +110,9 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   view.anchor = body.nodes()[0];
   const std::size_t count = body.nodes().size();
   const bool floats = count >= 2 && body.nodes()[1]->is(op_cast());
+  const bool adds = !floats && count == 3 && body.nodes()[2]->is(op_requantize());
   if (!floats && (count > 3 || (count >= 2 && !body.nodes()[1]->is(op_requantize())) ||
-                  (count == 3 && !body.nodes()[2]->is(op_table_lookup())))) {
+                  (count == 3 && !adds && !body.nodes()[2]->is(op_table_lookup())))) {
     return refuse("something other than a requantisation and a table is fused to it");
   }
   if (view.anchor->input(4).exists()) return refuse("its bias is added to the sums");
@@ -123,19 +145,23 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
 
   view.requantize = body.nodes()[1];
   const Node& last = *body.nodes().back();
+  const ValueId bytes = view.requantize->outputs[0];
   if (view.requantize->inputs[0] != view.anchor->outputs[0] || !body.ends_in(last.outputs[0]) ||
-      (count == 3 && last.inputs[0] != view.requantize->outputs[0])) {
+      (count == 3 && !adds && last.inputs[0] != bytes)) {
     return refuse("its body is not a chain");
   }
-  if (count == 3) {
+  if (adds && !view_addition(body, last, bytes, view, refusal)) return std::nullopt;
+  if (count == 3 && !adds) {
     view.table = body.input_index(last.inputs[1]);
     if (view.table < 0 || body.constant(last.inputs[1]) == nullptr)
       return refuse("its table is not constant");
   }
   view.multiplier = body.input_index(view.requantize->inputs[1]);
   view.offset = body.input_index(view.requantize->inputs[2]);
-  if (view.requantize->input(3).exists())
+  if (view.requantize->input(3).exists()) {
+    if (adds) return refuse("it adds two tensors");
     view.residual = body.input_index(view.requantize->inputs[3]);
+  }
   const Tensor* multiplier = body.constant(view.requantize->inputs[1]);
   const Tensor* offset = body.constant(view.requantize->inputs[2]);
   if (view.multiplier < 0 || view.offset < 0 || multiplier == nullptr || offset == nullptr ||

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A problem seen as an exact integer product (conv_integer, matmul_integer), and what is made of
-// its sums: bytes by requantisation, perhaps looked up in a table, or floats by a cast, which an
-// epilogue follows. A plain node, or a fused one whose body is those.
+// its sums: bytes by requantisation, perhaps looked up in a table or added to others by a second
+// requantisation, or floats by a cast, which an epilogue follows. A plain node, or a fused one
+// whose body is those.
 #pragma once
 
 #include <optional>
@@ -18,6 +19,8 @@ struct QuantizedView {
   const Node* requantize = nullptr;  // null: the result is the sums
   // Inputs of the problem's node; -1: absent.
   std::int64_t x = -1, w = -1, multiplier = -1, offset = -1, residual = -1, table = -1;
+  const Node* addition = nullptr;  // the second requantisation, whose other tensor is `residual`
+  bool addend_last = false;        // the bytes of the first are the residual of the second
   std::int64_t x_zero = 0, w_zero = 0;
   std::int64_t x_zero_input = -1;  // a single zero point that only running tells; not for bytes
   bool floats = false;

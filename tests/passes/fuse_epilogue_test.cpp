@@ -140,6 +140,54 @@ TEST(FuseEpilogue, joins_integer_sums_with_their_floats) {
              })");
 }
 
+TEST(FuseEpilogue, joins_integer_sums_with_the_bytes_that_are_added_where_kernels_do) {
+  const std::string before = R"(graph main(%x: i8[N,2,4], %r: u8[N,3,4]) -> (%y) {
+    const %w = i8[3,2,1]{1, -2, 3, 4, -5, 6}
+    const %m = f32[]{0.01}
+    const %o = f32[]{0.5}
+    %a = conv_integer(%x, %w)
+    %b = requantize(%a, %m, %o)
+    %y = requantize{x_zero=3, residual_zero=-4, residual_multiplier=0.002}(%r, %m, %o, %b)
+  })";
+  check_pass(fuse_epilogue(), before,
+             R"(graph main(%x: i8[N,2,4], %r: u8[N,3,4]) -> (%y) {
+    const %w = i8[3,2,1]{1, -2, 3, 4, -5, 6}
+    const %m = f32[]{0.01}
+    const %o = f32[]{0.5}
+    %y = fused{kind="conv_integer+requantize+requantize"}(%x, %w, %m, %o, %r)
+      body graph body(%x: i8[N,2,4], %w: i8[3,2,1], %m: f32[], %o: f32[], %r: u8[N,3,4]) -> (%y) {
+        %a = conv_integer(%x, %w)
+        %b = requantize(%a, %m, %o)
+        %y = requantize{x_zero=3, residual_multiplier=0.002, residual_zero=-4}(%r, %m, %o, %b)
+      }
+  })",
+             {.target = {.backend = "cuda"}});
+  Graph graph = testing::parse_test_graph(before);
+  const Pass pass = fuse_epilogue();
+  run_passes(graph, {&pass, 1}, {.backend = "cpu"});
+  EXPECT_EQ(graph.node_count(), 2u);  // the second requantisation stays by itself
+}
+
+TEST(FuseEpilogue, joins_a_mean_of_bytes_where_kernels_have_one) {
+  const std::string before = R"(graph main(%x: u8[N,3,4]) -> (%y) {
+    const %z = i32[]{7}
+    const %a = i64[1]{2}
+    const %m = f32[]{0.01}
+    %w = cast{to=i32}(%x)
+    %c = binary{function="sub"}(%w, %z)
+    %s = reduce{function="sum"}(%c, %a)
+    %y = requantize(%s, %m, %m)
+  })";
+  for (const char* backend : {"cuda", "cpu"}) {
+    Graph graph = testing::parse_test_graph(before);
+    const Graph plain = testing::parse_test_graph(before);
+    const Pass pass = fuse_epilogue();
+    run_passes(graph, {&pass, 1}, {.backend = backend});
+    EXPECT_EQ(graph.node_count(), backend == std::string("cuda") ? 1u : 4u);
+    testing::expect_same_results(plain, graph, {});
+  }
+}
+
 TEST(FuseEpilogue, joins_pointwise_nodes_that_follow_no_product) {
   check_pass(fuse_epilogue(),
              R"(graph main(%x: f32[N,2], %r: f32[2]) -> (%z) {

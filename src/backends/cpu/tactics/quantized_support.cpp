@@ -10,6 +10,10 @@ namespace strop::cpu {
 std::optional<QuantizedView> read_quantized(const Problem& problem, const OpDef& anchor,
                                             std::int64_t channel_axis, std::string& refusal) {
   auto view = view_as_quantized(problem, anchor, channel_axis, refusal);
+  if (view && view->addition != nullptr) {
+    refusal = "other bytes are added to its own";
+    return std::nullopt;
+  }
   if (view && view->floats && !runs_take(problem, view->epilogue, refusal)) return std::nullopt;
   return view;
 }

@@ -5,6 +5,7 @@
 
 #include "backends/cuda/codegen/gemm_reading.hpp"
 #include "base/error.hpp"
+#include "base/float_types.hpp"
 #include "ops/conv_integer.hpp"
 #include "ops/matmul_integer.hpp"
 #include "tactic/quantized_view.hpp"
@@ -119,25 +120,13 @@ bool read_results(const Problem& problem, const QuantizedView& view, std::size_t
     bytes.result = GemmBytes::floats;
     if (!EpilogueReader(problem, channel_axis, into).add(view.epilogue, refusal)) return false;
   } else if (view.requantize != nullptr) {
-    const auto& attributes = view.requantize->as<RequantizeAttributes>();
     bytes.result = GemmBytes::bytes;
-    GemmRequantize requantize;
-    requantize.low = attributes.low;
-    requantize.high = attributes.high;
     read_factor(problem, view.multiplier, p.epilogue);
     read_factor(problem, view.offset, p.epilogue);
-    if (view.residual >= 0) {
-      const Type& residual = problem.input_type(static_cast<std::size_t>(view.residual));
-      if (residual.shape != output.shape) return refusal = "its residual is broadcast", false;
-      requantize.residual = true;
-      requantize.residual_type = residual.dtype;
-      requantize.residual_zero = attributes.residual_zero;
-      requantize.residual_multiplier = static_cast<float>(attributes.residual_multiplier);
-      bytes.residual = operand(view.residual);
-    }
-    requantize.table = view.table >= 0;
-    if (requantize.table) bytes.table = operand(view.table);
-    bytes.requantize = requantize;
+    bytes.requantize = read_requantize(problem, view, refusal);
+    if (!bytes.requantize) return false;
+    if (view.residual >= 0) bytes.residual = operand(view.residual);
+    if (view.table >= 0) bytes.table = operand(view.table);
   }
   p.element = problem.input_type(static_cast<std::size_t>(view.x)).dtype;
   p.bytes = bytes;
@@ -164,9 +153,9 @@ Centred centred_filters(const Tensor& w, std::int64_t zero, std::int64_t groups)
                 });
 }
 
-}  // namespace
-
-std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std::string& refusal) {
+// x lies in `layout`.
+std::optional<GemmView> view_conv(const Problem& problem, Layout layout, bool pack,
+                                  std::string& refusal) {
   const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
   if (!view) return std::nullopt;
   const auto x = static_cast<std::size_t>(view->x), weights = static_cast<std::size_t>(view->w);
@@ -181,7 +170,7 @@ std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std
   GemmView out;
   GemmProblem& p = out.problem;
   if (!read_results(last, *view, 1, out, refusal) ||
-      !read_window(last, x, Layout::channels_last, w, conv, p.window, refusal))
+      !read_window(last, x, layout, w, conv, p.window, refusal))
     return std::nullopt;
   p.kind = GemmKind::conv_channels_last;
   p.window.channels = w.dim(1);
@@ -198,6 +187,40 @@ std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std
   p.y = Operand::out(0);
   correct(problem, centred, pack, out);
   if (pack) out.replaced[weights] = {pack_inner(centred, p.bytes->repeats)};
+  return out;
+}
+
+}  // namespace
+
+std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std::string& refusal) {
+  return view_conv(problem, Layout::channels_last, pack, refusal);
+}
+
+std::optional<GemmView> view_as_byte_stem(const Problem& problem, bool pack, std::string& refusal) {
+  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  if (!view) return std::nullopt;
+  const auto x = static_cast<std::size_t>(view->x);
+  const Layout layout = problem.layouts.input(x);
+  auto out = view_conv(problem, layout, pack, refusal);
+  if (!out) return std::nullopt;
+  GemmProblem& p = out->problem;
+  p.inner_a = layout == Layout::channels_last;
+  if (p.bytes->result != GemmBytes::bytes) {
+    refusal = "its sums are not requantised";
+  } else if (p.bytes->repeats != 1) {
+    refusal = "a weight less its zero point is no signed byte";
+  } else {
+    refusal = stem_refusal(problem, p);
+  }
+  if (!refusal.empty()) return std::nullopt;
+  if (pack) {
+    const Tensor& w = *problem.constant(p.b.index);
+    Tensor centred = Tensor::allocate(DType::i8, w.shape());
+    for (std::int64_t i = 0; i < w.size(); ++i)
+      store_from_double(DType::i8, centred.mutable_data(), i,
+                        load_as_double(w.dtype(), w.data(), i) - static_cast<double>(view->w_zero));
+    out->replaced[p.b.index] = {pack_stem_filters(centred, DType::i8, p.window)};
+  }
   return out;
 }
 
@@ -280,6 +303,15 @@ std::vector<OperandLayouts> byte_conv_layouts(const Problem& problem) {
       last.inputs[step.input] = Layout::channels_last;
   }
   return {last};
+}
+
+std::vector<OperandLayouts> byte_stem_layouts(const Problem& problem) {
+  std::string refusal;
+  const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
+  std::vector<OperandLayouts> out = byte_conv_layouts(problem);
+  out.insert(out.begin(), out.front());
+  out[0].inputs[static_cast<std::size_t>(view->x)] = Layout::plain;
+  return out;
 }
 
 }  // namespace strop::cuda

@@ -14,11 +14,15 @@ std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std
 // One with as many groups as channels and filters, as depthwise_step wants it.
 std::optional<GemmView> view_as_byte_depthwise(const Problem& problem, bool pack,
                                                std::string& refusal);
+// One of an image of at most four channels in one group, requantised, as stem_step wants it.
+std::optional<GemmView> view_as_byte_stem(const Problem& problem, bool pack, std::string& refusal);
 // A product with a matrix on its right.
 std::optional<GemmView> view_as_byte_product(const Problem& problem, bool pack,
                                              std::string& refusal);
 
 // Input x, the output and operands as large as it channels last.
 std::vector<OperandLayouts> byte_conv_layouts(const Problem& problem);
+// The same, and with x plain.
+std::vector<OperandLayouts> byte_stem_layouts(const Problem& problem);
 
 }  // namespace strop::cuda

@@ -79,31 +79,6 @@ Tensor pack_filters(const Tensor& w, DType element, WeightOrder order, std::int6
                       });
 }
 
-// As stem_mma.cuh wants them: word `half` of tile j that a lane has of a step is two taps of one
-// filter, such that a thread's results are of channels beside each other.
-Tensor pack_stem_filters(const Tensor& w, DType element, const GemmWindow& window) {
-  const std::int64_t filters = w.dim(0);
-  const auto parts = StemFilters::of(window, filters);
-  STROP_CHECK(parts.has_value(), "a problem is packed after it was accepted");
-  const std::int64_t words = 2 * parts->tiles, run = 2 * parts->tiles;
-  const std::int64_t planes = window.channels * window.kernel[0], taps = window.kernel[1];
-  Tensor out = Tensor::zeros(element, {parts->groups, parts->steps, 32, 2 * words});
-  for (std::int64_t i = 0; i < out.size(); ++i) {
-    const std::int64_t e = i % 2, word = i / 2 % words, lane = i / 2 / words % 32;
-    const std::int64_t step = i / 2 / words / 32 % parts->steps;
-    const std::int64_t group = i / 2 / words / 32 / parts->steps;
-    const std::int64_t column = lane / 4, tile = word / 2;
-    const std::int64_t filter = (group * 4 + column / 2) * run + 2 * tile + column % 2;
-    const std::int64_t pair = 8 * step + 4 * (word % 2) + lane % 4;
-    const std::int64_t plane = pair / parts->pairs;
-    const std::int64_t tap = 2 * (pair % parts->pairs) + e - parts->shift;
-    if (filter >= filters || plane >= planes || tap < 0 || tap >= taps) continue;
-    store_from_double(element, out.mutable_data(), i,
-                      load_as_double(w.dtype(), w.data(), (filter * planes + plane) * taps + tap));
-  }
-  return out;
-}
-
 // Three axes of batches of a product's operand: elements of a step along each.
 std::array<Dim, 3> batch_strides(const Problem& problem, std::size_t input, std::size_t result_rank,
                                  const Dim& matrix) {
@@ -204,6 +179,41 @@ std::optional<GemmView> view_as_depthwise(const Problem& problem, DType element,
   return out;
 }
 
+// Word `half` of tile j that a lane has of a step is taps of one filter beside each other, such
+// that a thread's results are of channels beside each other.
+Tensor pack_stem_filters(const Tensor& w, DType element, const GemmWindow& window) {
+  const std::int64_t filters = w.dim(0);
+  const auto parts = StemFilters::of(window, element, filters);
+  STROP_CHECK(parts.has_value(), "a problem is packed after it was accepted");
+  const std::int64_t words = 2 * parts->tiles, run = 2 * parts->tiles;
+  const std::int64_t height = window.kernel[0], width = window.kernel[1], taps = parts->taps;
+  Tensor out = Tensor::zeros(element, {parts->groups, parts->steps, 32, taps * words});
+  for (std::int64_t i = 0; i < out.size(); ++i) {
+    const std::int64_t e = i % taps, word = i / taps % words, lane = i / taps / words % 32;
+    const std::int64_t step = i / taps / words / 32 % parts->steps;
+    const std::int64_t group = i / taps / words / 32 / parts->steps;
+    const std::int64_t column = lane / 4, tile = word / 2;
+    const std::int64_t filter = (group * 4 + column / 2) * run + 2 * tile + column % 2;
+    const std::int64_t pair = 8 * step + 4 * (word % 2) + lane % 4;
+    const std::int64_t channel = pair / parts->pairs / parts->rows;
+    const std::int64_t row = pair / parts->pairs % parts->rows;
+    const std::int64_t tap = taps * (pair % parts->pairs) + e - parts->shift;
+    if (filter >= filters || channel >= window.channels || row >= height || tap < 0 || tap >= width)
+      continue;
+    const std::int64_t from = ((filter * window.channels + channel) * height + row) * width + tap;
+    store_from_double(element, out.mutable_data(), i, load_as_double(w.dtype(), w.data(), from));
+  }
+  return out;
+}
+
+std::string stem_refusal(const Problem& problem, const GemmProblem& p) {
+  if (problem.input_type(p.a.index).rank() != 4 || p.window.channels > kMostStemChannels ||
+      !p.batches.is(1))
+    return "it is for images of at most four channels, in one group";
+  if (p.window.dilations[1] != 1) return "the taps of a row are not beside each other";
+  return stem_configs(p).empty() ? "its filters or its tiles are too large" : "";
+}
+
 std::optional<GemmView> view_as_stem(const Problem& problem, DType element, bool pack,
                                      std::string& refusal) {
   Problem last = problem;
@@ -212,14 +222,7 @@ std::optional<GemmView> view_as_stem(const Problem& problem, DType element, bool
   if (!out) return std::nullopt;
   GemmProblem& p = out->problem;
   p.inner_a = problem.layouts.input(p.a.index) == Layout::channels_last;
-  if (problem.input_type(p.a.index).rank() != 4 || p.window.channels > kMostStemChannels ||
-      !p.batches.is(1)) {
-    refusal = "it is for images of at most four channels, in one group";
-  } else if (p.window.dilations[1] != 1) {
-    refusal = "the taps of a row are not beside each other";
-  } else if (stem_configs(p).empty()) {
-    refusal = "its filters or its tiles are too large";
-  }
+  refusal = stem_refusal(problem, p);
   if (!refusal.empty()) return std::nullopt;
   if (pack) {
     const Tensor& w = *problem.constant(p.b.index);

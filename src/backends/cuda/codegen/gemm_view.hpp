@@ -35,6 +35,10 @@ std::optional<GemmView> view_as_depthwise(const Problem& problem, DType element,
 // last.
 std::optional<GemmView> view_as_stem(const Problem& problem, DType element, bool pack,
                                      std::string& refusal);
+// Why the stems' kernels do not take what is a convolution otherwise; empty: they do.
+std::string stem_refusal(const Problem& problem, const GemmProblem& gemm);
+// The filters [filter][channel][row][column] as those kernels want them.
+Tensor pack_stem_filters(const Tensor& w, DType element, const GemmWindow& window);
 // A product with both operands of rank 2 or more and at most three axes of batches that the
 // matrices of both operands depend on.
 std::optional<GemmView> view_as_product(const Problem& problem, DType element, WeightOrder order,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <span>
 
 #include "backends/cuda/codegen/kernel_source.hpp"
@@ -147,7 +148,10 @@ std::string source_of(const GemmProblem& p, const GemmConfig& config, std::strin
   }
   text(kernel_source("gemm_results"));
   text(kernel_source("gemm_copies"));
-  if (kernel == "stem_mma") text(kernel_source("tensor_core"));
+  if (kernel.starts_with("stem")) {
+    text(kernel_source("tensor_core"));
+    text(kernel_source("stem_image"));
+  }
   text(kernel_source(kernel));
   return out;
 }
@@ -457,6 +461,7 @@ namespace {
 
 constexpr std::int64_t kMostStemSteps = 16;  // a warp's filters are eight registers a step
 constexpr std::int64_t kMostStemShared = 48 << 10;
+constexpr std::int64_t kStemFactors = 2 << 10;  // at most, of bytes, in static shared memory
 
 std::int64_t round_up(std::int64_t value, std::int64_t step) {
   return (value + step - 1) / step * step;
@@ -472,21 +477,33 @@ std::int64_t stem_shared_bytes(const GemmProblem& p, const StemFilters& filters,
   const GemmWindow& w = p.window;
   const std::int64_t height = config.rows * stem_warp_rows(filters, config);
   const std::int64_t rows = (height - 1) * w.strides[0] + (w.kernel[0] - 1) * w.dilations[0] + 1;
-  const std::int64_t columns = 8 + 15 * w.strides[1] + 2 * filters.pairs + 1;
-  return 2 * 2 * w.channels * rows * (round_up(columns, 8) + 8);
+  if (!p.bytes) {
+    const std::int64_t columns = 8 + 15 * w.strides[1] + 2 * filters.pairs + 1;
+    return 2 * 2 * w.channels * rows * (round_up(columns, 8) + 8);
+  }
+  const std::int64_t columns = 16 + 15 * w.strides[1] + 4 * filters.pairs;
+  const std::int64_t lines = w.channels * rows + (filters.rows - w.kernel[0]) * w.dilations[0];
+  const std::int64_t copies = w.strides[1] % 4 == 0 ? 0 : w.strides[1] % 2 == 0 ? 1 : 3;
+  return (2 + copies) * (round_up(lines * round_up(columns, 64), 128) + 64) + 64 + kStemFactors;
 }
 
 }  // namespace
 
-std::optional<StemFilters> StemFilters::of(const GemmWindow& window, std::int64_t filters) {
+std::optional<StemFilters> StemFilters::of(const GemmWindow& window, DType element,
+                                           std::int64_t filters) {
   StemFilters out;
-  out.shift = window.strides[1] % 2 == 0 ? window.pads[1] % 2 : 0;
+  out.taps = 32 / bits_of(element);
+  const std::int64_t step = std::gcd(window.strides[1], out.taps);
+  out.shift = (step - window.pads[1] % step) % step;
   const std::int64_t taps = window.kernel[1] + out.shift;
-  while (2 * out.pairs < taps) out.pairs *= 2;
-  out.steps = (window.channels * window.kernel[0] * out.pairs + 7) / 8;
+  while (out.taps * out.pairs < taps) out.pairs *= 2;
+  const bool bytes = out.taps == 4;
+  out.rows = bytes && out.pairs < 4 ? round_up(window.kernel[0], 4 / out.pairs) : window.kernel[0];
+  out.steps = (window.channels * out.rows * out.pairs + 7) / 8;
   out.tiles = filters <= 16 ? 2 : 4;
   out.groups = (filters + 8 * out.tiles - 1) / (8 * out.tiles);
-  if (out.pairs > 8 || out.steps > kMostStemSteps || out.groups > 4) return std::nullopt;
+  if (out.pairs > (bytes ? 4 : 8) || out.steps > kMostStemSteps || out.groups > 4)
+    return std::nullopt;
   return out;
 }
 
@@ -500,7 +517,7 @@ std::optional<StemConfig> StemConfig::parse(std::string_view name) {
 }
 
 std::vector<StemConfig> stem_configs(const GemmProblem& p) {
-  const auto filters = StemFilters::of(p.window, p.n.value());
+  const auto filters = StemFilters::of(p.window, p.element, p.n.value());
   std::vector<StemConfig> out;
   if (!filters) return out;
   for (const StemConfig config : {StemConfig{2, 4}, {2, 8}, {4, 4}, {1, 4}}) {
@@ -510,7 +527,7 @@ std::vector<StemConfig> stem_configs(const GemmProblem& p) {
 }
 
 LaunchStep stem_step(const GemmProblem& p, const StemConfig& c, int compute_capability) {
-  const auto filters = StemFilters::of(p.window, p.n.value());
+  const auto filters = StemFilters::of(p.window, p.element, p.n.value());
   STROP_CHECK(filters.has_value(), "filters that the kernel has room for");
   const int warp_rows = stem_warp_rows(*filters, c);
   const int threads = 32 * warp_rows * static_cast<int>(filters->groups);
@@ -523,8 +540,8 @@ LaunchStep stem_step(const GemmProblem& p, const StemConfig& c, int compute_capa
         "constexpr int kRows = {}, kWarpsM = {}, kGroups = {}, kGroupTiles = {}, kStore = {};\n"
         "constexpr int kThreads = {}, kMinBlocks = {}, kVectorA = {}, kVectorB = 1;\n",
         c.rows, warp_rows, filters->groups, filters->tiles, store, threads, blocks,
-        vector_of(p.window.size[1], 8));
-    source = source_of(p, config, more, "stem_mma");
+        vector_of(p.window.size[1], 128 / bits_of(p.element)));
+    source = source_of(p, config, more, p.bytes ? "stem_bytes" : "stem_mma");
     kernel = compile(source, compute_capability);
     if (kernel.spill_bytes == 0) break;
   }

@@ -111,14 +111,17 @@ LaunchStep depthwise_step(const GemmProblem& problem, int strip);
 LaunchStep depthwise_step(const GemmProblem& problem, const DepthwiseConfig& config,
                           int compute_capability);
 
-// How stem_mma.cuh takes the filters of a convolution with few channels apart.
+// How stem_mma.cuh and stem_bytes.cuh take the filters of a convolution with few channels apart.
 struct StemFilters {
+  std::int64_t taps = 2;               // of a word
   std::int64_t shift = 0, pairs = 1;   // places before the first tap, words of a row of taps
-  std::int64_t steps = 1;              // of k, 16 each
+  std::int64_t rows = 1;               // of a window, with those of padding
+  std::int64_t steps = 1;              // of k, eight words each
   std::int64_t tiles = 4, groups = 1;  // of eight filters in a group, groups
 
   // Nothing where the kernel has no room for them.
-  static std::optional<StemFilters> of(const GemmWindow& window, std::int64_t filters);
+  static std::optional<StemFilters> of(const GemmWindow& window, DType element,
+                                       std::int64_t filters);
 };
 
 // Rows of results of a warp, and warps.
@@ -132,7 +135,7 @@ struct StemConfig {
 // Those whose tiles fit, the best guess first.
 std::vector<StemConfig> stem_configs(const GemmProblem& problem);
 // x plain or (inner_a) channels last, the result channels last; one group, B packed as
-// stem_mma.cuh says.
+// stem_mma.cuh says; of bytes, as stem_bytes.cuh says.
 LaunchStep stem_step(const GemmProblem& problem, const StemConfig& config, int compute_capability);
 
 // Product of one to eight rows (a constant) by a packed matrix, [n][k]; `per` warps, one or four, a

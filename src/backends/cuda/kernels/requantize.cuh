@@ -15,12 +15,24 @@ __device__ __forceinline__ float residual_of(unsigned word, int e) {
   return __uint_as_float(__byte_perm(bytes, 0x4b000000u, 0x7440 + e)) - kTensorBias;
 }
 
-// The result in the low byte; kResidual: with byte e of `word`.
+// The byte that a sum becomes, less its zero point: an integer, exactly.
+__device__ __forceinline__ float centred_byte(float sum, float multiplier, float offset) {
+  return __fmaf_rn(fma_saturated(sum, multiplier, offset), kByteRange, kByteRounder) - kByteBias;
+}
+
+// The result in the low byte; kResidual: with byte e of `word`, which is part of the sum or, where
+// kAdds, is added to the byte that the sum becomes.
 template <bool kResidual>
 __device__ __forceinline__ unsigned requantized(float sum, float multiplier, float offset,
                                                 unsigned word, int e) {
   float t;
-  if constexpr (kResidual) {
+  if constexpr (kResidual && kAdds) {
+    const float byte = centred_byte(sum, multiplier, offset), other = residual_of(word, e);
+    t = kAddsLast
+            ? fma_saturated(byte, kByteMultiplier, __fmaf_rn(other, kTensorMultiplier, kByteOffset))
+            : fma_saturated(other, kTensorMultiplier,
+                            __fmaf_rn(byte, kByteMultiplier, kByteOffset));
+  } else if constexpr (kResidual) {
     t = fma_saturated(residual_of(word, e), kTensorMultiplier, __fmaf_rn(sum, multiplier, offset));
   } else {
     t = fma_saturated(sum, multiplier, offset);

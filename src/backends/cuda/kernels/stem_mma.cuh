@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution of an image of few channels, f16 or bf16, on the tensor cores of every chip from
 // sm_80 on: x plain, [image][channel][row][column], or (kInnerA) channels last, the result channels
-// last, sums in f32. After gemm_copies.cuh and tensor_core.cuh.
+// last, sums in f32. After stem_image.cuh and tensor_core.cuh.
 //
 // A block computes 16 columns of kTileH rows of results from the part of the image below them, halo
 // included, in shared memory; while it computes one such tile it reads the next. k = (channel, row
@@ -30,66 +30,7 @@ constexpr int kPitch = kColumns + (kPairs < 4 && kColumns / 8 % 4 == 0 ? 8 : 0);
 constexpr int kTileSize = kChannels * kTileRows * kPitch;
 static_assert(kThreads == 32 * kWarpsM * kGroups && kDilationW == 1, "what the builder checks");
 
-struct StemTile {
-  int image, oy, ox;
-};
-
-__device__ __forceinline__ StemTile stem_tile(const Problem& p, int id) {
-  const int across = ceil_div(p.out_width, 16), down = ceil_div(p.out_height, kTileH);
-  const int line = id / across;
-  StemTile out;
-  out.ox = (id - line * across) * 16;
-  out.image = line / down;
-  out.oy = (line - out.image * down) * kTileH;
-  return out;
-}
-
-// Whether a pixel of the image is none of its padding.
-__device__ __forceinline__ bool is_inside(const Problem& p, int iy, int ix) {
-  return static_cast<unsigned>(iy) < static_cast<unsigned>(p.height) &&
-         static_cast<unsigned>(ix) < static_cast<unsigned>(p.width);
-}
-
-__device__ __forceinline__ void copy_planes(Element* to, const Element* from, const Problem& p,
-                                            int y0, int x0) {
-  constexpr int kPerRow = kColumns / kVectorA, kCopies = kChannels * kTileRows * kPerRow;
-#pragma unroll 2
-  for (int i = static_cast<int>(threadIdx.x); i < kCopies; i += kThreads) {
-    const int row = i / kPerRow, column = (i - row * kPerRow) * kVectorA;
-    const int channel = row / kTileRows;
-    const int iy = y0 + row - channel * kTileRows, ix = x0 + column;
-    copy_run<kVectorA>(shared_address(to + row * kPitch + column),
-                       from + static_cast<long long>(channel * p.height + iy) * p.width + ix,
-                       is_inside(p, iy, ix));
-  }
-}
-
-__device__ __forceinline__ void copy_pixels_apart(Element* to, const Element* __restrict__ from,
-                                                  const Problem& p, int y0, int x0) {
-#pragma unroll 4
-  for (int i = static_cast<int>(threadIdx.x); i < kTileRows * kColumns; i += kThreads) {
-    const int row = i / kColumns, column = i - row * kColumns;
-    const Element* pixel =
-        from + (static_cast<long long>(y0 + row) * p.width + x0 + column) * kChannels;
-    const bool inside = is_inside(p, y0 + row, x0 + column);
-    Element value[kChannels];
-#pragma unroll
-    for (int c = 0; c < kChannels; ++c) value[c] = inside ? pixel[c] : Element{};
-#pragma unroll
-    for (int c = 0; c < kChannels; ++c) to[(c * kTileRows + row) * kPitch + column] = value[c];
-  }
-}
-
-__device__ __forceinline__ void copy_image(Element* to, const Element* x, const Problem& p,
-                                           const StemTile& tile) {
-  const int y0 = tile.oy * kStrideH - kPadTop, x0 = tile.ox * kStrideW - kLead;
-  const Element* from = x + static_cast<long long>(tile.image) * kChannels * p.height * p.width;
-  if constexpr (kInnerA) {
-    copy_pixels_apart(to, from, p, y0, x0);
-  } else {
-    copy_planes(to, from, p, y0, x0);
-  }
-}
+using Image = StemImage<kTileH, kTileRows, kColumns, kPitch, kLead>;
 
 // Elements from the first of a tile's to the row that number j of (channel, row of the window) is.
 __device__ constexpr int plane_at(int j) {
@@ -160,10 +101,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
   const Operands operands = OPERANDS;
   const int warp = static_cast<int>(threadIdx.x) / 32, id = static_cast<int>(threadIdx.x) % 32;
   const int g = id / 4, t = id % 4, group = warp % kGroups, warp_row = warp / kGroups * kRows;
-  const int tiles = ceil_div(p.out_width, 16) * ceil_div(p.out_height, kTileH) *
-                    (p.m / (p.out_width * p.out_height));
+  const int tiles = Image::tiles(p);
   int tile = static_cast<int>(blockIdx.x);
-  copy_image(images, x, p, stem_tile(p, tile));
+  Image::copy(images, x, p, Image::tile(p, tile));
   commit_copies();
 
   constexpr int kWords = 2 * kGroupTiles;
@@ -186,9 +126,9 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks)
   }
 
   for (int slot = 0; tile < tiles; slot ^= 1) {
-    const StemTile at = stem_tile(p, tile);
+    const StemTile at = Image::tile(p, tile);
     tile += static_cast<int>(gridDim.x);
-    if (tile < tiles) copy_image(images + (slot ^ 1) * kTileSize, x, p, stem_tile(p, tile));
+    if (tile < tiles) Image::copy(images + (slot ^ 1) * kTileSize, x, p, Image::tile(p, tile));
     commit_copies();
     wait_copies<1>();
     __syncthreads();

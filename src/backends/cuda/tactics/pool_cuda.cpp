@@ -59,6 +59,12 @@ struct Recipe {
   std::string start, step, result;
 };
 
+// The largest of small integers is found among ints, which the chip has instructions for.
+std::string accumulator_type(const PoolAttributes& attributes, DType dtype) {
+  const bool small = is_integer(dtype) && bits_of(dtype) <= 16;
+  return small && attributes.function == PoolFunction::max ? "int" : compute_type(dtype);
+}
+
 Recipe recipe_of(const PoolAttributes& attributes, DType dtype) {
   const std::string type = compute_type(dtype);
   switch (attributes.function) {
@@ -90,7 +96,7 @@ class Source {
 
   LaunchStep step() {
     const DType dtype = problem_.input_type(0).dtype;
-    const std::string type = element_type(dtype), compute = compute_type(dtype);
+    const std::string type = element_type(dtype), compute = accumulator_type(attributes_, dtype);
     const bool indices = problem_.node->outputs.size() > 1;
     writer_.input(0, type);
     writer_.output(0, type);
@@ -106,13 +112,15 @@ class Source {
     std::string text = coordinates(order, pack);
     const Recipe recipe = recipe_of(attributes_, dtype);
     text += fmt::format(
-        "  {0} best[{1}];\n#pragma unroll\n  for (int k = 0; k < {1}; ++k) best[k] = {2};\n"
+        "  {0} best[{1}];\n#pragma unroll\n  for (int k = 0; k < {1}; ++k) best[k] = "
+        "static_cast<{0}>({2});\n"
         "  int seen = 0;\n",
         compute, pack, recipe.start);
     if (indices) text += "  long long where = -1;\n";
     std::string element = fmt::format(
         "  const Pack<{0}, {1}> p = *reinterpret_cast<const Pack<{0}, {1}>*>(x0 + at);\n"
-        "#pragma unroll\n  for (int k = 0; k < {1}; ++k) {{\n    const {2} v = wide(p.v[k]);\n",
+        "#pragma unroll\n  for (int k = 0; k < {1}; ++k) {{\n    const {2} v = "
+        "static_cast<{2}>(wide(p.v[k]));\n",
         type, pack, compute);
     if (indices)
       element += "    if (seen == 0 || v > best[k] || (v != v && best[k] == best[k])) where = " +
@@ -124,9 +132,9 @@ class Source {
     text += count();
     text += fmt::format(
         "  Pack<{0}, {1}> q;\n#pragma unroll\n"
-        "  for (int k = 0; k < {1}; ++k) q.v[k] = narrow<{0}>({2});\n"
+        "  for (int k = 0; k < {1}; ++k) q.v[k] = narrow<{0}>(static_cast<{3}>({2}));\n"
         "  *reinterpret_cast<Pack<{0}, {1}>*>(y0 + index * {1}) = q;\n",
-        type, pack, recipe.result);
+        type, pack, recipe.result, compute_type(dtype));
     if (indices) {
       text += fmt::format("  y1[index] = (c0 * {0} + c1) * {1} + (where < 0 ? 0 : where);\n",
                           writer_.number(y[1]), writer_.number(plane()));

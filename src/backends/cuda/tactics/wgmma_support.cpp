@@ -248,37 +248,22 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
     refusal = "its sums are not requantised";
     return false;
   }
-  const auto& attributes = view.requantize->as<RequantizeAttributes>();
-  const Type& output = problem.output_type(0);
-  GemmRequantize requantize;
-  requantize.low = attributes.low;
-  requantize.high = attributes.high;
+  auto requantize = read_requantize(problem, view, refusal);
+  if (!requantize) return false;
   into.gemm.element = problem.input_type(input(view.x)).dtype;
   into.centred = centred_weights(*problem.constant(input(view.w)), view.w_zero);
   if (!into.centred) refusal = "a weight less its zero point is no signed byte";
   if (!into.centred) return false;
   into.channels = {floats_of(*problem.constant(input(view.multiplier))),
                    floats_of(*problem.constant(input(view.offset)))};
-  if (view.residual >= 0) {
-    const Type& residual = problem.input_type(input(view.residual));
-    if (!residual.shape || residual.shape != output.shape) refusal = "its residual is broadcast";
-    if (!refusal.empty()) return false;
-    requantize.residual = true;
-    requantize.residual_type = residual.dtype;
-    requantize.residual_zero = attributes.residual_zero;
-    requantize.residual_multiplier = static_cast<float>(attributes.residual_multiplier);
-    into.tensors = {static_cast<std::uint32_t>(view.residual)};
-  }
-  if (view.table >= 0) {
-    requantize.table = true;
-    into.table = static_cast<std::uint32_t>(view.table);
-  }
+  if (view.residual >= 0) into.tensors = {static_cast<std::uint32_t>(view.residual)};
+  if (view.table >= 0) into.table = static_cast<std::uint32_t>(view.table);
   if (view.x_zero != 0 && has_pads(into.gemm)) {
     refusal = "its padding is not the byte 0";
     return false;
   }
-  requantize.corrected = view.x_zero != 0;
-  if (requantize.corrected) into.channels.push_back(corrections(view.x_zero, into));
+  requantize->corrected = view.x_zero != 0;
+  if (requantize->corrected) into.channels.push_back(corrections(view.x_zero, into));
   into.gemm.requantize = requantize;
   return true;
 }

@@ -21,6 +21,11 @@ TEST(CudaPool, pools_in_both_layouts) {
       "graph main(%x: f32[1,2,9]) -> (%y) { %y = pool{function=\"lp\", kernel=[3], "
       "auto_pad=\"same_upper\", strides=[2]}(%x) }",
       {"pool_cuda"});
+  for (const char* type : {"i8", "u8"})
+    check_cuda(std::string("graph main(%x: ") + type +
+                   "[2,32,7,6]) -> (%y) { %y = pool{kernel=[3, 3], strides=[2, 2], pads=[1, 1, 1, "
+                   "1]}(%x) }",
+               {"pool_cuda", "pool_cuda@nhwc"});
   check_cuda(
       "graph main(%x: i8[2,3,4,4]) -> (%y, %i) { %y, %i = pool{kernel=[2, 2], strides=[1, 2], "
       "dilations=[2, 1]}(%x) }",

@@ -47,7 +47,7 @@ std::string fused(const std::string& operands, const std::string& names, const s
       operands, names, plain, body);
 }
 
-// x [2,C,7,6] by w [F,C/group,3,3], padded on every side.
+// x [2,C,height,width] by w [F,C/group,kernel,kernel], padded on every side.
 struct ConvCase {
   DType x = DType::u8;
   int channels = 16, filters = 24, group = 1;
@@ -56,29 +56,45 @@ struct ConvCase {
   int low = 0, high = 255;
   std::string more{};  // attributes
   int out_height = 7, out_width = 6;
+  int height = 7, width = 6, kernel = 3, pad = 1;
+  int added = 0;  // other bytes afterwards, as operand 1 (first) or 2
+  std::string only{};
 };
 
 void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
   const std::string_view x = to_string(c.x);
-  const Shape w{c.filters, c.channels / c.group, 3, 3};
+  const Shape w{c.filters, c.channels / c.group, c.kernel, c.kernel};
   std::string operands = fmt::format(
-      "%x: {}[2,{},7,6], %const_w: i8[{},{},3,3], %const_z: {}[], %const_m: f32[{}], %const_o: "
+      "%x: {}[2,{},{},{}], %const_w: i8[{},{},{},{}], %const_z: {}[], %const_m: f32[{}], %const_o: "
       "f32[{}]",
-      x, c.channels, w[0], w[1], x, c.filters, c.filters);
+      x, c.channels, c.height, c.width, w[0], w[1], c.kernel, c.kernel, x, c.filters, c.filters);
   std::string names = "%x, %const_w, %const_z, %const_m, %const_o";
-  std::string body = fmt::format("%a = conv_integer{{pads=[1, 1, 1, 1], group={}{}}}(%x, %w, %z) ",
-                                 c.group, c.more);
-  const float most = static_cast<float>(w[1] * 9);
-  CudaCheck check{.inputs = {any_bytes(c.x, {2, c.channels, 7, 6}, 7)},
+  std::string body =
+      fmt::format("%a = conv_integer{{pads=[{0}, {0}, {0}, {0}], group={1}{2}}}(%x, %w, %z) ",
+                  c.pad, c.group, c.more);
+  const float most = static_cast<float>(w[1] * c.kernel * c.kernel);
+  CudaCheck check{.inputs = {any_bytes(c.x, {2, c.channels, c.height, c.width}, 7)},
                   .constants = {any_bytes(DType::i8, w, 5), byte(c.x, c.zero),
                                 floats_around(c.filters, 1e-4f / std::sqrt(most), 3),
                                 floats_around(c.filters, 0.5f, 4)},
-                  .tolerance = 0};
+                  .tolerance = 0,
+                  .only = c.only};
   const std::string bounds =
       fmt::format("low={}, high={}, to={}", c.low, c.high, c.low < 0 ? "i8" : "u8");
-  const std::string to = c.table ? "t" : "y";
-  if (c.residual) {
-    const Shape y{2, c.filters, c.out_height, c.out_width};
+  const std::string to = c.table ? "t" : c.added != 0 ? "b" : "y";
+  const Shape y{2, c.filters, c.out_height, c.out_width};
+  if (c.added != 0) {
+    operands +=
+        fmt::format(", %const_f: f32[], %const_s: f32[1], %r: u8[2,{},{},{}]", y[1], y[2], y[3]);
+    names += ", %const_f, %const_s, %r";
+    body += fmt::format(
+        "%b = requantize{{{}}}(%a, %m, %o) %y = requantize{{x_zero=7, residual_zero=-11, "
+        "residual_multiplier=-0.0031, low=-127, high=120}}({}, %f, %s, {}) ",
+        bounds, c.added == 1 ? "%r" : "%b", c.added == 1 ? "%b" : "%r");
+    check.inputs.push_back(any_bytes(DType::u8, y, 11));
+    check.constants.push_back(Tensor::scalar(0.0042f));
+    check.constants.push_back(floats_around(1, 0.4f, 6));
+  } else if (c.residual) {
     operands += fmt::format(", %r: i8[2,{},{},{}]", c.filters, c.out_height, c.out_width);
     names += ", %r";
     body += fmt::format(
@@ -110,6 +126,29 @@ TEST(CudaByteConv, pads_with_the_zero_point) {
              {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
 }
 
+TEST(CudaByteConv, adds_other_bytes_to_its_own) {
+  const std::string only = "conv_mma_s8/32x32";
+  check_conv({.zero = 131, .high = 254, .added = 1, .only = only},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  check_conv({.x = DType::i8,
+              .channels = 6,
+              .filters = 10,
+              .low = -127,
+              .high = 127,
+              .added = 2,
+              .only = only},
+             {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  check_conv({.channels = 80, .filters = 32, .zero = 9, .added = 2, .only = only},
+             {"conv_mma_s8/32x32x64_16x32_s4_k3@nhwc"});
+  check_conv({.channels = 32,
+              .filters = 32,
+              .group = 32,
+              .zero = 128,
+              .added = 1,
+              .only = "conv_depthwise_s8/4"},
+             {"conv_depthwise_s8/4@nhwc"});
+}
+
 TEST(CudaByteConv, takes_few_channels_and_odd_filters) {
   check_conv({.channels = 3, .filters = 9, .zero = 114, .table = true},
              {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
@@ -134,6 +173,57 @@ TEST(CudaByteConv, splits_the_sums) {
   check_conv({.channels = 80, .filters = 32, .zero = 9}, {"conv_mma_s8/32x32x64_16x32_s4_k3@nhwc"});
 }
 
+TEST(CudaByteStem, takes_every_stride_and_layout) {
+  const std::string even = ", strides=[2, 2]";
+  check_conv({.channels = 3,
+              .filters = 64,
+              .zero = 114,
+              .more = even,
+              .out_height = 11,
+              .out_width = 24,
+              .height = 21,
+              .width = 48,
+              .kernel = 7,
+              .pad = 3,
+              .only = "conv_stem_s8/4x4"},
+             {"conv_stem_s8/4x4@plain>nhwc", "conv_stem_s8/4x4@nhwc"});
+  check_conv({.x = DType::i8,
+              .channels = 3,
+              .filters = 24,
+              .zero = -7,
+              .low = -128,
+              .high = 127,
+              .more = even,
+              .out_height = 10,
+              .out_width = 20,
+              .height = 19,
+              .width = 39,
+              .added = 2,
+              .only = "conv_stem_s8/2x4"},
+             {"conv_stem_s8/2x4@plain>nhwc"});
+  check_conv({.channels = 1,
+              .filters = 12,
+              .out_height = 18,
+              .out_width = 20,
+              .height = 18,
+              .width = 20,
+              .only = "conv_stem_s8/1x4"},
+             {"conv_stem_s8/1x4@plain>nhwc"});
+  check_conv({.channels = 4,
+              .filters = 9,
+              .zero = 3,
+              .table = true,
+              .more = ", strides=[4, 4]",
+              .out_height = 4,
+              .out_width = 8,
+              .height = 16,
+              .width = 30,
+              .kernel = 4,
+              .pad = 0,
+              .only = "conv_stem_s8/2x4"},
+             {"conv_stem_s8/2x4@plain>nhwc"});
+}
+
 TEST(CudaByteConv, is_depthwise) {
   check_conv({.channels = 32, .filters = 32, .group = 32, .zero = 128, .table = true},
              {"conv_depthwise_s8/1@nhwc", "conv_depthwise_s8/4@nhwc"});
@@ -149,6 +239,34 @@ TEST(CudaByteConv, is_depthwise_with_channels_that_are_no_whole_runs) {
               .low = -100,
               .high = 127},
              {"conv_depthwise_s8/2@nhwc"});
+}
+
+TEST(CudaByteMean, is_that_of_the_reference) {
+  const Tensor axes = Tensor::from<std::int64_t>({2}, {-1, 2});
+  const std::string requantize = "%y = requantize{low=-127, high=126}(%s, %m, %o)";
+  for (const int channels : {32, 6}) {
+    check_cuda(fused(fmt::format("%x: u8[N,{},5,3], %const_z: i32[], %const_a: i64[2], %const_m: "
+                                 "f32[], %const_o: f32[1]",
+                                 channels),
+                     "%x, %const_z, %const_a, %const_m, %const_o",
+                     "%w = cast{to=i32}(%x) %c = binary{function=\"sub\"}(%w, %z) %s = "
+                     "reduce{function=\"sum\"}(%c, %a) " +
+                         requantize),
+               {"mean_s8@nhwc>plain", "mean_s8@nhwc"},
+               {.sizes = {{{"N", 9}}, {{"N", 0}}},
+                .constants = {Tensor::scalar<std::int32_t>(77), axes, Tensor::scalar(0.0003f),
+                              floats_around(1, 0.4f, 3)},
+                .tolerance = 0});
+  }
+  check_cuda(fused("%x: i8[2,48,7], %const_a: i64[1], %const_m: f32[], %const_o: f32[]",
+                   "%x, %const_a, %const_m, %const_o",
+                   "%w = cast{to=i32}(%x) %s = reduce{function=\"sum\", keep_dims=false}(%w, %a) " +
+                       requantize),
+             {"mean_s8@nhwc>plain"},
+             {.inputs = {any_bytes(DType::i8, {2, 48, 7}, 5)},
+              .constants = {Tensor::from<std::int64_t>({1}, {2}), Tensor::scalar(0.0009f),
+                            Tensor::scalar(0.5f)},
+              .tolerance = 0});
 }
 
 TEST(CudaByteProducts, give_sums) {

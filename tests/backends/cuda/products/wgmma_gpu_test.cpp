@@ -48,7 +48,8 @@ TEST(wgmma_on_gpu, products_give_what_the_reference_gives) {
       {{{"B", 2}, {"S", 77}}, {{"B", 1}, {"S", 1}}, {{"B", 0}, {"S", 5}}});
 }
 
-// A convolution of bytes, padded or with a zero point and a table after it.
+// A convolution of bytes: padded, with a residual in its sums or other bytes added to its own; or
+// with a zero point and a table after it.
 void check_bytes_on_gpu(std::string_view family) {
   Tensor multiplier = Tensor::allocate(DType::f32, {48}), offset = multiplier;
   offset = Tensor::allocate(DType::f32, {48});
@@ -59,26 +60,28 @@ void check_bytes_on_gpu(std::string_view family) {
   Tensor lookup = Tensor::allocate(DType::i8, {256});
   for (std::size_t i = 0; i < 256; ++i)
     lookup.mutable_data()[i] = static_cast<std::byte>(i * 37 + 11);
-  for (const int zero : {0, 119}) {
+  for (const auto& [zero, adds] : {std::pair{0, false}, {0, true}, {119, false}}) {
     const std::string pads = zero == 0 ? "pads=[1, 1, 1, 1]" : "";
     const std::string size = zero == 0 ? "H,11" : "H-2,9";
     const bool table = zero != 0;
     const std::string operands =
         "%x: u8[N,32,H,11], %w: i8[48,32,3,3], %z: u8[], %m: f32[48], "
         "%o: f32[48], %r: i8[N,48," +
-        size + "]" + (table ? ", %t: i8[256]" : "");
+        size + "]" + (table ? ", %t: i8[256]" : "") + (adds ? ", %f: f32[]" : "");
     Tensor point = Tensor::allocate(DType::u8, {});
     point.mutable_data()[0] = static_cast<std::byte>(zero);
     check_on_gpu(
         "graph main(%x: u8[N,32,H,11], %r: i8[N,48," + size +
             "]) -> (%y) {\nconst %w: i8[48,32,3,3] = @0\nconst %z: u8[] = @1\nconst %m: f32[48] = "
             "@2\nconst %o: f32[48] = @3\n" +
-            (table ? "const %t: i8[256] = @4\n" : "") +
+            (table ? "const %t: i8[256] = @4\n" : "") + (adds ? "const %f = f32[]{0.0041}\n" : "") +
             "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o, %r" +
-            (table ? ", %t" : "") + ") body graph body(" + operands +
-            ") -> (%y) { %a = conv_integer{" + pads + "}(%x, %w, %z) %" + (table ? "b" : "y") +
-            " = requantize{low=-99, high=120, residual_multiplier=0.001, "
-            "residual_zero=5}(%a, %m, %o, %r) " +
+            (table ? ", %t" : "") + (adds ? ", %f" : "") + ") body graph body(" + operands +
+            ") -> (%y) { %a = conv_integer{" + pads + "}(%x, %w, %z) %" +
+            (table || adds ? "b" : "y") + " = requantize{low=-99, high=120" +
+            (adds ? "}(%a, %m, %o) %y = requantize{x_zero=3, low=-127, residual_multiplier=0.0029, "
+                    "residual_zero=5}(%b, %f, %f, %r) "
+                  : ", residual_multiplier=0.001, residual_zero=5}(%a, %m, %o, %r) ") +
             (table ? "%y = table_lookup(%b, %t) " : "") + "} }",
         {random_tensor(DType::i8, {48, 32, 3, 3}, 7), point, multiplier, offset, lookup},
         {{{"N", 2}, {"H", 9}}, {{"N", 5}, {"H", 3}}}, family);
@@ -94,6 +97,21 @@ TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
 TEST(mma_on_gpu, bytes_are_those_of_the_reference) {
   STROP_SKIP_WITHOUT_GPU();
   check_bytes_on_gpu("conv_mma_s8");
+}
+
+TEST(stem_on_gpu, bytes_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  Tensor point = Tensor::allocate(DType::u8, {}), factor = Tensor::allocate(DType::f32, {1});
+  point.mutable_data()[0] = static_cast<std::byte>(114);
+  factor.mutable_values<float>()[0] = 3e-6f;
+  check_on_gpu(
+      "graph main(%x: u8[N,3,70,144]) -> (%y) {\nconst %w: i8[64,3,7,7] = @0\nconst %z: u8[] = @1\n"
+      "const %m: f32[1] = @2\nconst %o = f32[]{0.4}\n"
+      "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o) body graph body(%x: "
+      "u8[N,3,70,144], %w: i8[64,3,7,7], %z: u8[], %m: f32[1], %o: f32[]) -> (%y) { %a = "
+      "conv_integer{strides=[2, 2], pads=[3, 3, 3, 3]}(%x, %w, %z) %y = requantize(%a, %m, %o) } }",
+      {random_tensor(DType::i8, {64, 3, 7, 7}, 7), point, factor}, {{{"N", 2}}, {{"N", 9}}},
+      "conv_stem_s8");
 }
 
 }  // namespace

@@ -255,5 +255,24 @@ TEST(conv_wgmma_s8, takes_tables_without_spills) {
   }
 }
 
+TEST(conv_wgmma_s8, adds_other_bytes_without_spills) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  ImplicitGemm gemm;
+  gemm.element = DType::u8;
+  gemm.channels = 64;
+  gemm.columns = 256;
+  gemm.rows = Dim::symbol("i0d0");
+  gemm.requantize = cuda::GemmRequantize{.residual = true, .addition = cuda::GemmAddition{}};
+  for (const bool corrected : {false, true}) {
+    gemm.requantize->corrected = corrected;
+    gemm.requantize->addition->last = corrected;
+    for (const char* text : {"co128x128", "co128x256", "pp128x64w3R", "pp64x128w3R", "pp128x128R",
+                             "co192x128w3", "co64x64k2"}) {
+      const auto kernel = cuda::compile(source(gemm, *cuda::sm90::parse_gemm_config(text)), 90);
+      EXPECT_EQ(kernel.spill_bytes, 0) << text;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace strop
