@@ -56,6 +56,48 @@ TEST(FuseAttention, transposes_keys_that_come_transposed) {
              {.tolerance = 1e-6});
 }
 
+// As an exporter writes attention that guards itself against rows of weights that are NaN.
+std::string safe_attention(const std::string& outputs, const std::string& zero = "0",
+                           const std::string& weights = "%p") {
+  return "graph main(%q: f32[B,2,3,4], %k: f32[B,3,2,4], %v: f32[B,2,3,3], %m: bool[B,1,1,3]) -> "
+         "(" +
+         outputs + R"() {
+               const %root = f32[]{0.5}
+               const %all = bool[1,1,3,1]{1, 1, 1}
+               const %none = f32[1]{0}
+               const %hidden = f32[1]{-inf}
+               const %zero = f32[1]{)" +
+         zero + R"(}
+               %a = binary{function="mul"}(%q, %root)
+               %t = transpose{perm=[0, 2, 3, 1]}(%k)
+               %b = binary{function="mul"}(%t, %root)
+               %s = matmul(%a, %b)
+               %c = binary{function="logical_and"}(%all, %m)
+               %bias = select(%c, %none, %hidden)
+               %z = binary(%s, %bias)
+               %p = softmax{axis=3}(%z)
+               %n = unary{function="is_nan"}(%p)
+               %w = select(%n, %zero, )" +
+         weights + ") %y = matmul(%w, %v) }";
+}
+
+TEST(FuseAttention, takes_guarded_weights_and_narrows_a_bias_of_two_numbers) {
+  check_pass(
+      fuse_attention(), safe_attention("%y"),
+      R"(graph main(%q: f32[B,2,3,4], %k: f32[B,3,2,4], %v: f32[B,2,3,3], %m: bool[B,1,1,3]) -> (%y) {
+               const %none = f32[1]{0}
+               const %hidden = f32[1]{-inf}
+               %transpose_21 = transpose{perm=[0, 2, 1, 3]}(%k)
+               %select_22 = select(%m, %none, %hidden)
+               %y = attention{scale=0.25, zero_nan=true}(%q, %transpose_21, %v, %select_22)
+             })",
+      {.tolerance = 1e-6});
+  check_unchanged(fuse_attention(), safe_attention("%y", "1"));
+  check_unchanged(fuse_attention(), safe_attention("%y, %p"));
+  check_unchanged(fuse_attention(), safe_attention("%y, %n"));
+  check_unchanged(fuse_attention(), safe_attention("%y", "0", "%z"));
+}
+
 TEST(FuseAttention, leaves_what_is_none_or_is_read_elsewhere) {
   const auto unchanged = [](const std::string& inputs, const std::string& outputs,
                             const std::string& nodes) {

@@ -162,6 +162,20 @@ TEST(CpuAttention, gives_zeros_where_no_key_is_seen) {
   });
 }
 
+TEST(CpuAttention, gives_zeros_for_weights_that_are_no_numbers) {
+  std::vector<float> queries(3 * 4, 0.5f);
+  queries[5] = std::numeric_limits<float>::quiet_NaN();
+  queries[8] = std::numeric_limits<float>::infinity();
+  const std::vector<Tensor> inputs = {
+      Tensor::from<float>({1, 1, 3, 4}, queries),
+      Tensor::from<float>({1, 1, 300, 4}, std::vector<float>(300 * 4, 0.25f)),
+      Tensor::from<float>({1, 1, 300, 4}, std::vector<float>(300 * 4, 3.0f))};
+  for_each_isa([&] {
+    check_tactics(attention("1,1,3,4", "1,1,300,4", "1,1,300,4", "", "{zero_nan=true}"),
+                  {"attention_cpu"}, {.inputs = inputs});
+  });
+}
+
 TEST(CpuAttention, reads_heads_from_columns_and_writes_them_side_by_side) {
   const std::string body = R"(body graph body(%x: f32[B,L,24], %b: f32[B,1,1,L]) -> (%y) {
       const %s1 = i64[1]{8} const %e1 = i64[1]{16} const %a1 = i64[1]{2}

@@ -6,11 +6,12 @@
 // products are tiles of simd/tile_f32.hpp over keys and values that are packed first.
 //
 // Queries go in tiles and keys in blocks of fixed sizes, so that a result does not depend on the
-// number of threads. A query that sees no key gives zeros.
+// number of threads. A query that sees no key gives zeros, and with zero_nan = 1 one whose weights
+// are no numbers does.
 //
 // Inputs by the parameters q, k, v and bias. A parameter of q, k and v is "input" for a tensor
 // [B, H, L, D], or "input,offset,stride,heads,size" for heads in the columns of [B, L, columns].
-// Output: [B, H, L, D], or with merged = 1 [B, L, H * D]. Parameter scale.
+// Output: [B, H, L, D], or with merged = 1 [B, L, H * D]. Parameters scale, zero_nan.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -115,6 +116,7 @@ class AttentionKernel final : public Kernel {
         v_(read_heads(init, "v")),
         scale_(static_cast<float>(init.parameters.number("scale"))),
         merged_(init.parameters.integer("merged") != 0),
+        zero_nan_(init.parameters.integer("zero_nan") != 0),
         tiles_(tile_set_f32()),
         rows_(row_set_f32()) {
     const std::int64_t bias = init.parameters.integer("bias");
@@ -254,6 +256,10 @@ class AttentionKernel final : public Kernel {
       } else {
         to += ((batch * q_.count + head) * q_.rows + first + i) * v_.size;
       }
+      if (zero_nan_ && std::isnan(state[i].sum)) {
+        std::fill_n(to, v_.size, 0.0f);
+        continue;
+      }
       const float factor = state[i].sum == 0.0f ? 0.0f : 1.0f / state[i].sum;
       rows_.multiply(sums + i * v_.size, to, v_.size, factor);
     }
@@ -289,6 +295,7 @@ class AttentionKernel final : public Kernel {
   std::int64_t bias_strides_[4] = {};
   float scale_;
   bool merged_;
+  bool zero_nan_;
   const TileSetF32& tiles_;
   const RowSetF32& rows_;
   Panels k_panels_, v_panels_;

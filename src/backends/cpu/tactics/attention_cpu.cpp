@@ -58,6 +58,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   parameters.set("bias", view->bias);
   parameters.set("scale", view->node->as<AttentionAttributes>().scale);
   parameters.set("merged", std::int64_t{view->merged});
+  parameters.set("zero_nan", std::int64_t{view->node->as<AttentionAttributes>().zero_nan});
   return {"attention_f32", parameters.text()};
 }
 

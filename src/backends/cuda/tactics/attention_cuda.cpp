@@ -242,12 +242,12 @@ class Source {
     text += fmt::format(
         "  attend<{}, I>({}, {}, {},\n"
         "      reinterpret_cast<unsigned short*>({}) + {},\n"
-        "      {}, {}, {}, {}, first_query, static_cast<int>({}), begin, end, score);\n",
+        "      {}, {}, {}, {}, first_query, static_cast<int>({}), begin, end, {}, score);\n",
         operands_.q.size.value(), pointer(0, operands_.q, "head"),
         pointer(1, operands_.k, kv_head()), pointer(2, operands_.v, kv_head()),
         writer_.output(0, type), place(operands_.o, "head"), writer_.number(operands_.q.by_row),
         writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row),
-        writer_.number(operands_.o.by_row), queries);
+        writer_.number(operands_.o.by_row), queries, attributes_.zero_nan);
     writer_.finish(step, text, {tiles * operands_.q.heads * operands_.batches, Dim(1), Dim(1)},
                    kTensorThreads);
   }
@@ -278,12 +278,13 @@ class Source {
         compute, literal(dtype, attributes_.scale), score(compute));
     text += fmt::format(
         "  attend_plain<{}, {}>({} + query * {}, {}, {},\n      {} + {} + query * {}, "
-        "{}, {}, {}, begin, end, score);\n",
+        "{}, {}, {}, begin, end, {}, score);\n",
         operands_.v.size.value(), compute, pointer(0, operands_.q, "head"),
         writer_.number(operands_.q.by_row), pointer(1, operands_.k, kv_head()),
         pointer(2, operands_.v, kv_head()), writer_.output(0, type), place(operands_.o, "head"),
         writer_.number(operands_.o.by_row), operands_.q.size.value(),
-        writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row));
+        writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row),
+        attributes_.zero_nan);
     writer_.finish(step, text, {ceildiv(count, Dim(kPlainThreads / 32)), Dim(1), Dim(1)},
                    kPlainThreads);
   }

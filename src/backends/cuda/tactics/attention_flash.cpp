@@ -120,6 +120,7 @@ std::optional<AttentionProblem> read_problem(const Problem& problem, std::string
   out.softcap = attributes.softcap;
   out.left = attributes.left;
   out.right = attributes.right;
+  out.zero_nan = attributes.zero_nan;
   out.bias = extra_of(problem, shapes, view->bias);
   if (out.bias) out.bias->sizes.insert(out.bias->sizes.begin(), 4 - out.bias->sizes.size(), 1);
   out.lengths = extra_of(problem, shapes, view->lengths);
