@@ -40,8 +40,9 @@ Heads read_heads(const LaunchShapes& shapes, const AttentionView& view, std::siz
   const SymShape& shape = shapes.input(input);
   const SymShape& strides = shapes.input_strides(input);
   if (const auto& packed = view.heads[i]) {
-    return {strides[0], Dim(packed->stride), strides[1], Dim(packed->offset), Dim(packed->heads),
-            shape[1],   Dim(packed->size)};
+    const std::size_t batch = packed->rows_first ? 1 : 0, row = 1 - batch;
+    return {strides[batch],     Dim(packed->stride), strides[row],     Dim(packed->offset),
+            Dim(packed->heads), shape[row],          Dim(packed->size)};
   }
   return {strides[0], strides[1], strides[2], Dim(0), shape[1], shape[2], shape[3]};
 }
@@ -55,10 +56,10 @@ Operands read_operands(const LaunchShapes& shapes, const AttentionView& view) {
   out.o = out.q;
   out.o.size = out.v.size;
   out.o.base = Dim(0);
-  out.o.by_batch = strides[0];
+  out.o.by_batch = strides[view.merged_rows_first ? 1 : 0];
   out.o.by_head = view.merged ? out.v.size : strides[1];
-  out.o.by_row = view.merged ? strides[1] : strides[2];
-  out.batches = shapes.output(0)[0];
+  out.o.by_row = view.merged ? strides[view.merged_rows_first ? 0 : 1] : strides[2];
+  out.batches = shapes.output(0)[view.merged_rows_first ? 1 : 0];
   return out;
 }
 

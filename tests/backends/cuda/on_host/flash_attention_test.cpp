@@ -118,6 +118,22 @@ TEST(CudaFlashAttention, reads_and_writes_heads_where_they_lie) {
   }
 }
 
+TEST(CudaFlashAttention, reads_and_writes_rows_that_come_first) {
+  for (const std::string type : {"f16", "f32"}) {
+    const std::string graph = "graph main(%x: " + type +
+                              "[S,B,48]) -> (%y) {\n%y = fused{kind=\"attention\"}(%x) " +
+                              "body graph body(%x: " + type + "[S,B,48]) -> (%y) {\n" + R"(
+            const %start = i64[1]{16} const %end = i64[1]{48} const %axis = i64[1]{2}
+            const %cut = i64[4]{0, 0, 2, 16} const %put = i64[3]{0, 0, 32}
+            %a = slice(%x, %start, %end, %axis) %b = reshape(%a, %cut)
+            %c = transpose{perm=[1, 2, 0, 3]}(%b) %o = attention{scale=0.3}(%c, %c, %c)
+            %p = transpose{perm=[2, 0, 1, 3]}(%o) %y = reshape(%p, %put) } })";
+    for (const std::string& tactic :
+         {type == "f16" ? kSimple : kSimt, std::string("attention_cuda")})
+      check(graph, tactic, {{"B", 3}, {"S", 35}});
+  }
+}
+
 TEST(CudaFlashAttention, gives_zeros_for_weights_that_are_no_numbers) {
   for (const char* type : {"f16", "f32"}) {
     const DType dtype = *type == 'f' && type[1] == '1' ? DType::f16 : DType::f32;
