@@ -43,6 +43,7 @@ std::span<const Pass> default_passes() {
       eliminate_transpose(),
       fuse_attention_projections(),
       fuse_pad(),
+      rewrite_patch_conv(),
       fuse_batch_norm(),
       store_half(),
       fuse_attention_layout(),  // after all that looks at attention

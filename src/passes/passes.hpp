@@ -26,6 +26,9 @@ Pass fuse_activation();
 Pass fuse_layer_norm();
 // Products around a softmax become attention. Likewise.
 Pass fuse_attention();
+// The convolution that cuts an image into rows of patches becomes a product. Rounds elsewhere: not
+// for a precise target. For a GPU.
+Pass rewrite_patch_conv();
 // A gemm between reshapes of its rows becomes a matmul over the axes of the rows.
 Pass rewrite_gemm();
 // Transposes of leading axes with row-wise nodes between them become one, and vanish where heads of
