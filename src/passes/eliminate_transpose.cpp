@@ -170,7 +170,8 @@ class Eliminator {
     for (int seen = 0; !left.empty(); ++seen) {
       const ValueId id = left.back();
       left.pop_back();
-      if (seen >= kMostNodes || graph_.is_output(id)) return false;
+      if (seen >= kMostNodes || graph_.value(id).uses.size() > kMostNodes || graph_.is_output(id))
+        return false;
       for (const Use& use : graph_.value(id).uses) {
         const Node& node = graph_.node(use.node);
         if (!node.is(op_attention())) {
