@@ -38,9 +38,12 @@ std::span<const Pass> default_passes() {
       eliminate_common_subexpressions(),
       fuse_activation(),  // before fuse_batch_norm, which would take the "+ 3" of a hard sigmoid
       fuse_layer_norm(),
+      rewrite_gemm(),  // before eliminate_transpose, which does not look at gemm
       fuse_attention(),
+      eliminate_transpose(),
       fuse_attention_projections(),
       fuse_pad(),
+      rewrite_patch_conv(),
       fuse_batch_norm(),
       store_half(),
       fuse_attention_layout(),  // after all that looks at attention

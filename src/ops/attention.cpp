@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// y = softmax(softcap(scale * q k^T) + bias) v, head by head. A query that sees no key gives zeros.
+// y = softmax(softcap(scale * q k^T) + bias) v, head by head. A query that sees no key gives zeros,
+// and with `zero_nan` one whose weights are NaN does (all are where one is), whatever the values.
 // Everything is computed in float (f64: double) and rounded once; sums over keys and over vector
 // elements are in the order of accumulate_product.
 #include "ops/attention.hpp"
@@ -172,15 +173,17 @@ void apply_bias(const Problem<C>& p, std::int64_t batch, std::int64_t head, std:
 }
 
 // In place, with one more score that is not among those of the row. Where all is hidden, zeros.
+// Whether the weights are numbers.
 template <class C>
-void softmax(C* row, std::int64_t count, C sink) {
+bool softmax(C* row, std::int64_t count, C sink) {
   C largest = sink;
   for (std::int64_t j = 0; j < count; ++j) largest = std::max(largest, row[j]);
   if (largest == kHidden<C>) largest = 0;  // the exponentials are 0 then, or NaN
   C sum = std::exp(sink - largest);
   for (std::int64_t j = 0; j < count; ++j) sum += row[j] = std::exp(row[j] - largest);
-  if (sum == C(0)) return;
+  if (sum == C(0)) return true;
   for (std::int64_t j = 0; j < count; ++j) row[j] /= sum;
+  return !std::isnan(sum);
 }
 
 constexpr std::int64_t kRows = 16;  // queries of one head that a task computes
@@ -221,6 +224,7 @@ void attend(KernelContext& context) {
   parallel_for(p.batches * p.heads * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<C> block(static_cast<std::size_t>(std::min(kRows, p.queries) * p.keys));
     std::vector<C> sums(static_cast<std::size_t>(kRows * p.value_size));
+    std::array<bool, kRows> gone{};
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t head = task / blocks % p.heads, batch = task / blocks / p.heads;
       const std::int64_t kv_head = batch * kv_heads + head / p.heads_a_key;
@@ -244,13 +248,19 @@ void attend(KernelContext& context) {
         show(AttentionStage::capped);
         apply_bias(p, batch, head, first + i, row);
         show(AttentionStage::biased);
-        softmax(row, p.keys, sinks != nullptr ? sinks[head] : kHidden<C>);
+        const bool fine = softmax(row, p.keys, sinks != nullptr ? sinks[head] : kHidden<C>);
+        gone[static_cast<std::size_t>(i)] = attributes.zero_nan && !fine;
+        if (gone[static_cast<std::size_t>(i)]) std::fill_n(row, p.keys, C(0));
         show(AttentionStage::probabilities);
       }
       std::fill(sums.begin(), sums.end(), C(0));
       accumulate_product(block.data(), p.keys, values + kv_head * p.keys * p.value_size,
                          p.value_size, sums.data(), p.value_size, count, p.value_size,
                          p.lengths[static_cast<std::size_t>(batch)]);
+      for (std::int64_t i = 0; i < count; ++i) {
+        if (gone[static_cast<std::size_t>(i)])
+          std::fill_n(sums.data() + i * p.value_size, p.value_size, C(0));
+      }
       store_chunk<C>(y, q_row * p.value_size, count * p.value_size, sums.data());
     }
   });

@@ -25,6 +25,7 @@ struct AttentionAttributes {
   double softcap = 0;
   std::int64_t left = -1;
   std::int64_t right = -1;
+  bool zero_nan = false;
   AttentionStage stage = AttentionStage::products;
 
   static void reflect(auto& field) {
@@ -35,6 +36,8 @@ struct AttentionAttributes {
           "a query sees at most so many keys before its own position; -1: all");
     field("right", &AttentionAttributes::right,
           "a query sees at most so many keys after its own position; -1: all, 0: causal");
+    field("zero_nan", &AttentionAttributes::zero_nan,
+          "a query whose weights are no numbers gives zeros; otherwise it gives NaN");
     field("stage", &AttentionAttributes::stage, "which scores the second output holds");
   }
 };

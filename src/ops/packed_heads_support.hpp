@@ -11,12 +11,13 @@
 namespace strop {
 
 // Element (b, h, l, d) of [B, heads, L, size] is element (b, l, offset + h * stride + d) of
-// `source`, [B, L, columns].
+// `source`, [B, L, columns], or with `rows_first` element (l, b, ...) of [L, B, columns].
 struct PackedHeads {
   ValueId source;
   std::int64_t columns = 0;
   std::int64_t offset = 0;
   std::int64_t heads = 0, stride = 0, size = 0;
+  bool rows_first = false;
 };
 
 // Nothing where `id` is no such view of a value, or lies as it is.

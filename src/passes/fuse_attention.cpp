@@ -5,19 +5,25 @@
 //
 // of rank 4, with batches and heads that agree without broadcasting. Factors are numbers, before or
 // after the product of queries and keys, as products or divisions; the bias is one tensor that
-// broadcasts to the scores. Scores that somebody else reads are left alone.
+// broadcasts to the scores. Scores that somebody else reads are left alone. Weights whose NaN are
+// replaced by zeros, where(isnan(w), 0, w), are the operator's zero_nan. A bias that is a choice
+// between two numbers does not depend on conditions that are always true.
 //
 // The operator sums in other places than the chain, so a precise target keeps the chain. Where a
 // bias of -infinity hides every key, the operator gives zeros and the chain NaN.
 #include "passes/passes.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "ops/attention.hpp"
 #include "ops/binary.hpp"
 #include "ops/matmul.hpp"
+#include "ops/select.hpp"
 #include "ops/softmax.hpp"
 #include "ops/transpose.hpp"
+#include "ops/unary.hpp"
 #include "passes/uniform_constant.hpp"
 
 namespace strop {
@@ -117,8 +123,60 @@ class Matcher {
     return {is_identity(perm) ? without_factors(from, false, scale) : from, std::move(perm)};
   }
 
+  // Softmax, or where(isnan(softmax), 0, softmax) that nobody else reads parts of.
+  struct Weights {
+    const Node* softmax = nullptr;
+    const Node *is_nan = nullptr, *choice = nullptr;
+  };
+  Weights weights_of(ValueId id) const {
+    Weights out{.softmax = only_producer(id, op_softmax())};
+    const Node* choice = only_producer(id, op_select());
+    if (choice == nullptr) return out;
+    const ValueId weights = choice->inputs[2];
+    const Node* is_nan = only_producer(choice->inputs[0], op_unary());
+    if (is_nan == nullptr || is_nan->as<UnaryAttributes>().function != UnaryFunction::is_nan ||
+        is_nan->inputs[0] != weights || !(type(weights) == type(id)) ||
+        uniform_constant(graph_.value(choice->inputs[1])) != 0.0 ||
+        graph_.value(weights).uses.size() != 2 || graph_.is_output(weights)) {
+      return out;
+    }
+    return {producer(weights, op_softmax()), is_nan, choice};
+  }
+
+  // The bias without conditions of its choice that are always true, and so of fewer elements.
+  // Layers share it.
+  ValueId narrow_bias(ValueId id, Patch& patch) {
+    const auto known = narrowed_.find(id);
+    if (known != narrowed_.end()) return known->second;
+    const Node* choice = producer(id, op_select());
+    if (choice == nullptr || !uniform_constant(graph_.value(choice->inputs[1])) ||
+        !uniform_constant(graph_.value(choice->inputs[2])) ||
+        graph_.value(choice->inputs[1]).constant.size() != 1 ||
+        graph_.value(choice->inputs[2]).constant.size() != 1) {
+      return id;
+    }
+    const Node* both = producer(choice->inputs[0], op_binary());
+    if (both == nullptr || both->as<BinaryAttributes>().function != BinaryFunction::logical_and)
+      return id;
+    for (std::size_t i = 0; i < 2; ++i) {
+      const Value& always = graph_.value(both->inputs[i]);
+      if (!is_true(always) || !type(both->inputs[1 - i]).shape) continue;
+      const ValueId narrow =
+          patch.emit(op_select(), {}, {both->inputs[1 - i], choice->inputs[1], choice->inputs[2]});
+      if (!(patch.type(narrow).dtype == type(id).dtype)) return id;
+      return narrowed_[id] = narrow;
+    }
+    return id;
+  }
+  static bool is_true(const Value& value) {
+    if (!value.is_constant() || value.constant.dtype() != DType::boolean) return false;
+    const auto bytes = value.constant.to_i64();
+    return !bytes.empty() && std::ranges::all_of(bytes, [](std::int64_t b) { return b != 0; });
+  }
+
   bool match(const Node& node) {
-    const Node* softmax = only_producer(node.inputs[0], op_softmax());
+    const Weights found = weights_of(node.inputs[0]);
+    const Node* softmax = found.softmax;
     if (softmax == nullptr || softmax->as<SoftmaxAttributes>().log) return false;
     const ValueId v = node.inputs[1];
     const Type& weights = type(node.inputs[0]);
@@ -128,6 +186,7 @@ class Matcher {
     }
     const Scores scores = without_bias(softmax->inputs[0]);
     AttentionAttributes attributes;
+    attributes.zero_nan = found.choice != nullptr;
     const Node* product =
         only_producer(without_factors(scores.products, true, attributes.scale), op_matmul());
     if (product == nullptr) return false;
@@ -144,12 +203,14 @@ class Matcher {
     if (!std::isfinite(attributes.scale)) return false;
 
     Patch patch(graph_, "fuse attention at " + label_of(node));
-    for (const Node* part : {product, softmax, &node}) patch.descend_from(*part);
+    for (const Node* part : {product, softmax, found.is_nan, found.choice, &node}) {
+      if (part != nullptr) patch.descend_from(*part);
+    }
     ValueId k = keys.from;
     if (!is_identity(keys.perm))
       k = patch.emit(op_transpose(), TransposeAttributes{.perm = keys.perm}, {k});
     std::vector<ValueId> inputs = {q, k, v};
-    if (scores.bias.exists()) inputs.push_back(scores.bias);
+    if (scores.bias.exists()) inputs.push_back(narrow_bias(scores.bias, patch));
     patch.replace(node.outputs[0], patch.emit(op_attention(), attributes, inputs));
     context_.apply(patch, graph_);
     return true;
@@ -157,6 +218,7 @@ class Matcher {
 
   Graph& graph_;
   const PassContext& context_;
+  std::map<ValueId, ValueId> narrowed_;  // biases
 };
 
 int run(Graph& graph, const PassContext& context) {

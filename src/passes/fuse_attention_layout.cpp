@@ -19,6 +19,8 @@
 namespace strop {
 namespace {
 
+const std::vector<std::int64_t> kBatchFirst = {0, 2, 1, 3}, kRowsFirst = {2, 0, 1, 3};
+
 class Fuser {
  public:
   Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
@@ -34,15 +36,16 @@ class Fuser {
   }
 
  private:
-  // The transpose and the reshape that make [B, L, heads * size] of the result, where nobody reads
-  // what is between. One alone is left where it is.
+  // The transpose and the reshape that make [B, L, heads * size] or [L, B, heads * size] of the
+  // result, where nobody reads what is between. One alone is left where it is.
   std::vector<NodeId> merge_of(const Node& attention) const {
     const ValueId y = attention.outputs[0];
     if (!graph_.has_single_use(y)) return {};
     const NodeId first = graph_.value(y).uses[0].node;
     const Node& transpose = graph_.node(first);
     if (!transpose.is(op_transpose()) ||
-        transpose.as<TransposeAttributes>().perm != std::vector<std::int64_t>{0, 2, 1, 3} ||
+        (transpose.as<TransposeAttributes>().perm != kBatchFirst &&
+         transpose.as<TransposeAttributes>().perm != kRowsFirst) ||
         !graph_.has_single_use(transpose.outputs[0])) {
       return {};
     }
@@ -97,7 +100,7 @@ class Fuser {
     ValueId last = attention.outputs[0];
     if (!merge.empty()) {
       last = graph_.node(merge[1]).outputs[0];
-      y = builder.emit(op_transpose(), TransposeAttributes{.perm = {0, 2, 1, 3}}, {y});
+      y = builder.emit(op_transpose(), graph_.node(merge[0]).attributes, {y});
       const std::int64_t columns = graph_.value(last).type.shape->back().value();
       y = builder.emit(op_reshape(), ReshapeAttributes{}, {y, builder.integers({0, 0, columns})});
     }

@@ -26,6 +26,14 @@ Pass fuse_activation();
 Pass fuse_layer_norm();
 // Products around a softmax become attention. Likewise.
 Pass fuse_attention();
+// The convolution that cuts an image into rows of patches becomes a product. Rounds elsewhere: not
+// for a precise target. For a GPU.
+Pass rewrite_patch_conv();
+// A gemm between reshapes of its rows becomes a matmul over the axes of the rows.
+Pass rewrite_gemm();
+// Transposes of leading axes with row-wise nodes between them become one, and vanish where heads of
+// attention are cut out of the rows. After fuse_attention.
+Pass eliminate_transpose();
 // The products that make queries, keys and values of one input become one.
 Pass fuse_attention_projections();
 // Values are stored in f16 or bf16 where the target says so. After all that looks for constants or

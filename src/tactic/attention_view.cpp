@@ -37,11 +37,14 @@ std::optional<AttentionView> view_as_attention(const Problem& problem, std::stri
   // After it nothing, or the heads side by side.
   ValueId y = out.node->outputs[0];
   if (last + 1 < body.nodes().size()) {
+    std::vector<std::int64_t> perm;
+    if (body.nodes()[last + 1]->is(op_transpose()))
+      perm = body.nodes()[last + 1]->as<TransposeAttributes>().perm;
+    const bool rows_first = perm == std::vector<std::int64_t>{2, 0, 1, 3};
     const bool merges =
         last + 3 == body.nodes().size() && body.nodes()[last + 1]->is(op_transpose()) &&
         body.nodes()[last + 2]->is(op_reshape()) && body.nodes()[last + 1]->inputs[0] == y &&
-        body.nodes()[last + 1]->as<TransposeAttributes>().perm ==
-            std::vector<std::int64_t>{0, 2, 1, 3} &&
+        (perm == std::vector<std::int64_t>{0, 2, 1, 3} || rows_first) &&
         body.nodes()[last + 2]->inputs[0] == body.nodes()[last + 1]->outputs[0];
     const Type& from = body.type(y);
     const Type& to = problem.output_type(0);
@@ -53,6 +56,7 @@ std::optional<AttentionView> view_as_attention(const Problem& problem, std::stri
       return std::nullopt;
     }
     out.merged = true;
+    out.merged_rows_first = rows_first;
     y = body.nodes()[last + 2]->outputs[0];
   }
   if (!body.ends_in(y)) {

@@ -18,7 +18,8 @@ struct AttentionView {
   std::optional<PackedHeads> heads[3];
   // Inputs of the problem's node; -1: absent.
   std::int64_t bias = -1, lengths = -1, start = -1, sink = -1;
-  bool merged = false;
+  // The result's heads side by side, [B, L, columns], or with rows first, [L, B, columns].
+  bool merged = false, merged_rows_first = false;
 };
 
 // Nothing where there is no attention (`refusal` stays empty) or it is not taken.

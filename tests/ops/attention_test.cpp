@@ -152,6 +152,18 @@ TEST(Attention, large_and_special_scores) {
   expect_near(run({q, floats({1, 1, 2, 1}, {1, NAN}), v, bools({2}, {1, 0})}), {1, 1, 1, 1}, {1});
 }
 
+TEST(Attention, weights_that_are_no_numbers_count_as_zeros_where_that_is_wanted) {
+  const Tensor q = floats({1, 1, 2, 1}, {1, INFINITY}), k = floats({1, 1, 2, 1}, {1, 1});
+  const Tensor v = floats({1, 1, 2, 1}, {1, kInfinity});
+  const AttentionAttributes attributes{.zero_nan = true};
+  // The first query's weights are fine, its values not; of the second it is the other way round.
+  const Tensor y = run({q, k, v}, attributes);
+  EXPECT_EQ(y.values<float>()[0], kInfinity);
+  EXPECT_EQ(y.values<float>()[1], 0);
+  expect_near(run({q, floats({1, 1, 2, 1}, {0, 0}), floats({1, 1, 2, 1}, {1, 3})}, attributes),
+              {1, 1, 2, 1}, {2, 0});
+}
+
 TEST(Attention, sixteen_bit_scores_are_in_float) {
   // 300 * 300 does not fit into FP16.
   const Tensor big = Tensor::from<float16>({1, 1, 1, 1}, {float16(300.0f)});

@@ -56,6 +56,48 @@ TEST(FuseAttention, transposes_keys_that_come_transposed) {
              {.tolerance = 1e-6});
 }
 
+// As an exporter writes attention that guards itself against rows of weights that are NaN.
+std::string safe_attention(const std::string& outputs, const std::string& zero = "0",
+                           const std::string& weights = "%p") {
+  return "graph main(%q: f32[B,2,3,4], %k: f32[B,3,2,4], %v: f32[B,2,3,3], %m: bool[B,1,1,3]) -> "
+         "(" +
+         outputs + R"() {
+               const %root = f32[]{0.5}
+               const %all = bool[1,1,3,1]{1, 1, 1}
+               const %none = f32[1]{0}
+               const %hidden = f32[1]{-inf}
+               const %zero = f32[1]{)" +
+         zero + R"(}
+               %a = binary{function="mul"}(%q, %root)
+               %t = transpose{perm=[0, 2, 3, 1]}(%k)
+               %b = binary{function="mul"}(%t, %root)
+               %s = matmul(%a, %b)
+               %c = binary{function="logical_and"}(%all, %m)
+               %bias = select(%c, %none, %hidden)
+               %z = binary(%s, %bias)
+               %p = softmax{axis=3}(%z)
+               %n = unary{function="is_nan"}(%p)
+               %w = select(%n, %zero, )" +
+         weights + ") %y = matmul(%w, %v) }";
+}
+
+TEST(FuseAttention, takes_guarded_weights_and_narrows_a_bias_of_two_numbers) {
+  check_pass(
+      fuse_attention(), safe_attention("%y"),
+      R"(graph main(%q: f32[B,2,3,4], %k: f32[B,3,2,4], %v: f32[B,2,3,3], %m: bool[B,1,1,3]) -> (%y) {
+               const %none = f32[1]{0}
+               const %hidden = f32[1]{-inf}
+               %transpose_20 = transpose{perm=[0, 2, 1, 3]}(%k)
+               %select_21 = select(%m, %none, %hidden)
+               %y = attention{scale=0.25, zero_nan=true}(%q, %transpose_20, %v, %select_21)
+             })",
+      {.tolerance = 1e-6});
+  check_unchanged(fuse_attention(), safe_attention("%y", "1"));
+  check_unchanged(fuse_attention(), safe_attention("%y, %p"));
+  check_unchanged(fuse_attention(), safe_attention("%y, %n"));
+  check_unchanged(fuse_attention(), safe_attention("%y", "0", "%z"));
+}
+
 TEST(FuseAttention, leaves_what_is_none_or_is_read_elsewhere) {
   const auto unchanged = [](const std::string& inputs, const std::string& outputs,
                             const std::string& nodes) {
@@ -166,6 +208,33 @@ TEST(FuseAttentionLayout, takes_heads_out_of_columns_and_puts_them_back) {
                  %attention_22 = attention{scale=0.5}(%transpose_7, %transpose_14, %transpose_21)
                  %transpose_23 = transpose{perm=[0, 2, 1, 3]}(%attention_22)
                  %reshape_25 = reshape(%transpose_23, %constant_24)
+               }
+             })");
+}
+
+TEST(FuseAttentionLayout, takes_heads_out_of_rows_that_come_first) {
+  const std::string head = "graph main(%x: f32[L,B,8]) -> (%y) ";
+  const std::string views = R"(
+               %r = reshape(%x, %cut)
+               %t = transpose{perm=[1, 2, 0, 3]}(%r)
+               %o = attention(%t, %t, %t)
+               %u = transpose{perm=[2, 0, 1, 3]}(%o)
+               %y = reshape(%u, %merged) })";
+  check_pass(fuse_attention_layout(),
+             head + "{ const %cut = i64[4]{0, 0, 2, 4} const %merged = i64[3]{0, 0, 8}" + views,
+             head + R"({
+               %y = fused{kind="attention"}(%x) body graph body(%x: f32[L,B,8]) -> (%reshape_13 "y") {
+                 const %constant_1 = i64[4]{0, 0, 2, 4} const %constant_4 = i64[4]{0, 0, 2, 4}
+                 const %constant_7 = i64[4]{0, 0, 2, 4} const %constant_12 = i64[3]{0, 0, 8}
+                 %reshape_2 = reshape(%x, %constant_1)
+                 %transpose_3 = transpose{perm=[1, 2, 0, 3]}(%reshape_2)
+                 %reshape_5 = reshape(%x, %constant_4)
+                 %transpose_6 = transpose{perm=[1, 2, 0, 3]}(%reshape_5)
+                 %reshape_8 = reshape(%x, %constant_7)
+                 %transpose_9 = transpose{perm=[1, 2, 0, 3]}(%reshape_8)
+                 %attention_10 = attention(%transpose_3, %transpose_6, %transpose_9)
+                 %transpose_11 = transpose{perm=[2, 0, 1, 3]}(%attention_10)
+                 %reshape_13 = reshape(%transpose_11, %constant_12)
                }
              })");
 }

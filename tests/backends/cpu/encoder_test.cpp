@@ -162,6 +162,20 @@ TEST(CpuAttention, gives_zeros_where_no_key_is_seen) {
   });
 }
 
+TEST(CpuAttention, gives_zeros_for_weights_that_are_no_numbers) {
+  std::vector<float> queries(3 * 4, 0.5f);
+  queries[5] = std::numeric_limits<float>::quiet_NaN();
+  queries[8] = std::numeric_limits<float>::infinity();
+  const std::vector<Tensor> inputs = {
+      Tensor::from<float>({1, 1, 3, 4}, queries),
+      Tensor::from<float>({1, 1, 300, 4}, std::vector<float>(300 * 4, 0.25f)),
+      Tensor::from<float>({1, 1, 300, 4}, std::vector<float>(300 * 4, 3.0f))};
+  for_each_isa([&] {
+    check_tactics(attention("1,1,3,4", "1,1,300,4", "1,1,300,4", "", "{zero_nan=true}"),
+                  {"attention_cpu"}, {.inputs = inputs});
+  });
+}
+
 TEST(CpuAttention, reads_heads_from_columns_and_writes_them_side_by_side) {
   const std::string body = R"(body graph body(%x: f32[B,L,24], %b: f32[B,1,1,L]) -> (%y) {
       const %s1 = i64[1]{8} const %e1 = i64[1]{16} const %a1 = i64[1]{2}
@@ -178,6 +192,18 @@ TEST(CpuAttention, reads_heads_from_columns_and_writes_them_side_by_side) {
           body,
       {"attention_cpu"},
       {.sizes = {{{"B", 2}, {"L", 40}}, {{"B", 1}, {"L", 1}}, {{"B", 0}, {"L", 3}}}});
+}
+
+TEST(CpuAttention, reads_and_writes_rows_that_come_first) {
+  const std::string body = R"(body graph body(%x: f32[L,B,24]) -> (%y) {
+      const %s1 = i64[1]{8} const %e1 = i64[1]{16} const %a1 = i64[1]{2}
+      const %h = i64[4]{0, 0, 2, 4} const %m = i64[3]{0, 0, 8}
+      %q1 = slice(%x, %s1, %e1, %a1) %q2 = reshape(%q1, %h) %q = transpose{perm=[1, 2, 0, 3]}(%q2)
+      %o = attention{scale=0.5}(%q, %q, %q)
+      %u = transpose{perm=[2, 0, 1, 3]}(%o) %y = reshape(%u, %m) } })";
+  check_tactics("graph main(%x: f32[L,B,24]) -> (%y) { %y = fused{kind=\"attention\"}(%x) " + body,
+                {"attention_cpu"},
+                {.sizes = {{{"B", 3}, {"L", 40}}, {{"B", 1}, {"L", 1}}, {{"B", 0}, {"L", 3}}}});
 }
 
 TEST(CpuAttention, refuses_what_it_does_not_compute) {

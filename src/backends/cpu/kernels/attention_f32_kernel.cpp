@@ -6,15 +6,18 @@
 // products are tiles of simd/tile_f32.hpp over keys and values that are packed first.
 //
 // Queries go in tiles and keys in blocks of fixed sizes, so that a result does not depend on the
-// number of threads. A query that sees no key gives zeros.
+// number of threads. A query that sees no key gives zeros, and with zero_nan = 1 one whose weights
+// are no numbers does.
 //
 // Inputs by the parameters q, k, v and bias. A parameter of q, k and v is "input" for a tensor
-// [B, H, L, D], or "input,offset,stride,heads,size" for heads in the columns of [B, L, columns].
-// Output: [B, H, L, D], or with merged = 1 [B, L, H * D]. Parameter scale.
+// [B, H, L, D], or "input,offset,stride,heads,size,rows_first" for heads in the columns of
+// [B, L, columns], or with rows_first = 1 of [L, B, columns]. Output: [B, H, L, D], or with
+// merged = 1 [B, L, H * D], with merged_rows_first = 1 [L, B, H * D]. Parameters scale, zero_nan.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "backends/cpu/kernels/kernel.hpp"
 #include "backends/cpu/kernels/simd/rows_f32.hpp"
@@ -32,7 +35,7 @@ constexpr std::int64_t kMostValues = 256;  // floats of a head's value
 // Heads within a tensor.
 struct Heads {
   std::size_t input = 0;
-  bool packed = false;
+  bool packed = false, rows_first = false;
   std::int64_t offset = 0, head_stride = 0, count = 0, size = 0;
   std::int64_t batch = 0, rows = 0, row_stride = 0, batch_stride = 0;
 
@@ -43,7 +46,7 @@ struct Heads {
 
 Heads read_heads(const KernelInit& init, const char* name) {
   const std::vector<std::int64_t> given = init.parameters.integers(name);
-  require((given.size() == 1 || given.size() == 5) && given[0] >= 0 &&
+  require((given.size() == 1 || given.size() == 6) && given[0] >= 0 &&
               static_cast<std::size_t>(given[0]) < init.inputs.size(),
           kWhat, "its list of inputs does not fit");
   Heads heads;
@@ -54,6 +57,7 @@ Heads read_heads(const KernelInit& init, const char* name) {
   heads.head_stride = given[2];
   heads.count = given[3];
   heads.size = given[4];
+  heads.rows_first = given[5] != 0;
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
   for (std::size_t i = 1; i < 5; ++i)
     require(given[i] >= (i < 3 ? 0 : 1) && given[i] < kMost, kWhat, "its heads do not fit");
@@ -72,13 +76,14 @@ void prepare_heads(Heads& heads, const View& view) {
     heads.batch_stride = heads.count * heads.head_stride;
   } else {
     require(view.dims.size() == 3, kWhat, "an operand does not have three axes");
-    heads.rows = view.dims[1];
+    heads.rows = view.dims[heads.rows_first ? 0 : 1];
     heads.row_stride = view.dims[2];
-    heads.batch_stride = heads.rows * heads.row_stride;
+    heads.batch_stride = view.dims[1] * view.dims[2];
+    if (heads.rows_first) std::swap(heads.row_stride, heads.batch_stride);
     require(heads.offset + (heads.count - 1) * heads.head_stride + heads.size <= view.dims[2],
             kWhat, "its heads do not fit into the columns");
   }
-  heads.batch = view.dims[0];
+  heads.batch = view.dims[heads.rows_first ? 1 : 0];
 }
 
 // Panels of [depth][columns] floats side by side.
@@ -115,6 +120,8 @@ class AttentionKernel final : public Kernel {
         v_(read_heads(init, "v")),
         scale_(static_cast<float>(init.parameters.number("scale"))),
         merged_(init.parameters.integer("merged") != 0),
+        merged_rows_first_(init.parameters.integer("merged_rows_first") != 0),
+        zero_nan_(init.parameters.integer("zero_nan") != 0),
         tiles_(tile_set_f32()),
         rows_(row_set_f32()) {
     const std::int64_t bias = init.parameters.integer("bias");
@@ -132,8 +139,9 @@ class AttentionKernel final : public Kernel {
                       (k_.count > 0 ? q_.count % k_.count == 0 : q_.count == 0);
     require(fits, kWhat, "its queries, keys and values do not fit");
     const View& y = outputs[0];
-    const Shape wanted = merged_ ? Shape{q_.batch, q_.rows, q_.count * v_.size}
-                                 : Shape{q_.batch, q_.count, q_.rows, v_.size};
+    Shape wanted = {q_.batch, q_.count, q_.rows, v_.size};
+    if (merged_) wanted = {q_.batch, q_.rows, q_.count * v_.size};
+    if (merged_ && merged_rows_first_) std::swap(wanted[0], wanted[1]);
     require(y.dtype == DType::f32 && y.shape() == wanted, kWhat, "its output does not fit");
     prepare_bias(inputs);
     // Keys in blocks of whole panels.
@@ -249,10 +257,16 @@ class AttentionKernel final : public Kernel {
     }
     for (std::int64_t i = 0; i < count; ++i) {
       float* to = y.as<float>();
-      if (merged_) {
+      if (merged_ && merged_rows_first_) {
+        to += (((first + i) * q_.batch + batch) * q_.count + head) * v_.size;
+      } else if (merged_) {
         to += ((batch * q_.rows + first + i) * q_.count + head) * v_.size;
       } else {
         to += ((batch * q_.count + head) * q_.rows + first + i) * v_.size;
+      }
+      if (zero_nan_ && std::isnan(state[i].sum)) {
+        std::fill_n(to, v_.size, 0.0f);
+        continue;
       }
       const float factor = state[i].sum == 0.0f ? 0.0f : 1.0f / state[i].sum;
       rows_.multiply(sums + i * v_.size, to, v_.size, factor);
@@ -288,7 +302,8 @@ class AttentionKernel final : public Kernel {
   std::optional<std::size_t> bias_;
   std::int64_t bias_strides_[4] = {};
   float scale_;
-  bool merged_;
+  bool merged_, merged_rows_first_;
+  bool zero_nan_;
   const TileSetF32& tiles_;
   const RowSetF32& rows_;
   Panels k_panels_, v_panels_;

@@ -52,12 +52,15 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   for (std::size_t i = 0; i < 3; ++i) {
     std::vector<std::int64_t> list = {view->inputs[i]};
     if (const auto& heads = view->heads[i])
-      list.insert(list.end(), {heads->offset, heads->stride, heads->heads, heads->size});
+      list.insert(list.end(),
+                  {heads->offset, heads->stride, heads->heads, heads->size, heads->rows_first});
     parameters.set(kNames[i], list);
   }
   parameters.set("bias", view->bias);
   parameters.set("scale", view->node->as<AttentionAttributes>().scale);
   parameters.set("merged", std::int64_t{view->merged});
+  parameters.set("merged_rows_first", std::int64_t{view->merged_rows_first});
+  parameters.set("zero_nan", std::int64_t{view->node->as<AttentionAttributes>().zero_nan});
   return {"attention_f32", parameters.text()};
 }
 

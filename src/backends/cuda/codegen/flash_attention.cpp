@@ -69,6 +69,7 @@ std::string constants_source(const AttentionProblem& p, int rows) {
                      std::min(p.left, kFarAway), std::min(p.right, kFarAway), rows);
   out += fmt::format("constexpr float kScale = {}, kSoftcap = {};\n", number(p.scale),
                      number(p.softcap));
+  out += fmt::format("constexpr bool kZeroNan = {};\n", p.zero_nan);
   out += fmt::format("constexpr int kSize = {}, kValueSize = {};\n", p.size, p.value_size);
   return out;
 }

@@ -27,6 +27,7 @@ struct AttentionProblem {
   std::int64_t size = 0, value_size = 0;  // of a head
   double scale = 1, softcap = 0;
   std::int64_t left = -1, right = -1;
+  bool zero_nan = false;
   // Operands that may be absent.
   struct Extra {
     Operand operand;

@@ -252,16 +252,23 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
                         std::int64_t multiprocessors) {
   const Geometry sizes = geometry(gemm, config);
   const double tile = static_cast<double>(config.tile_m) * config.tile_n;
-  const std::int64_t tiles = (rows + config.tile_m - 1) / config.tile_m * tiles_n(gemm, config);
+  // Blocks of a cluster take rows of tiles together.
+  const std::int64_t rows_of_cluster = std::int64_t{config.tile_m} * config.multicast;
+  const std::int64_t tiles =
+      (rows + rows_of_cluster - 1) / rows_of_cluster * config.multicast * tiles_n(gemm, config);
   const double waves =
       static_cast<double>((tiles * config.split + multiprocessors - 1) / multiprocessors);
   const double steps =
       std::ceil(static_cast<double>(sizes.blocks) / sizes.blocks_of_stage / config.split);
-  const double loaded = 128.0 * (config.tile_m + (config.resident ? 0 : config.tile_n));
-  // Narrow tiles wait for shared memory, wide ones for their own accumulators, turns for turns.
+  const double loaded =
+      128.0 * (config.tile_m +
+               (config.resident ? 0 : static_cast<double>(config.tile_n) / config.multicast));
+  // Narrow tiles wait for shared memory, wide ones for their own accumulators, turns for turns,
+  // blocks of a cluster for each other.
   const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
                        (config.ping_pong ? 1.2 : 1.0) *
-                       (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0);
+                       (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0) *
+                       (config.multicast > 1 ? 1.2 : 1.0);
   const double products = tile * 64 / 2048 * shape + 20;
   const double starved = 1 + 0.15 * std::max(0, 4 - sizes.stages);
   const double main = steps * std::max(products, loaded / 40) * starved;
@@ -277,7 +284,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
 
 // Beyond that, starting early gains nothing.
 constexpr double kShortCycles = 40000;
-constexpr std::size_t kMostCandidates = 16;
+constexpr std::size_t kMostCandidates = 20;
 
 }  // namespace
 
@@ -366,13 +373,15 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
 std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
                                           std::int64_t multiprocessors) {
   static constexpr std::string_view kTiles[] = {
-      "co64x32",    "co64x64",     "co128x32",    "co128x64",   "co128x64R", "co128x128",
-      "co128x128R", "co128x192",   "co128x256",   "co256x64",   "co256x64R", "co256x128",
-      "co256x128R", "pp64x64",     "pp64x64w3",   "pp64x64w3R", "pp64x128",  "pp64x128R",
-      "pp64x128w3", "pp64x128w3R", "pp64x256",    "pp128x64",   "pp128x64R", "pp128x64w3R",
-      "pp128x128",  "pp128x128R",  "co192x128w3", "co64x32k2",  "co64x32k3", "co64x32k4",
-      "co64x32k6",  "co64x64k2",   "co64x64k4",   "co64x64k6",  "co64x64k8", "co128x128k2",
-      "co128x128k4"};
+      "co64x32",     "co64x64",       "co64x96",     "co64x128",    "co128x32",    "co128x64",
+      "co128x64R",   "co128x96",      "co128x128",   "co128x128R",  "co128x128c2", "co128x192",
+      "co128x192c2", "co128x256",     "co128x256c2", "co256x64",    "co256x64R",   "co256x128",
+      "co256x128R",  "co256x128c2",   "pp64x64",     "pp64x64w3",   "pp64x64w3R",  "pp64x128",
+      "pp64x128R",   "pp64x128w3",    "pp64x128w3R", "pp64x256",    "pp128x64",    "pp128x64R",
+      "pp128x64w3R", "pp128x128",     "pp128x128R",  "pp128x128c2", "co192x96w3",  "co192x96w3c2",
+      "co192x128w3", "co192x128w3c2", "co64x32k2",   "co64x32k3",   "co64x32k4",   "co64x32k6",
+      "co64x64k2",   "co64x64k4",     "co64x64k6",   "co64x64k8",   "co64x96k2",   "co64x96k4",
+      "co64x128k2",  "co64x128k4",    "co128x128k2", "co128x128k4"};
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {

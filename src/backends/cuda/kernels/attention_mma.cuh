@@ -79,12 +79,14 @@ __device__ __forceinline__ void load_rows(unsigned short* to, const unsigned sho
 }
 
 // `score(product, query, key)`: what a product of a query and a key becomes, times log2(e);
-// -infinity hides the key. Keys in [begin, end) are looked at.
+// -infinity hides the key. Keys in [begin, end) are looked at. With `zero_nan` a
+// query whose weights are no numbers gives zeros.
 template <int SIZE, class I, class Score>
 __device__ __forceinline__ void attend(const unsigned short* q, const unsigned short* k,
                                        const unsigned short* v, unsigned short* o, I q_stride,
                                        I k_stride, I v_stride, I o_stride, int first_query,
-                                       int queries, int begin, int end, Score score) {
+                                       int queries, int begin, int end, bool zero_nan,
+                                       Score score) {
   constexpr int kPadded = (SIZE + 15) / 16 * 16, kPitch = kPadded + 8;
   constexpr int kSteps = kPadded / 16, kColumns = kPadded / 8;
   alignas(16) __shared__ unsigned short k_tile[kKeys * kPitch];
@@ -203,6 +205,7 @@ __device__ __forceinline__ void attend(const unsigned short* q, const unsigned s
     for (int distance = 1; distance < 4; distance *= 2)
       all += __shfl_xor_sync(0xffffffffu, all, distance);
     // Where every key is hidden the result is zero.
+    const bool gone = zero_nan && all != all;
     const float inverse = all == 0.f ? 0.f : 1.f / all;
     const int query = first_query + warp * 16 + half * 8 + group;
     if (query >= queries) continue;
@@ -211,7 +214,7 @@ __device__ __forceinline__ void attend(const unsigned short* q, const unsigned s
       const int column = n * 8 + pair;
       if (column >= SIZE) continue;
       *reinterpret_cast<unsigned*>(o + static_cast<I>(query) * o_stride + column) =
-          pack_pair(sums[n][half * 2] * inverse, sums[n][half * 2 + 1] * inverse);
+          gone ? 0u : pack_pair(sums[n][half * 2] * inverse, sums[n][half * 2 + 1] * inverse);
     }
   }
 }

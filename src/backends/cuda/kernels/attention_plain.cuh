@@ -3,9 +3,11 @@
 // one of 32 keys at a time, and every 32nd element of the result.
 
 // `score(product, key)`: what a product becomes; -infinity hides the key. Keys in [begin, end).
+// With `zero_nan` a query whose weights are no numbers gives zeros.
 template <int VALUES, class C, class T, class I, class Score>
 __device__ __forceinline__ void attend_plain(const T* q, const T* k, const T* v, T* o, int size,
-                                             I k_stride, I v_stride, I begin, I end, Score score) {
+                                             I k_stride, I v_stride, I begin, I end, bool zero_nan,
+                                             Score score) {
   constexpr int kOwn = (VALUES + 31) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const C hidden = -static_cast<C>(__int_as_float(0x7f800000));
@@ -38,9 +40,11 @@ __device__ __forceinline__ void attend_plain(const T* q, const T* k, const T* v,
       }
     }
   }
+  const bool gone = zero_nan && total != total;
   const C inverse = total == static_cast<C>(0) ? static_cast<C>(0) : 1 / total;
 #pragma unroll
   for (int j = 0; j < kOwn; ++j) {
-    if (j * 32 + lane < VALUES) o[j * 32 + lane] = narrow<T>(sums[j] * inverse);
+    if (j * 32 + lane < VALUES)
+      o[j * 32 + lane] = narrow<T>(gone ? static_cast<C>(0) : sums[j] * inverse);
   }
 }

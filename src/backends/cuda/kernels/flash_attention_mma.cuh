@@ -271,7 +271,8 @@ __device__ __forceinline__ void store_rows(Warp& warp, unsigned char* tile, Elem
 #pragma unroll
       for (int j = 0; j < kWidth / 8; ++j) {
         *reinterpret_cast<unsigned*>(tile + 2 * (row * kPitchQ + 8 * j + 2 * (lane % 4))) =
-            pack(warp.o[i][j][2 * h] * factor, warp.o[i][j][2 * h + 1] * factor, Element{});
+            pack(divided(warp.o[i][j][2 * h], factor, sum),
+                 divided(warp.o[i][j][2 * h + 1], factor, sum), Element{});
       }
     }
   }

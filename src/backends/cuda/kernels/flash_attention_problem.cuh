@@ -6,6 +6,7 @@
 //   constexpr int kLeft, kRight (negative: no limit), kTileRows;
 //   constexpr bool kBiasRows (the bias differs between queries), kHasLengths, kHasStart, kHasSink;
 //   constexpr float kScale, kSoftcap (0: none);
+//   constexpr bool kZeroNan (a query whose weights are no numbers gives zeros);
 //
 // Elements (b, h, l, d) of an operand lie at b * batch + h * head + l * row + d.
 
@@ -45,6 +46,11 @@ struct Problem {
   }
 
 #define HIDDEN __int_as_float(static_cast<int>(0xff800000u))  // the score of a key that is not seen
+
+// A weighted sum of values over the sum of the weights.
+__device__ __forceinline__ float divided(float values, float factor, float weights) {
+  return kZeroNan && weights != weights ? 0.f : values * factor;
+}
 
 __device__ __forceinline__ int clamp_to(long long x, int low, int high) {
   return static_cast<int>(x < low ? low : x > high ? high : x);

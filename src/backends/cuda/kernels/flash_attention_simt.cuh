@@ -194,7 +194,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
         if (column >= kValueSize) continue;
         float out[kVectorY];
 #pragma unroll
-        for (int v = 0; v < kVectorY; ++v) out[v] = rows.o[i][4 * run + e + v] * factor;
+        for (int v = 0; v < kVectorY; ++v)
+          out[v] = divided(rows.o[i][4 * run + e + v], factor, sum);
         store_run<kVectorY>(to + query * p.y_strides.row + column, out);
       }
     }

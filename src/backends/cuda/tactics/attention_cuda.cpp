@@ -40,8 +40,9 @@ Heads read_heads(const LaunchShapes& shapes, const AttentionView& view, std::siz
   const SymShape& shape = shapes.input(input);
   const SymShape& strides = shapes.input_strides(input);
   if (const auto& packed = view.heads[i]) {
-    return {strides[0], Dim(packed->stride), strides[1], Dim(packed->offset), Dim(packed->heads),
-            shape[1],   Dim(packed->size)};
+    const std::size_t batch = packed->rows_first ? 1 : 0, row = 1 - batch;
+    return {strides[batch],     Dim(packed->stride), strides[row],     Dim(packed->offset),
+            Dim(packed->heads), shape[row],          Dim(packed->size)};
   }
   return {strides[0], strides[1], strides[2], Dim(0), shape[1], shape[2], shape[3]};
 }
@@ -55,10 +56,10 @@ Operands read_operands(const LaunchShapes& shapes, const AttentionView& view) {
   out.o = out.q;
   out.o.size = out.v.size;
   out.o.base = Dim(0);
-  out.o.by_batch = strides[0];
+  out.o.by_batch = strides[view.merged_rows_first ? 1 : 0];
   out.o.by_head = view.merged ? out.v.size : strides[1];
-  out.o.by_row = view.merged ? strides[1] : strides[2];
-  out.batches = shapes.output(0)[0];
+  out.o.by_row = view.merged ? strides[view.merged_rows_first ? 0 : 1] : strides[2];
+  out.batches = shapes.output(0)[view.merged_rows_first ? 1 : 0];
   return out;
 }
 
@@ -242,12 +243,12 @@ class Source {
     text += fmt::format(
         "  attend<{}, I>({}, {}, {},\n"
         "      reinterpret_cast<unsigned short*>({}) + {},\n"
-        "      {}, {}, {}, {}, first_query, static_cast<int>({}), begin, end, score);\n",
+        "      {}, {}, {}, {}, first_query, static_cast<int>({}), begin, end, {}, score);\n",
         operands_.q.size.value(), pointer(0, operands_.q, "head"),
         pointer(1, operands_.k, kv_head()), pointer(2, operands_.v, kv_head()),
         writer_.output(0, type), place(operands_.o, "head"), writer_.number(operands_.q.by_row),
         writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row),
-        writer_.number(operands_.o.by_row), queries);
+        writer_.number(operands_.o.by_row), queries, attributes_.zero_nan);
     writer_.finish(step, text, {tiles * operands_.q.heads * operands_.batches, Dim(1), Dim(1)},
                    kTensorThreads);
   }
@@ -278,12 +279,13 @@ class Source {
         compute, literal(dtype, attributes_.scale), score(compute));
     text += fmt::format(
         "  attend_plain<{}, {}>({} + query * {}, {}, {},\n      {} + {} + query * {}, "
-        "{}, {}, {}, begin, end, score);\n",
+        "{}, {}, {}, begin, end, {}, score);\n",
         operands_.v.size.value(), compute, pointer(0, operands_.q, "head"),
         writer_.number(operands_.q.by_row), pointer(1, operands_.k, kv_head()),
         pointer(2, operands_.v, kv_head()), writer_.output(0, type), place(operands_.o, "head"),
         writer_.number(operands_.o.by_row), operands_.q.size.value(),
-        writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row));
+        writer_.number(operands_.k.by_row), writer_.number(operands_.v.by_row),
+        attributes_.zero_nan);
     writer_.finish(step, text, {ceildiv(count, Dim(kPlainThreads / 32)), Dim(1), Dim(1)},
                    kPlainThreads);
   }

@@ -18,7 +18,7 @@ constexpr std::string_view kSimt = "simt";
 // Of a block on every chip.
 constexpr std::int64_t kSharedBytes = 99 << 10;
 
-// [B, heads, L, size], or those heads within [B, L, columns].
+// [B, heads, L, size], or those heads within [B, L, columns] or [L, B, columns].
 struct Heads {
   AttentionOperand operand;
   Dim batches, heads, rows, size;
@@ -27,15 +27,16 @@ struct Heads {
 Heads heads_of(Operand operand, const SymShape& shape, const std::optional<PackedHeads>& packed) {
   Heads out;
   out.operand.operand = std::move(operand);
-  out.batches = shape[0];
+  out.batches = shape[packed && packed->rows_first ? 1 : 0];
   if (packed) {
-    out.rows = shape[1];
+    out.rows = shape[packed->rows_first ? 0 : 1];
     out.heads = packed->heads;
     out.size = packed->size;
     out.operand.offset = packed->offset;
-    out.operand.batch = shape[1] * Dim(packed->columns);
+    const Dim outer = shape[1] * Dim(packed->columns);
+    out.operand.batch = packed->rows_first ? Dim(packed->columns) : outer;
     out.operand.head = packed->stride;
-    out.operand.row = packed->columns;
+    out.operand.row = packed->rows_first ? outer : Dim(packed->columns);
   } else {
     out.heads = shape[1];
     out.rows = shape[2];
@@ -112,7 +113,7 @@ std::optional<AttentionProblem> read_problem(const Problem& problem, std::string
   if (view->merged) {
     const std::int64_t size = out.value_size;
     const std::int64_t count = problem.output_type(0).shape->back().value() / size;
-    merged = PackedHeads{{}, count * size, 0, count, size, size};
+    merged = PackedHeads{{}, count * size, 0, count, size, size, view->merged_rows_first};
   }
   out.y = heads_of(Operand::out(0), shapes.output(0), merged).operand;
   const auto& attributes = view->node->as<AttentionAttributes>();
@@ -120,6 +121,7 @@ std::optional<AttentionProblem> read_problem(const Problem& problem, std::string
   out.softcap = attributes.softcap;
   out.left = attributes.left;
   out.right = attributes.right;
+  out.zero_nan = attributes.zero_nan;
   out.bias = extra_of(problem, shapes, view->bias);
   if (out.bias) out.bias->sizes.insert(out.bias->sizes.begin(), 4 - out.bias->sizes.size(), 1);
   out.lengths = extra_of(problem, shapes, view->lengths);

@@ -3,6 +3,8 @@
 // gives what the reference gives.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "backends/cuda/on_host/tactic_check.hpp"
 
 namespace strop::testing {
@@ -113,6 +115,49 @@ TEST(CudaFlashAttention, reads_and_writes_heads_where_they_lie) {
               "const %put = i64[3]{0, 0, 96}\n%o = attention{scale=0.3}(%c0, %c1, %c2)\n"
               "%p = transpose{perm=[0, 2, 1, 3]}(%o)\n%y = reshape(%p, %put) } }",
           type == "f16" ? kSimple : kSimt, {{"B", 2}, {"S", 35}});
+  }
+}
+
+TEST(CudaFlashAttention, reads_and_writes_rows_that_come_first) {
+  for (const std::string type : {"f16", "f32"}) {
+    const std::string graph = "graph main(%x: " + type +
+                              "[S,B,48]) -> (%y) {\n%y = fused{kind=\"attention\"}(%x) " +
+                              "body graph body(%x: " + type + "[S,B,48]) -> (%y) {\n" + R"(
+            const %start = i64[1]{16} const %end = i64[1]{48} const %axis = i64[1]{2}
+            const %cut = i64[4]{0, 0, 2, 16} const %put = i64[3]{0, 0, 32}
+            %a = slice(%x, %start, %end, %axis) %b = reshape(%a, %cut)
+            %c = transpose{perm=[1, 2, 0, 3]}(%b) %o = attention{scale=0.3}(%c, %c, %c)
+            %p = transpose{perm=[2, 0, 1, 3]}(%o) %y = reshape(%p, %put) } })";
+    for (const std::string& tactic :
+         {type == "f16" ? kSimple : kSimt, std::string("attention_cuda")})
+      check(graph, tactic, {{"B", 3}, {"S", 35}});
+  }
+}
+
+TEST(CudaFlashAttention, gives_zeros_for_weights_that_are_no_numbers) {
+  for (const char* type : {"f16", "f32"}) {
+    const DType dtype = *type == 'f' && type[1] == '1' ? DType::f16 : DType::f32;
+    std::vector<double> queries(5 * 8, 0.5);
+    queries[9] = std::numeric_limits<double>::quiet_NaN();
+    queries[16] = std::numeric_limits<double>::infinity();
+    const auto tensor = [&](const Shape& shape, const std::vector<double>& values) {
+      Tensor out = Tensor::allocate(dtype, shape);
+      for (std::size_t i = 0; i < values.size(); ++i)
+        store_from_double(dtype, out.mutable_data(), static_cast<std::int64_t>(i), values[i]);
+      return out;
+    };
+    CudaCheck check;
+    check.inputs = {tensor({1, 1, 5, 8}, queries),
+                    tensor({1, 1, 70, 8}, std::vector<double>(70 * 8, 0.25)),
+                    tensor({1, 1, 70, 8}, std::vector<double>(70 * 8, 3))};
+    const std::string t = type;
+    const std::string graph = "graph main(%q: " + t + "[1,1,5,8], %k: " + t +
+                              "[1,1,70,8], %v: " + t +
+                              "[1,1,70,8]) -> (%y) { %y = attention{zero_nan=true}(%q, %k, %v) }";
+    check.only = "attention_cuda";
+    check_cuda(graph, {"attention_cuda"}, check);
+    check.only = dtype == DType::f16 ? "attention_flash/16x128_t1_g4_s2" : kSimt;
+    check_cuda(graph, {check.only}, check);
   }
 }
 
