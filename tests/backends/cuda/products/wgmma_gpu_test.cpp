@@ -48,6 +48,15 @@ TEST(wgmma_on_gpu, products_give_what_the_reference_gives) {
       {{{"B", 2}, {"S", 77}}, {{"B", 1}, {"S", 1}}, {{"B", 0}, {"S", 5}}});
 }
 
+// Of a size for which tiles that blocks of a cluster share, and tiles of every width, are offered.
+TEST(wgmma_on_gpu, tiles_of_many_rows_give_what_the_reference_gives) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  check_on_gpu(
+      "graph main(%x: f16[6300,192]) -> (%y) {\nconst %w: f16[192,288] = @0\n%y = matmul(%x, %w) }",
+      {random_tensor(DType::f16, {192, 288}, 7)}, {{}});
+}
+
 // A convolution of bytes: padded, with a residual in its sums or other bytes added to its own; or
 // with a zero point and a table after it.
 void check_bytes_on_gpu(std::string_view family) {
