@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "ops/fused.hpp"
+
 namespace strop {
 namespace {
 
@@ -34,7 +36,7 @@ CandidateList list_candidates(const Problem& problem, std::span<const Tactic* co
     const bool serves =
         std::ranges::any_of(tactic->ops, [&](auto op) { return &op() == &leading; }) ||
         (tactic->serves != nullptr && tactic->serves(problem.op()));
-    if (!serves) continue;
+    if (!serves || (problem.is(op_fused()) && !tactic->reads_bodies)) continue;
     if (is_excluded(tactic->name, excluded)) {
       list.refusals.push_back({std::string(tactic->name), "left out by option"});
       continue;

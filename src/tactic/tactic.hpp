@@ -81,11 +81,12 @@ struct Tactic {
   // Its steps run on a library of others, which is opened and makes code of its own, and weights in
   // its own order, whenever an engine is loaded.
   bool opens_library = false;
-  // The operators it is for, each alone or as the first one in the body of a fused node; it is
-  // asked about no other.
+  // The operators it is for; it is asked about no other.
   std::vector<const OpDef& (*)()> ops;
-  // Beside those, operators that have no accessor (of plugins), each alone; null: none.
+  // Beside those, operators that have no accessor (of plugins); null: none.
   bool (*serves)(const OpDef&) = nullptr;
+  // Whether it is also asked about fused nodes that begin with one of them.
+  bool reads_bodies = false;
   // Never depends on free memory or time.
   Acceptance (*accepts)(const Problem&) = nullptr;
   // Names of the ways it can be run; at least one. The first is the default when nothing is timed.

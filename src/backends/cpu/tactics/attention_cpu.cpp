@@ -70,6 +70,7 @@ const Tactic& tactic_attention_cpu() {
   static const Tactic tactic{.name = "attention_cpu",
                              .backend = "cpu",
                              .ops = {op_attention, op_reshape, op_slice},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .lower = lower};
   return tactic;

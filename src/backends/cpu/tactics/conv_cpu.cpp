@@ -30,6 +30,7 @@ const Tactic& tactic_conv_cpu() {
   static const Tactic tactic{.name = "conv_cpu",
                              .backend = "cpu",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = conv_layouts,
                              .lower = lower};

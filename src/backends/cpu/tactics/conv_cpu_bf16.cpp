@@ -47,6 +47,7 @@ const Tactic& tactic_conv_cpu_bf16() {
   static const Tactic tactic{.name = "conv_cpu_bf16",
                              .backend = "cpu",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = conv_layouts,
                              .lower = lower};

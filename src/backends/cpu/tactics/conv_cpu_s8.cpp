@@ -61,6 +61,7 @@ const Tactic& tactic_conv_cpu_s8() {
   static const Tactic tactic{.name = "conv_cpu_s8",
                              .backend = "cpu",
                              .ops = {op_conv_integer},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

@@ -128,6 +128,7 @@ const Tactic& tactic_conv_expand_depthwise() {
   static const Tactic tactic{.name = "conv_expand_depthwise",
                              .backend = "cpu",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

@@ -68,6 +68,7 @@ const Tactic& tactic_conv_onednn() {
                              .backend = "cpu",
                              .opens_library = true,
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .accepts_config = accepts_config,

@@ -83,6 +83,7 @@ const Tactic& tactic_conv_transpose_cpu() {
   static const Tactic tactic{.name = "conv_transpose_cpu",
                              .backend = "cpu",
                              .ops = {op_conv_transpose},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

@@ -45,6 +45,7 @@ const Tactic& tactic_conv_winograd() {
   static const Tactic tactic{.name = "conv_winograd",
                              .backend = "cpu",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = conv_layouts,

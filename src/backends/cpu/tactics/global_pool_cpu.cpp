@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "backends/cpu/parameters.hpp"
-#include "ops/fused.hpp"
 #include "ops/reduce.hpp"
 #include "tactic/tactic.hpp"
 
@@ -12,7 +11,6 @@ const Tactic& tactic_global_pool_cpu();
 namespace {
 
 Acceptance accepts(const Problem& problem) {
-  if (problem.is(op_fused())) return Acceptance::refuse("more than a reduction is fused");
   const auto& reduce = problem.attributes<ReduceAttributes>();
   const Type& x = problem.input_type(0);
   if (reduce.function != ReduceFunction::sum && reduce.function != ReduceFunction::mean)

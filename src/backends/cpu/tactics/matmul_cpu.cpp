@@ -46,6 +46,7 @@ const Tactic& tactic_matmul_cpu() {
   static const Tactic tactic{.name = "matmul_cpu",
                              .backend = "cpu",
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .lower = lower};
   return tactic;

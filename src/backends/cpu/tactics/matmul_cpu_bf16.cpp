@@ -57,6 +57,7 @@ const Tactic& tactic_matmul_cpu_bf16() {
   static const Tactic tactic{.name = "matmul_cpu_bf16",
                              .backend = "cpu",
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .lower = lower};
   return tactic;

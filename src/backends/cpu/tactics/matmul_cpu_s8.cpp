@@ -36,6 +36,7 @@ const Tactic& tactic_matmul_cpu_s8() {
   static const Tactic tactic{.name = "matmul_cpu_s8",
                              .backend = "cpu",
                              .ops = {op_matmul_integer},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .lower = lower};
   return tactic;

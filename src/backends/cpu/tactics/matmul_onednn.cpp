@@ -50,6 +50,7 @@ const Tactic& tactic_matmul_onednn() {
                              .backend = "cpu",
                              .opens_library = true,
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = nullptr,
                              .lower = lower};

@@ -66,6 +66,7 @@ const Tactic& tactic_pointwise_cpu() {
   static const Tactic tactic{.name = "pointwise_cpu",
                              .backend = "cpu",
                              .ops = {op_unary, op_binary, op_clip},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

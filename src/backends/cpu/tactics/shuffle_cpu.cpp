@@ -34,6 +34,7 @@ const Tactic& tactic_shuffle_cpu() {
   static const Tactic tactic{.name = "shuffle_cpu",
                              .backend = "cpu",
                              .ops = {op_reshape},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

@@ -312,6 +312,7 @@ const Tactic& tactic_attention_cuda() {
   static const Tactic tactic{.name = "attention_cuda",
                              .backend = "cuda",
                              .ops = {op_attention, op_reshape, op_slice},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              // attention_flash has tiles of more sizes, and deeper buffers.
                              .slowdown = [](const Problem&, std::string_view) { return 1.5; },

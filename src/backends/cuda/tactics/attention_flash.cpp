@@ -172,6 +172,7 @@ const Tactic& tactic_attention_flash() {
   static const Tactic tactic{.name = "attention_flash",
                              .backend = "cuda",
                              .ops = {op_attention, op_reshape, op_slice},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .lower = lower};

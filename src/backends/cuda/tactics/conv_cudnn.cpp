@@ -121,6 +121,7 @@ const Tactic& tactic_conv_cudnn() {
                              .backend = "cuda",
                              .opens_library = true,
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = layouts,

@@ -51,6 +51,7 @@ const Tactic& tactic_conv_depthwise() {
   static const Tactic tactic{.name = "conv_depthwise",
                              .backend = "cuda",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = layouts,

@@ -36,6 +36,7 @@ const Tactic& tactic_conv_depthwise_s8() {
   static const Tactic tactic{.name = "conv_depthwise_s8",
                              .backend = "cuda",
                              .ops = {op_conv_integer},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = layouts,

@@ -30,6 +30,7 @@ const Tactic& tactic_conv_mma() {
   static const Tactic tactic{.name = "conv_mma",
                              .backend = "cuda",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .layouts = layouts,

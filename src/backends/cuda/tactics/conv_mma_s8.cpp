@@ -26,6 +26,7 @@ const Tactic& tactic_conv_mma_s8() {
   static const Tactic tactic{.name = "conv_mma_s8",
                              .backend = "cuda",
                              .ops = {op_conv_integer},
+                             .reads_bodies = true,
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .layouts = layouts,

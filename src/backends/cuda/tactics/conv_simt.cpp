@@ -26,6 +26,7 @@ const Tactic& tactic_conv_simt() {
   static const Tactic tactic{.name = "conv_simt",
                              .backend = "cuda",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .layouts = layouts,

@@ -51,6 +51,7 @@ const Tactic& tactic_conv_stem() {
   static const Tactic tactic{.name = "conv_stem",
                              .backend = "cuda",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = layouts,

@@ -75,6 +75,7 @@ const Tactic& tactic_conv_wgmma() {
   static const Tactic tactic{.name = "conv_wgmma",
                              .backend = "cuda",
                              .ops = {op_conv},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = layouts,

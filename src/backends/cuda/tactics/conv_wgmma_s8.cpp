@@ -65,6 +65,7 @@ const Tactic& tactic_conv_wgmma_s8() {
   static const Tactic tactic{.name = "conv_wgmma_s8",
                              .backend = "cuda",
                              .ops = {op_conv_integer},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .layouts = layouts,

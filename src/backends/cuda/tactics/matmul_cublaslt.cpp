@@ -95,6 +95,7 @@ const Tactic& tactic_matmul_cublaslt() {
                              .backend = "cuda",
                              .opens_library = true,
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .lower = lower};

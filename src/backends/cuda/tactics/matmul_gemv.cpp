@@ -54,6 +54,7 @@ const Tactic& tactic_matmul_gemv() {
   static const Tactic tactic{.name = "matmul_gemv",
                              .backend = "cuda",
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .lower = lower};

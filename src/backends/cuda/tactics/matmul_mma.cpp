@@ -25,6 +25,7 @@ const Tactic& tactic_matmul_mma() {
   static const Tactic tactic{.name = "matmul_mma",
                              .backend = "cuda",
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .slowdown = GemmTactic<Family>::slowdown,

@@ -22,6 +22,7 @@ const Tactic& tactic_matmul_mma_s8() {
   static const Tactic tactic{.name = "matmul_mma_s8",
                              .backend = "cuda",
                              .ops = {op_matmul_integer},
+                             .reads_bodies = true,
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .slowdown = GemmTactic<Family>::slowdown,

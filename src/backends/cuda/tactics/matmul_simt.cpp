@@ -23,6 +23,7 @@ const Tactic& tactic_matmul_simt() {
   static const Tactic tactic{.name = "matmul_simt",
                              .backend = "cuda",
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = GemmTactic<Family>::accepts,
                              .configs = GemmTactic<Family>::configs,
                              .slowdown = GemmTactic<Family>::slowdown,

@@ -73,6 +73,7 @@ const Tactic& tactic_matmul_wgmma() {
   static const Tactic tactic{.name = "matmul_wgmma",
                              .backend = "cuda",
                              .ops = {op_matmul, op_gemm},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .lower = lower};

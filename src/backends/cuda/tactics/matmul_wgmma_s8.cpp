@@ -61,6 +61,7 @@ const Tactic& tactic_matmul_wgmma_s8() {
   static const Tactic tactic{.name = "matmul_wgmma_s8",
                              .backend = "cuda",
                              .ops = {op_matmul_integer},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,
                              .lower = lower};

@@ -178,6 +178,7 @@ const Tactic& tactic_mean_s8() {
   static const Tactic tactic{.name = "mean_s8",
                              .backend = "cuda",
                              .ops = {op_reduce, op_binary},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

@@ -184,6 +184,7 @@ const Tactic& tactic_pointwise_cuda() {
       .backend = "cuda",
       .ops = {op_unary, op_binary, op_clip, op_select, op_cast, op_quantize_linear,
               op_dequantize_linear, op_requantize, op_table_lookup, op_batch_norm},
+      .reads_bodies = true,
       .accepts = accepts,
       .layouts = layouts,
       .lower = lower};

@@ -8,7 +8,6 @@
 
 #include "backends/cuda/codegen/scalar_source.hpp"
 #include "backends/cuda/codegen/walk.hpp"
-#include "ops/fused.hpp"
 #include "ops/reduce.hpp"
 #include "tactic/layout_support.hpp"
 
@@ -36,7 +35,6 @@ std::vector<bool> reduced_axes(const Problem& problem) {
 }
 
 Acceptance accepts(const Problem& problem) {
-  if (problem.is(op_fused())) return Acceptance::refuse("more than a reduction is fused");
   if (!has_element(problem.input_type(0).dtype)) return Acceptance::refuse("it takes numbers");
   if (!problem.input_type(0).shape) return Acceptance::refuse("the rank of x is not known");
   if (problem.has_input(1) && problem.constant(1) == nullptr)

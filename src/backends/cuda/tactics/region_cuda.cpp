@@ -111,6 +111,7 @@ const Tactic& tactic_region_cuda() {
   static const Tactic tactic{.name = "region_cuda",
                              .backend = "cuda",
                              .ops = {op_fused},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};

@@ -72,6 +72,7 @@ const Tactic& tactic_transpose_cuda() {
   static const Tactic tactic{.name = "transpose_cuda",
                              .backend = "cuda",
                              .ops = {op_transpose, op_reshape},
+                             .reads_bodies = true,
                              .accepts = accepts,
                              .layouts = layouts,
                              .lower = lower};
