@@ -51,6 +51,7 @@ std::span<const Pass> default_passes() {
       fuse_epilogue(),
       assign_precision(),  // of products with what fuse_epilogue gave them
       fuse_depthwise(),
+      rewrite_odd_channels(),
       fuse_moves(),
   };
   return passes;

@@ -56,6 +56,8 @@ Pass assign_precision();
 // A 1 x 1 convolution and the depthwise one after it become one `fused` node, for the CPU. After
 // fuse_epilogue.
 Pass fuse_depthwise();
+// Convolutions before moves get a multiple of eight filters, for GPUs.
+Pass rewrite_odd_channels();
 // Moves of elements and the pointwise nodes among them become one `fused` node, for devices. Last.
 Pass fuse_moves();
 // Operators between dequantize_linear and quantize_linear become integer ones (docs/int8.md).

@@ -9,8 +9,23 @@
 
 namespace strop::cuda {
 
-KernelWriter::KernelWriter(const Problem&, const LaunchShapes& shapes, std::string name)
-    : shapes_(shapes), name_(std::move(name)) {
+namespace {
+
+// The next kernel may start when all blocks of this one have, and waits then itself.
+constexpr std::string_view kTakeTurn = R"(__device__ __forceinline__ void take_turn() {
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+)";
+constexpr int kFirstProgrammatic = 90;  // compute capability
+
+}  // namespace
+
+KernelWriter::KernelWriter(const Problem& problem, const LaunchShapes& shapes, std::string name)
+    : shapes_(shapes),
+      name_(std::move(name)),
+      programmatic_(problem.device != nullptr &&
+                    problem.device->compute_capability >= kFirstProgrammatic) {
   use("numbers");
 }
 
@@ -68,10 +83,11 @@ std::string KernelWriter::source(const std::string& body, std::uint32_t threads,
   }
   out += fmt::format("template <class I>\n__device__ __forceinline__ void body({}) {{\n{}}}\n",
                      list("const I"), body);
+  if (programmatic_) out += kTakeTurn;
   const auto entry = [&](const char* suffix, const char* index) {
     out += fmt::format(
-        "extern \"C\" __global__ void __launch_bounds__({}) {}{}({}) {{\n  body<{}>({});\n}}\n",
-        threads, name_, suffix, list(index), index, names);
+        "extern \"C\" __global__ void __launch_bounds__({}) {}{}({}) {{\n{}  body<{}>({});\n}}\n",
+        threads, name_, suffix, list(index), programmatic_ ? "  take_turn();\n" : "", index, names);
   };
   if (narrow) entry("", "int");
   if (wide) entry("_wide", "long long");
@@ -86,6 +102,7 @@ void KernelWriter::finish(LaunchStep& step, const std::string& body, std::array<
   Launch launch;
   launch.image = static_cast<std::uint32_t>(step.sources.size());
   launch.block = {threads, 1, 1};
+  launch.programmatic = programmatic_;
   launch.grid = std::move(grid);
   for (const Parameter& each : parameters_) launch.arguments.push_back(each.argument);
   if (!never_small) {

@@ -2,7 +2,8 @@
 // One generated kernel on its way from a body of text to a launch. Sizes that are known are written
 // into the body as numbers, others become parameters. Indices are of type I: 32 bits wide where all
 // operands are small enough. Where that shows only at run time there are two kernels, of which one
-// is launched.
+// is launched. On chips that can, it may start before the launch before it has ended, and waits for
+// that first of all.
 #pragma once
 
 #include <map>
@@ -52,6 +53,7 @@ class KernelWriter {
 
   const LaunchShapes& shapes_;
   std::string name_;
+  bool programmatic_;
   std::vector<std::string> used_;
   std::string declarations_;
   std::vector<Parameter> parameters_;

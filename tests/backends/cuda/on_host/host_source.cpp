@@ -83,6 +83,9 @@ std::string translated(std::string source, bool with_ptx) {
   asm("rcp.approx.f32 %0, %1;" : "=f"(out) : "f"(x));
   return out;)",
           "  return host_reciprocal(x);");
+  // Launches follow one another here.
+  replace("  asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n", "");
+  replace("  asm volatile(\"griddepcontrol.launch_dependents;\" ::: \"memory\");\n", "");
   replace("extern \"C\" __global__ void __launch_bounds__", "extern \"C\" void LAUNCH");
   replace("extern __shared__ __align__(128) unsigned char shared[];",
           with_ptx ? "unsigned char* const shared = host_shared;"

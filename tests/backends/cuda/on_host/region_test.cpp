@@ -58,7 +58,7 @@ TEST(CudaRegion, reads_inputs_of_fewer_axes_as_they_lie) {
           %y = concat{axis=2}(%b, %b)
         }
       })",
-      {"region_cuda", "region_cuda@plain>nhwc"});
+      {"region_cuda"});
 }
 
 TEST(CudaRegion, leaves_what_needs_tiles) {
