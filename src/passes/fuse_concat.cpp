@@ -4,14 +4,16 @@
 // never written to memory. Only where such convolutions are all that read it: otherwise it is made
 // anyway. The result is the same to the bit.
 //
-// For GPUs whose kernel copies blocks of channels from any of several tensors (wgmma, halves); each
-// piece holds whole blocks. Goes after fuse_epilogue, whose nodes it takes, and before fuse_moves,
-// which would take the concat. Whether a kernel takes the node is for lowering to find out; where
-// none does, the concat is one node again, and what is behind it another (lower/split_fused.cpp).
+// For GPUs whose kernel copies blocks of channels from any of several tensors (wgmma; halves, and
+// bytes that are requantised); each piece holds whole blocks. Goes after fuse_epilogue, whose nodes
+// it takes, and before fuse_moves, which would take the concat. Whether a kernel takes the node is
+// for lowering to find out; where none does, the concat is one node again, and what is behind it
+// another (lower/split_fused.cpp).
 #include <algorithm>
 
 #include "ops/concat.hpp"
 #include "ops/conv.hpp"
+#include "ops/conv_integer.hpp"
 #include "ops/fused.hpp"
 #include "passes/join_nodes.hpp"
 #include "passes/passes.hpp"
@@ -20,11 +22,14 @@ namespace strop {
 namespace {
 
 constexpr std::size_t kMostPieces = 4;
-constexpr std::int64_t kBlock = 32;  // channels, 64 bytes: narrower blocks starve the tensor cores
+constexpr std::int64_t kBlockBytes = 64;  // narrower ones starve the tensor cores
 
 bool all_are(const std::vector<std::int64_t>& values, std::int64_t wanted) {
   return std::ranges::all_of(values, [wanted](std::int64_t value) { return value == wanted; });
 }
+
+bool is_half(DType type) { return type == DType::f16 || type == DType::bf16; }
+bool is_byte(DType type) { return type == DType::i8 || type == DType::u8; }
 
 class Fuser {
  public:
@@ -49,20 +54,21 @@ class Fuser {
   }
 
  private:
-  // A concat of the channels of images in halves, each of whole blocks.
+  // A concat of the channels of images in halves or bytes, each of whole blocks.
   bool is_joined(const Node& node) const {
     if (!node.is(op_concat()) || node.inputs.size() < 2 || node.inputs.size() > kMostPieces)
       return false;
     const Type& type = graph_.value(node.outputs[0]).type;
-    if ((type.dtype != DType::f16 && type.dtype != DType::bf16) || type.rank() < 3 ||
-        type.rank() > 4 || normalize_axis(node.as<ConcatAttributes>().axis, type.rank()) != 1)
+    if ((!is_half(type.dtype) && !is_byte(type.dtype)) || type.rank() < 3 || type.rank() > 4 ||
+        normalize_axis(node.as<ConcatAttributes>().axis, type.rank()) != 1)
       return false;
     return std::ranges::all_of(node.inputs, [&](ValueId id) {
       const Value& piece = graph_.value(id);
       if (piece.is_constant() || !piece.type.shape || piece.type.rank() != type.rank())
         return false;
       const Dim& channels = (*piece.type.shape)[1];
-      return channels.is_constant() && channels.value() > 0 && channels.value() % kBlock == 0;
+      const std::int64_t block = kBlockBytes * 8 / bits_of(type.dtype);
+      return channels.is_constant() && channels.value() > 0 && channels.value() % block == 0;
     });
   }
 
@@ -75,11 +81,13 @@ class Fuser {
     if (reader.is(op_fused())) {
       const Graph& body = body_of(reader);
       conv = &body.node(body.order().front());
-      if (!conv->is(op_conv()) || conv->inputs[0] != body.inputs()[use.input]) return false;
-    } else if (!conv->is(op_conv()) || use.input != 0) {
+      if (conv->inputs.empty() || conv->inputs[0] != body.inputs()[use.input]) return false;
+    } else if (use.input != 0) {
       return false;
     }
-    return has_single_pixels(reader, *conv);
+    const bool bytes = is_byte(graph_.value(joined).type.dtype);
+    return conv->is(bytes ? op_conv_integer() : op_conv()) && (!bytes || reader.is(op_fused())) &&
+           has_single_pixels(reader, *conv);
   }
 
   bool has_single_pixels(const Node& reader, const Node& conv) const {
@@ -87,9 +95,11 @@ class Fuser {
     if (attributes.group != 1 || !all_are(attributes.strides, 1) || !all_are(attributes.pads, 0) ||
         (attributes.auto_pad != AutoPad::explicit_pads && attributes.auto_pad != AutoPad::valid))
       return false;
-    const ValueId w = operand(reader, conv, 1), bias = operand(reader, conv, 2);
-    if (!is_constant(w) || (bias.exists() && !is_constant(bias))) return false;
-    const Tensor& weights = graph_.value(w).constant;
+    // Weights, and a bias or zero points.
+    for (std::size_t i = 1; i < conv.inputs.size(); ++i) {
+      if (conv.inputs[i].exists() && !is_constant(operand(reader, conv, i))) return false;
+    }
+    const Tensor& weights = graph_.value(operand(reader, conv, 1)).constant;
     return weights.size() > 0 && weights.size() == weights.dim(0) * weights.dim(1);
   }
 

@@ -7,7 +7,6 @@
 #include "base/float_types.hpp"
 #include "ops/binary.hpp"
 #include "ops/clip.hpp"
-#include "ops/concat.hpp"
 #include "ops/unary.hpp"
 #include "tactic/fused_view.hpp"
 
@@ -140,15 +139,9 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, s
 std::optional<AnchorView> view_as_joined(const Problem& problem, const OpDef& anchor,
                                          std::int64_t axis, std::string& refusal) {
   const FusedView body(problem);
-  if (body.casts() || body.nodes().size() < 2 || !body.nodes()[0]->is(op_concat()) ||
-      !body.nodes()[1]->is(anchor))
-    return std::nullopt;
-  const Node& concat = *body.nodes()[0];
-  const std::int64_t rank = body.type(concat.outputs[0]).rank();
+  if (!begins_with_concat(body) || !body.nodes()[1]->is(anchor)) return std::nullopt;
   std::vector<std::int64_t> pieces;
-  for (const ValueId input : concat.inputs) pieces.push_back(body.input_index(input));
-  if (rank < 0 || normalize_axis(concat.as<ConcatAttributes>().axis, rank) != axis ||
-      body.nodes()[1]->inputs[0] != concat.outputs[0] || std::ranges::count(pieces, -1) > 0) {
+  if (!view_pieces(body, *body.nodes()[1], axis, pieces)) {
     refusal = "its input is joined in another way";
     return std::nullopt;
   }

@@ -65,6 +65,26 @@ TEST(FuseConcat, leaves_pieces_that_are_no_whole_blocks_of_channels) {
   check_unchanged(fuse_concat(), joined("%y = conv(%x, %u)", "%y", "f16", "80, 16"), check);
 }
 
+TEST(FuseConcat, takes_bytes_that_are_requantised) {
+  std::string weights = "0x";
+  for (int i = 0; i < 128; ++i) weights += "01";
+  const std::string head =
+      "graph main(%a: u8[N,64,3,W], %b: u8[N,64,3,W]) -> (%y) {\nconst %u = i8[1,128,1,1]{" +
+      weights + "}\nconst %z = u8[]{3}\nconst %m = f32[]{0.01}\nconst %o = f32[]{0}\n";
+  const std::string steps = "%s = conv_integer(%x, %u, %z) %y = requantize(%s, %m, %o) } }";
+  const std::string types = "%u: i8[1,128,1,1], %z: u8[], %m: f32[], %o: f32[]) -> (%y) { ";
+  check_pass(fuse_concat(),
+             head +
+                 "%x = concat{axis=1}(%a, %b)\n%y = fused{kind=\"conv_integer+requantize\"}(%x, "
+                 "%u, %z, %m, %o) body graph body(%x: u8[N,128,3,W], " +
+                 types + steps,
+             head +
+                 "%y = fused{kind=\"concat+conv_integer+requantize\"}(%a, %b, %u, %z, %m, %o) "
+                 "body graph body(%a: u8[N,64,3,W], %b: u8[N,64,3,W], " +
+                 types + "%x = concat{axis=1}(%a, %b) " + steps,
+             {.target = kHopper});
+}
+
 TEST(FuseConcat, leaves_types_that_the_kernel_does_not_have) {
   check_unchanged(fuse_concat(), joined("%y = conv(%x, %u)", "%y", "f32"), {.target = kHopper});
 }

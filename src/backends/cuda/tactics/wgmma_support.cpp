@@ -267,7 +267,7 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
   }
   auto requantize = read_requantize(problem, view, refusal);
   if (!requantize) return false;
-  into.gemm.element = problem.input_type(input(view.x)).dtype;
+  into.gemm.element = problem.input_type(into.a).dtype;
   into.centred = centred_weights(*problem.constant(input(view.w)), view.w_zero);
   if (!into.centred) refusal = "a weight less its zero point is no signed byte";
   if (!into.centred) return false;

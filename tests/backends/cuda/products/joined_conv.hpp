@@ -45,6 +45,25 @@ struct JoinedConv {
   }
 };
 
+// The same of bytes, requantised: constant 0 is the weights, 1 the zero point of x, 2 the
+// multipliers, 3 the offsets.
+inline std::string joined_bytes_text(const std::vector<std::int64_t>& pieces) {
+  const std::int64_t channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
+  std::string types, names;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const std::string name = (i == 0 ? "%x" : ", %x") + std::to_string(i);
+    types += name + ": u8[N," + std::to_string(pieces[i]) + ",H,21]";
+    names += name;
+  }
+  const std::string w = "%w: i8[64," + std::to_string(channels) + ",1,1]";
+  return "graph main(" + types + ") -> (%y) {\nconst " + w +
+         " = @0\nconst %z: u8[] = @1\nconst %m: f32[64] = @2\nconst %o: f32[64] = @3\n"
+         "%y = fused{kind=\"concat+conv_integer+requantize\"}(" +
+         names + ", %w, %z, %m, %o) body graph body(" + types + ", " + w +
+         ", %z: u8[], %m: f32[64], %o: f32[64]) -> (%y) { %x = concat{axis=1}(" + names +
+         ") %a = conv_integer(%x, %w, %z) %y = requantize{low=-99, high=120}(%a, %m, %o) } }";
+}
+
 // Configurations of every form of the kernel.
 inline const std::vector<std::string>& forms_of_wgmma() {
   static const std::vector<std::string> forms = {

@@ -3,6 +3,8 @@
 // sizes that fill no tile, layouts, operands of the epilogue, zero points.
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "backends/cuda/gpu.hpp"
 #include "backends/cuda/products/gpu_check.hpp"
 #include "backends/cuda/products/joined_conv.hpp"
@@ -135,6 +137,24 @@ TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
   STROP_SKIP_WITHOUT_GPU();
   if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
   check_bytes_on_gpu("wgmma");
+}
+
+TEST(wgmma_on_gpu, bytes_of_the_pieces_of_a_concat_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  Tensor multiplier = Tensor::allocate(DType::f32, {64});
+  for (std::size_t i = 0; i < 64; ++i)
+    multiplier.mutable_values<float>()[i] = 2e-5f * static_cast<float>(i + 3);
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{64, 64}, {192, 64, 128}, {128, 128}, {96, 32}}) {
+    Tensor point = Tensor::allocate(DType::u8, {});
+    point.mutable_data()[0] = static_cast<std::byte>(pieces.size() == 3 ? 0 : 119);
+    const std::int64_t channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
+    check_on_gpu(testing::joined_bytes_text(pieces),
+                 {random_tensor(DType::i8, {64, channels, 1, 1}, 7), point, multiplier,
+                  random_tensor(DType::f32, {64}, 9)},
+                 {{{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}});
+  }
 }
 
 TEST(mma_on_gpu, bytes_are_those_of_the_reference) {

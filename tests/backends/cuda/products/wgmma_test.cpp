@@ -337,6 +337,28 @@ TEST(conv_wgmma_s8, lowers_to_a_launch_that_compiles) {
   EXPECT_NO_THROW(cuda::parse_launch_record(choice.parameters));
 }
 
+TEST(conv_wgmma_s8, reads_the_pieces_of_a_concat) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Tactic& tactic = cuda::tactic_conv_wgmma_s8();
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{64, 64}, {192, 64, 128}, {128, 128}, {96, 32}}) {
+    const std::int64_t channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
+    Question question(
+        graph_of(testing::joined_bytes_text(pieces), {{DType::i8, {64, channels, 1, 1}},
+                                                      {DType::u8, {}},
+                                                      {DType::f32, {64}},
+                                                      {DType::f32, {64}}}),
+        90);
+    ASSERT_TRUE(tactic.accepts(question.problem).yes) << tactic.accepts(question.problem).reason;
+    for (const std::string& config : tactic.configs(question.problem)) {
+      question.problem.layouts = tactic.layouts(question.problem, config).at(0);
+      const KernelChoice choice = tactic.lower(question.problem, config);
+      const auto record = cuda::parse_launch_record(choice.parameters);
+      EXPECT_EQ(record.launches.at(0).arguments.size(), 23u + pieces.size());
+    }
+  }
+}
+
 TEST(conv_wgmma_s8, takes_tables_without_spills) {
   if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
   const Question question = requantised_conv("pads=[1, 1, 1, 1]", 0, true);
