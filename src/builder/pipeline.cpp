@@ -51,6 +51,7 @@ std::span<const Pass> default_passes() {
       fuse_epilogue(),
       assign_precision(),  // of products with what fuse_epilogue gave them
       fuse_depthwise(),
+      fuse_concat(),
       rewrite_odd_channels(),
       fuse_moves(),
   };
@@ -149,6 +150,7 @@ BuildResult build_graph(const std::function<Graph()>& import, const std::string&
 
   stages.run("passes", 0.1, [&] {
     Target pass_target{.backend = target.backend,
+                       .compute_capability = target.device ? target.device->compute_capability : 0,
                        .precise = config.precise,
                        .operands = operand_type(config),
                        .storage = storage_type(config),

@@ -9,11 +9,11 @@
 // fuse_epilogue.
 #include <algorithm>
 
-#include "ir/inline.hpp"
 #include "ops/clip.hpp"
 #include "ops/conv.hpp"
 #include "ops/fused.hpp"
 #include "ops/unary.hpp"
+#include "passes/join_nodes.hpp"
 #include "passes/passes.hpp"
 
 namespace strop {
@@ -58,7 +58,7 @@ class Fuser {
       if (!between.producer.exists()) continue;
       const Node& expand = graph_.node(between.producer);
       if (!is_expand(expand) || !graph_.has_single_use(expand.outputs[0])) continue;
-      fuse(expand, *depthwise);
+      join_nodes(graph_, context_, expand, *depthwise);
       ++fused;
     }
     return fused;
@@ -109,53 +109,6 @@ class Fuser {
     const auto pixels = try_mul(height, width);
     const auto bytes = pixels ? try_mul(*pixels, (*weights)[0] * 4) : std::nullopt;
     return bytes && *bytes >= kLeastBytes;
-  }
-
-  void fuse(const Node& expand, const Node& depthwise) {
-    const ValueId between = expand.outputs[0];
-    const ValueId last = depthwise.outputs[0];
-    const std::string kind = kind_of(expand) + "+" + kind_of(depthwise);
-    Patch patch(graph_, "fuse " + kind + " at " + label_of(expand));
-    patch.descend_from(expand);
-    patch.descend_from(depthwise);
-    GraphBuilder builder("body", graph_.scope() + std::to_string(graph_.node_slots()) + "body/");
-    std::vector<ValueId> inputs, inside;
-    for (const Node* node : {&expand, &depthwise}) {
-      for (const ValueId input : node->inputs) {
-        if (!input.exists() || input == between || std::ranges::find(inputs, input) != inputs.end())
-          continue;
-        inputs.push_back(input);
-        inside.push_back(builder.add_input(graph_.value(input).name, graph_.value(input).type));
-      }
-    }
-    ValueId middle;
-    const auto moved = [&](ValueId id) {
-      if (!id.exists() || id == between) return id.exists() ? middle : id;
-      return inside[static_cast<std::size_t>(std::ranges::find(inputs, id) - inputs.begin())];
-    };
-    const auto emit = [&](const Node& node) {
-      std::vector<ValueId> arguments;
-      for (const ValueId input : node.inputs) arguments.push_back(moved(input));
-      if (node.is(op_fused())) return emit_graph(builder, *node.subgraphs.at(0), arguments)[0];
-      Emitter::Options options;
-      options.name = node.name;
-      options.origins = node.origins;
-      return builder.emit(*node.op, node.attributes, std::move(arguments), 1,
-                          std::move(options))[0];
-    };
-    middle = emit(expand);
-    builder.add_output(emit(depthwise), graph_.value(last).name);
-    Emitter::Options options;
-    options.name = depthwise.name;
-    options.subgraphs.push_back(std::make_shared<const Graph>(builder.take()));
-    const auto outputs =
-        patch.emit(op_fused(), FusedAttributes{kind}, inputs, 1, std::move(options));
-    patch.replace(last, outputs[0]);
-    context_.apply(patch, graph_);
-  }
-
-  static std::string kind_of(const Node& node) {
-    return node.is(op_fused()) ? node.as<FusedAttributes>().kind : std::string(node.op->name);
   }
 
   Graph& graph_;

@@ -56,6 +56,9 @@ Pass assign_precision();
 // A 1 x 1 convolution and the depthwise one after it become one `fused` node, for the CPU. After
 // fuse_epilogue.
 Pass fuse_depthwise();
+// A concat of channels goes into the 1 x 1 convolutions that alone read it, for a GPU whose kernels
+// read its pieces. After fuse_epilogue, before fuse_moves.
+Pass fuse_concat();
 // Convolutions before moves get a multiple of eight filters, for GPUs.
 Pass rewrite_odd_channels();
 // Moves of elements and the pointwise nodes among them become one `fused` node, for devices. Last.

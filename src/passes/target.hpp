@@ -25,6 +25,7 @@ struct ValueRanges {
 
 struct Target {
   std::string backend = "reference";  // "reference", "cpu", "cuda"
+  int compute_capability = 0;         // of a GPU, 90 for 9.0; 0: none, or not known
   bool precise = false;               // leave out whatever reassociates floating-point arithmetic
   // What products with constant weights take their operands in (--precision): f32 or bf16.
   DType operands = DType::f32;

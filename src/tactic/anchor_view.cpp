@@ -97,16 +97,13 @@ bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Ep
   return body.ends_in(running);
 }
 
-std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
-                                  Casts casts) {
-  const FusedView body(problem);
-  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
-  if (body.casts() && casts == Casts::refused) {
-    refusal = "its operands are rounded";
-    return std::nullopt;
-  }
+namespace {
+
+// The anchor is a node of the body; `first`, of its inputs, is the first that is the body's.
+std::optional<AnchorView> view_from(const Problem& problem, const FusedView& body,
+                                    std::size_t anchor, std::size_t first, std::string& refusal) {
   AnchorView view;
-  view.anchor = body.nodes()[0];
+  view.anchor = body.nodes()[anchor];
   const Type& sum = body.type(view.anchor->outputs[0]);
   const Type& output = problem.output_type(0);
   if (sum.shape != output.shape || (sum.dtype != output.dtype && !body.casts())) {
@@ -115,13 +112,41 @@ std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, s
   }
   for (ValueId input : view.anchor->inputs)
     view.inputs.push_back(input.exists() ? body.input_index(input) : -1);
-  for (std::size_t i = 0; i < view.anchor->inputs.size(); ++i) {
+  for (std::size_t i = first; i < view.anchor->inputs.size(); ++i) {
     if (view.anchor->inputs[i].exists() && view.inputs[i] < 0) {
       refusal = "an operand is a constant inside the fused node";
       return std::nullopt;
     }
   }
-  if (!read_epilogue(body, 1, view.anchor->outputs[0], view.epilogue, refusal)) return std::nullopt;
+  if (!read_epilogue(body, anchor + 1, view.anchor->outputs[0], view.epilogue, refusal))
+    return std::nullopt;
+  return view;
+}
+
+}  // namespace
+
+std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
+                                  Casts casts) {
+  const FusedView body(problem);
+  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  if (body.casts() && casts == Casts::refused) {
+    refusal = "its operands are rounded";
+    return std::nullopt;
+  }
+  return view_from(problem, body, 0, 0, refusal);
+}
+
+std::optional<AnchorView> view_as_joined(const Problem& problem, const OpDef& anchor,
+                                         std::int64_t axis, std::string& refusal) {
+  const FusedView body(problem);
+  if (!begins_with_concat(body) || !body.nodes()[1]->is(anchor)) return std::nullopt;
+  std::vector<std::int64_t> pieces;
+  if (!view_pieces(body, *body.nodes()[1], axis, pieces)) {
+    refusal = "its input is joined in another way";
+    return std::nullopt;
+  }
+  auto view = view_from(problem, body, 1, 1, refusal);
+  if (view) view->pieces = std::move(pieces);
   return view;
 }
 

@@ -19,6 +19,8 @@ struct AnchorView {
   const Node* anchor = nullptr;
   // Per input of the anchor: which input of the problem's node it is; -1: absent.
   std::vector<std::int64_t> inputs;
+  // Inputs of the problem's node that a concat joins to input 0 of the anchor, which then is -1.
+  std::vector<std::int64_t> pieces;
   Epilogue epilogue;
 
   std::int64_t input(std::size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
@@ -44,6 +46,11 @@ enum class Casts : std::uint8_t {
 // chain cannot be written as an epilogue (`refusal` says why).
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
                                   Casts casts = Casts::refused);
+
+// As view_as for a fused node (passes/fuse_concat.cpp) whose body begins with a concat along that
+// axis, which the anchor alone reads.
+std::optional<AnchorView> view_as_joined(const Problem& problem, const OpDef& anchor,
+                                         std::int64_t axis, std::string& refusal);
 
 // As view_as for a problem that is nothing but a chain of pointwise steps: a plain pointwise node,
 // or a fused one. `inputs[0]` is the value the chain starts from, `anchor` the first step's node.

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/shape.hpp"
 #include "ops/cast.hpp"
+#include "ops/concat.hpp"
 #include "ops/fused.hpp"
 #include "tactic/tactic.hpp"
 
@@ -71,5 +73,21 @@ class FusedView {
   std::vector<const Node*> nodes_;
   bool casts_ = false;
 };
+
+// Whether a body begins with a concat (passes/fuse_concat.cpp) and goes on.
+inline bool begins_with_concat(const FusedView& body) {
+  return !body.casts() && body.nodes().size() > 1 && body.nodes()[0]->is(op_concat());
+}
+
+// What the concat in front of the anchor joins, as inputs of the problem's node; false when it is
+// no concat along that axis of inputs alone, or not what the anchor reads first.
+inline bool view_pieces(const FusedView& body, const Node& anchor, std::int64_t axis,
+                        std::vector<std::int64_t>& pieces) {
+  const Node& concat = *body.nodes()[0];
+  const std::int64_t rank = body.type(concat.outputs[0]).rank();
+  for (const ValueId input : concat.inputs) pieces.push_back(body.input_index(input));
+  return rank >= 0 && normalize_axis(concat.as<ConcatAttributes>().axis, rank) == axis &&
+         anchor.inputs[0] == concat.outputs[0] && std::ranges::count(pieces, -1) == 0;
+}
 
 }  // namespace strop

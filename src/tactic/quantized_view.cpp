@@ -55,15 +55,15 @@ bool is_per_channel(const Problem& problem, const EpilogueStep& step, const char
 
 // The cast and the pointwise nodes after it.
 bool view_floats(const Problem& problem, const FusedView& body, std::int64_t channel_axis,
-                 QuantizedView& view, std::string& refusal) {
-  const Node& cast = *body.nodes()[1];
+                 std::size_t at, QuantizedView& view, std::string& refusal) {
+  const Node& cast = *body.nodes()[at];
   if (cast.inputs[0] != view.anchor->outputs[0] || problem.output_type(0).dtype != DType::f32 ||
       !problem.output_type(0).shape) {
     refusal = "it is cast to something other than f32";
     return false;
   }
   view.floats = true;
-  if (!read_epilogue(body, 2, cast.outputs[0], view.epilogue, refusal)) return false;
+  if (!read_epilogue(body, at + 1, cast.outputs[0], view.epilogue, refusal)) return false;
   std::size_t step = 0;
   if (step < view.epilogue.size() &&
       is_per_channel(problem, view.epilogue[step], "mul", channel_axis)) {
@@ -99,27 +99,34 @@ bool view_addition(const FusedView& body, const Node& node, ValueId bytes, Quant
 }  // namespace
 
 std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpDef& anchor,
-                                               std::int64_t channel_axis, std::string& refusal) {
+                                               std::int64_t channel_axis, std::string& refusal,
+                                               Pieces pieces) {
   const FusedView body(problem);
-  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  const bool joined = pieces == Pieces::viewed && begins_with_concat(body);
+  // The anchor and what is behind it.
+  const auto nodes = std::span(body.nodes()).subspan(joined ? 1 : 0);
+  if (nodes.empty() || !nodes[0]->is(anchor)) return std::nullopt;
   const auto refuse = [&](const char* why) {
     refusal = why;
     return std::optional<QuantizedView>();
   };
   QuantizedView view;
-  view.anchor = body.nodes()[0];
-  const std::size_t count = body.nodes().size();
-  const bool floats = count >= 2 && body.nodes()[1]->is(op_cast());
-  const bool adds = !floats && count == 3 && body.nodes()[2]->is(op_requantize());
-  if (!floats && (count > 3 || (count >= 2 && !body.nodes()[1]->is(op_requantize())) ||
-                  (count == 3 && !adds && !body.nodes()[2]->is(op_table_lookup())))) {
+  view.anchor = nodes[0];
+  const std::size_t count = nodes.size();
+  const bool floats = count >= 2 && nodes[1]->is(op_cast());
+  const bool adds = !floats && count == 3 && nodes[2]->is(op_requantize());
+  if (!floats && (count > 3 || (count >= 2 && !nodes[1]->is(op_requantize())) ||
+                  (count == 3 && !adds && !nodes[2]->is(op_table_lookup())))) {
     return refuse("something other than a requantisation and a table is fused to it");
   }
   if (view.anchor->input(4).exists()) return refuse("its bias is added to the sums");
   view.x = body.input_index(view.anchor->inputs[0]);
+  if (joined && !view_pieces(body, *view.anchor, channel_axis, view.pieces))
+    return refuse("its input is joined in another way");
   view.w = body.input_index(view.anchor->inputs[1]);
   const Tensor* weights = body.constant(view.anchor->inputs[1]);
-  if (view.x < 0 || view.w < 0 || weights == nullptr) return refuse("its weights are not constant");
+  if ((view.x < 0 && !joined) || view.w < 0 || weights == nullptr)
+    return refuse("its weights are not constant");
   if (weights->size() == 0) return refuse("there is nothing to sum over");
   auto x_zero = zero_of(body, view.anchor->input(2));
   if (!x_zero && (count == 1 || floats) && body.constant(view.anchor->inputs[2]) == nullptr) {
@@ -137,14 +144,15 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
       view.anchor->is(op_conv_integer()) && view.anchor->as<ConvAttributes>().group != 1;
   if (grouped && !weights_fit(*weights, view.w_zero))
     return refuse("a weight less its zero point is no signed byte");
-  if (body.nodes().size() == 1) return view;
+  if (count == 1) return view;
   if (floats) {
-    if (!view_floats(problem, body, channel_axis, view, refusal)) return std::nullopt;
+    if (!view_floats(problem, body, channel_axis, joined ? 2 : 1, view, refusal))
+      return std::nullopt;
     return view;
   }
 
-  view.requantize = body.nodes()[1];
-  const Node& last = *body.nodes().back();
+  view.requantize = nodes[1];
+  const Node& last = *nodes.back();
   const ValueId bytes = view.requantize->outputs[0];
   if (view.requantize->inputs[0] != view.anchor->outputs[0] || !body.ends_in(last.outputs[0]) ||
       (count == 3 && !adds && last.inputs[0] != bytes)) {

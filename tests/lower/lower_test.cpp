@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "ir/text.hpp"
+#include "lower/split_fused.hpp"
+#include "ops/concat.hpp"
+#include "ops/fused.hpp"
 #include "ops/op_list.hpp"
 
 namespace strop {
@@ -39,6 +42,53 @@ TEST(Lower, outputs_of_known_sizes_are_planned) {
   for (const std::uint32_t slot : plan.outputs) {
     EXPECT_EQ(plan.slots[slot].kind, SlotKind::arena) << plan.slots[slot].name;
   }
+}
+
+// Two products that read the same pieces, either with a step behind it.
+constexpr const char* kJoined = R"(
+  graph main(%a: f32[N,2,3], %b: f32[N,1,3], %w: f32[4,3,1]) -> (%y, %z) {
+    %y = fused{kind="concat+conv+relu"}(%a, %b, %w) body graph body(%a: f32[N,2,3], %b: f32[N,1,3], %w: f32[4,3,1]) -> (%y) {
+      %x = concat{axis=1}(%a, %b)
+      %s = conv(%x, %w)
+      %y = unary{function="relu"}(%s)
+    }
+    %z = fused{kind="concat+conv"}(%b, %a, %w) body graph body(%b: f32[N,1,3], %a: f32[N,2,3], %w: f32[4,3,1]) -> (%y) {
+      %x = concat{axis=1}(%a, %b)
+      %y = conv(%x, %w)
+    }
+  })";
+
+Graph split(bool takes_the_rest, std::vector<std::string>& names) {
+  Graph graph = parse_graph(kJoined, [](std::string_view name) { return find_op(name); });
+  names = split_fused(graph, [&](const Graph&, const Node& node) {
+    const Graph& body = body_of(node);
+    return takes_the_rest && !body.node(body.order()[0]).is(op_concat());
+  });
+  return graph;
+}
+
+TEST(SplitFused, makes_a_concat_once_and_leaves_the_rest_fused) {
+  std::vector<std::string> names;
+  EXPECT_EQ(to_text(split(true, names)),
+            to_text(parse_graph(R"(
+    graph main(%a: f32[N,2,3], %b: f32[N,1,3], %w: f32[4,3,1]) -> (%y, %z) {
+      %x = concat{axis=1}(%a, %b)
+      %y = fused{kind="conv+relu"}(%x, %w) body graph body(%x: f32[N,3,3], %w: f32[4,3,1]) -> (%y) {
+        %s = conv(%x, %w)
+        %y = unary{function="relu"}(%s)
+      }
+      %z = conv(%x, %w)
+    })",
+                                [](std::string_view name) { return find_op(name); })));
+  EXPECT_EQ(names.size(), 2u);
+}
+
+TEST(SplitFused, splits_the_rest_too_where_nobody_takes_it) {
+  std::vector<std::string> names;
+  const Graph graph = split(false, names);
+  std::vector<std::string> ops;
+  for (const NodeId id : graph.order()) ops.emplace_back(graph.node(id).op->name);
+  EXPECT_EQ(ops, (std::vector<std::string>{"concat", "conv", "unary", "conv"}));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "backends/cuda/codegen/kernel_source.hpp"
 #include "base/error.hpp"
@@ -18,6 +19,8 @@ constexpr std::int64_t kSharedBytes = 227 * 1024;  // of a block
 constexpr std::int64_t kBarrierBytes = 1024, kAlignment = 1024;
 constexpr int kMaxStages = 12;
 constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
+constexpr std::size_t kMaxPieces = 4;
+constexpr int kPieceBytes = 32;  // the narrowest block of K
 
 // How a configuration divides K and shared memory.
 struct Geometry {
@@ -38,14 +41,21 @@ int panel_columns(const ImplicitGemm& gemm, const GemmConfig& config) {
 
 std::int64_t round_up(std::int64_t value, std::int64_t to) { return (value + to - 1) / to * to; }
 
-// Wide blocks feed the tensor cores better, unless they are filled with zeros.
+bool cuts_pieces(const ImplicitGemm& gemm, int block_bytes) {
+  return std::ranges::any_of(gemm.pieces, [&](std::int64_t channels) {
+    return channels * gemm.element_bytes() % block_bytes != 0;
+  });
+}
+
+// Wide blocks feed the tensor cores better, unless they are filled with zeros. A block is of one
+// tensor.
 int block_bytes_for(const ImplicitGemm& gemm) {
-  int best = 128;
-  double least = 0;
+  int best = kPieceBytes;
+  double least = std::numeric_limits<double>::infinity();
   for (const auto& [bytes, factor] : {std::pair{128, 1.0}, {64, 1.05}, {32, 1.25}}) {
     const double cost =
         factor * static_cast<double>(round_up(gemm.channels, bytes / gemm.element_bytes()));
-    if (bytes == 128 || cost < least) best = bytes, least = cost;
+    if (!cuts_pieces(gemm, bytes) && cost < least) best = bytes, least = cost;
   }
   return best;
 }
@@ -126,6 +136,24 @@ std::string multiply_source(DType element, int columns) {
       operands);
 }
 
+// The parameters that A's tensors are, and the block of K that each begins with.
+std::string pieces_source(const ImplicitGemm& gemm, const Geometry& sizes) {
+  const std::size_t count = std::max<std::size_t>(gemm.pieces.size(), 1);
+  std::string parameters, addresses, begins;
+  std::int64_t block = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* comma = i == 0 ? "" : ", ";
+    parameters += fmt::format("{}const __grid_constant__ TensorMap a{}", comma, i);
+    addresses += fmt::format("{}&a{}", comma, i);
+    if (i + 1 < count) begins += fmt::format("piece == {} ? {} : ", i, block);
+    if (i + 1 < count) block += gemm.pieces[i] * gemm.element_bytes() / sizes.block_bytes;
+  }
+  return fmt::format(
+      "constexpr int kPieces = {};\n#define STROP_PIECES {}\n#define STROP_PIECE_MAPS {}\n"
+      "__device__ __forceinline__ int first_block_of(int piece) {{ return {}{}; }}\n",
+      count, parameters, addresses, begins, block);
+}
+
 std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
                              const Geometry& sizes) {
   std::string out =
@@ -155,7 +183,7 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
   flag("kBoxStore", sizes.box_store);
   number("kChannelOperands", channel_count(gemm));
   number("kTensorOperands", tensor_count(gemm));
-  return out;
+  return out + pieces_source(gemm, sizes);
 }
 
 std::string type_of_map(const ImplicitGemm& gemm) {
@@ -163,23 +191,23 @@ std::string type_of_map(const ImplicitGemm& gemm) {
 }
 
 TensorMap map_of_a(const ImplicitGemm& gemm, const GemmConfig& config, const Geometry& sizes,
-                   std::uint32_t operand) {
+                   std::int64_t channels, std::uint32_t operand) {
   TensorMap map;
   map.operand = Operand::in(operand);
   map.type = type_of_map(gemm);
   map.swizzle = static_cast<std::uint32_t>(sizes.block_bytes);
   map.l2_promotion = 256;
   const auto box = static_cast<std::uint32_t>(sizes.block_bytes / gemm.element_bytes());
-  const std::int64_t pixel = gemm.channels * gemm.element_bytes();
+  const std::int64_t pixel = channels * gemm.element_bytes();
   if (!gemm.window) {
-    map.sizes = {gemm.channels, gemm.rows};
+    map.sizes = {channels, gemm.rows};
     map.strides = {pixel};
     map.box = {box, static_cast<std::uint32_t>(config.tile_m)};
     map.element_strides = {1, 1};
     return map;
   }
   const GemmWindow& w = *gemm.window;
-  map.sizes = {gemm.channels, w.width, w.height, w.images};
+  map.sizes = {channels, w.width, w.height, w.images};
   map.strides = {pixel, w.width * Dim(pixel), w.height * w.width * Dim(pixel)};
   map.element_strides = {1, static_cast<std::uint32_t>(w.stride[1]),
                          static_cast<std::uint32_t>(w.stride[0]), 1};
@@ -339,7 +367,13 @@ std::string refusal(const ImplicitGemm& gemm) {
     return fmt::format("{} input channels are no multiple of {}", gemm.channels,
                        16 / gemm.element_bytes());
   if (tensor_count(gemm) > 2) return "the epilogue reads more than two tensors";
+  if (gemm.pieces.size() > kMaxPieces)
+    return fmt::format("it reads more than {} tensors side by side", kMaxPieces);
+  if (cuts_pieces(gemm, kPieceBytes))
+    return fmt::format("the channels of a tensor beside others are no multiple of {}",
+                       kPieceBytes / gemm.element_bytes());
   if (!gemm.window) return {};
+  if (gemm.pieces.size() > 1) return "only products read several tensors side by side";
   const GemmWindow& w = *gemm.window;
   for (std::size_t axis = 0; axis < 2; ++axis) {
     const std::int64_t reach = (w.kernel[axis] - 1) * w.dilation[axis];
@@ -440,8 +474,14 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
   // Of bytes there is one tensor at most; a table takes the place of the second.
   const Operand second = operands.table ? Operand::in(*operands.table) : tensor(1);
   const bool has_channels = channel_count(gemm) > 0;
-  launch.arguments = {
-      Argument::tensor(map_of_a(gemm, config, sizes, operands.a)),
+  STROP_CHECK(operands.a.size() == std::max<std::size_t>(gemm.pieces.size(), 1),
+              "each tensor of A is an operand");
+  for (std::size_t i = 0; i < operands.a.size(); ++i) {
+    const std::int64_t channels = gemm.pieces.empty() ? gemm.channels : gemm.pieces[i];
+    launch.arguments.push_back(
+        Argument::tensor(map_of_a(gemm, config, sizes, channels, operands.a[i])));
+  }
+  const Argument others[] = {
       Argument::tensor(weights),
       result(Operand::out(0)),
       result(tensor(0)),
@@ -450,6 +490,7 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
       Argument::pointer(second),
       Argument::pointer(Operand::in(has_channels ? operands.channel : operands.weights)),
   };
+  launch.arguments.insert(launch.arguments.end(), std::begin(others), std::end(others));
   for (const Dim& value :
        {gemm.rows, Dim(gemm.columns), Dim(columns), tiles, Dim(sizes.blocks), Dim(sizes.stages),
         window.out_width, window.out_height * window.out_width, Dim(window.stride[1]),

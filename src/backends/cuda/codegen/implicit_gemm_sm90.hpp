@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions and products with constant weights on Hopper's tensor cores: f16 or bf16 with sums
-// in f32, or bytes with exact sums that are requantised. Source, launch and packed weights of one
-// configuration of kernels/implicit_gemm_sm90.cuh.
+// in f32, or bytes with exact sums that are requantised. A product may read several tensors side by
+// side along K. Source, launch and packed weights of one configuration of
+// kernels/implicit_gemm_sm90.cuh.
 #pragma once
 
 #include <array>
@@ -47,6 +48,7 @@ struct ImplicitGemm {
   Dim rows;
   std::int64_t columns = 0;
   std::int64_t channels = 0;           // of A's innermost axis: K of a product
+  std::vector<std::int64_t> pieces;    // channels of each tensor of A; empty: it is one
   std::optional<GemmWindow> window;    // of a convolution
   std::vector<EpilogueStep> epilogue;  // of floats
   // Of bytes. Channel operands are the multipliers, the offsets and, where `corrected`, int32
@@ -59,7 +61,8 @@ struct ImplicitGemm {
 
 // Operands of the step by number.
 struct GemmOperands {
-  std::uint32_t a = 0, weights = 1, channel = 2, image = 3;
+  std::vector<std::uint32_t> a{0};  // one, or as many as pieces
+  std::uint32_t weights = 1, channel = 2, image = 3;
   std::vector<std::uint32_t> tensors;  // of the epilogue; of bytes the residual
   std::optional<std::uint32_t> table;  // of bytes
 };

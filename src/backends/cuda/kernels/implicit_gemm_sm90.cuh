@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // C[m, n] = epilogue(sum over k of A[m, k] B[n, k]) on Hopper's tensor cores: a product of
-// matrices, or a convolution whose A is what TMA's im2col mode makes of an NHWC tensor.
+// matrices, whose A may be several tensors side by side along k, or a convolution whose A is what
+// TMA's im2col mode makes of an NHWC tensor.
 // codegen/implicit_gemm_sm90.cpp puts before this text: the primitives and pointwise functions, the
 // constants (kTileM ... kChannelOperands), SumType, `multiply` (one wgmma of width kTileN), and
-// Element and `epilogue` or, for bytes, STROP_BYTES and what requantises; it also packs B in the
-// order that this page assumes.
+// Element and `epilogue` or, for bytes, STROP_BYTES and what requantises; kPieces, the tensors that
+// A is, with STROP_PIECES, their parameters, STROP_PIECE_MAPS, those parameters' addresses, and
+// `first_block_of`, where each begins; it also packs B in the order that this page assumes.
 //
 // Roles. One thread of the last warpgroup issues copies into a ring of stages; kGroups consumer
 // warpgroups multiply. They share a tile (cooperative), or take tiles in turn (ping-pong: the
@@ -59,7 +61,8 @@ struct Arguments {
 };
 
 struct Maps {
-  const TensorMap *a, *b, *out, *tensor;
+  const TensorMap* a[kPieces];
+  const TensorMap *b, *out, *tensor;
 };
 
 struct Shared {
@@ -145,10 +148,16 @@ struct Source {
   }
   __device__ __forceinline__ void load(const Arguments& p, const Maps& maps, u32 to, u32 full) {
     if (!kIm2col) {
-      load_box(to, *maps.a, block++ * kBlockElements, row, full);
+      const TensorMap* piece = maps.a[0];
+      int begin = 0;
+#pragma unroll
+      for (int i = 1; i < kPieces; ++i) {
+        if (block >= first_block_of(i)) piece = maps.a[i], begin = first_block_of(i);
+      }
+      load_box(to, *piece, (block++ - begin) * kBlockElements, row, full);
       return;
     }
-    load_pixels(to, *maps.a, channel_block * kBlockElements, w, h, n, tap_w * p.dilation_w,
+    load_pixels(to, *maps.a[0], channel_block * kBlockElements, w, h, n, tap_w * p.dilation_w,
                 tap_h * p.dilation_h, full);
     if (++channel_block < p.channel_blocks) return;
     channel_block = 0;
@@ -171,7 +180,8 @@ __device__ __forceinline__ void load_weights(const Maps& maps, u32 to, int block
 
 __device__ __forceinline__ void produce(const Arguments& p, const Maps& maps, const Shared& s,
                                         int first_tile, int tile_step, int rank) {
-  prefetch_map(*maps.a);
+#pragma unroll
+  for (int i = 0; i < kPieces; ++i) prefetch_map(*maps.a[i]);
   prefetch_map(*maps.b);
   const int first = first_block(p, rank), count = block_count(p, rank);
   int ahead = 0;  // stages whose weights are already on their way: constants wait for nobody
@@ -598,7 +608,7 @@ __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointe
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, 1)
-    implicit_gemm(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
+    implicit_gemm(STROP_PIECES, const __grid_constant__ TensorMap b,
                   const __grid_constant__ TensorMap out_map,
                   const __grid_constant__ TensorMap tensor_map, Storage* out,
                   const Storage* tensor0, const Storage* tensor1, const float* channel, int rows,
@@ -609,7 +619,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
   const Arguments p{rows,       columns,    tiles_n,  tiles,         blocks, stages,
                     out_w,      out_hw,     stride_w, stride_h,      pad_w,  pad_h,
                     dilation_w, dilation_h, taps_w,   channel_blocks};
-  const Maps maps{&a, &b, &out_map, &tensor_map};
+  const Maps maps{{STROP_PIECE_MAPS}, &b, &out_map, &tensor_map};
   const Pointers at{out, {tensor0, tensor1}, channel};
   const Shared s = lay_out(memory, p);
   if (threadIdx.x == 0) init_barriers(s, p);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // 1-D and 2-D convolutions with constant weights in f16 and bf16 on Hopper's tensor cores, channels
-// innermost, with their bias and epilogue.
+// innermost, with their bias and epilogue. Those of single pixels also take their input in pieces,
+// as fuse_concat leaves it.
 #include "backends/cuda/tactics/wgmma_support.hpp"
 #include "base/error.hpp"
+#include "ops/concat.hpp"
 #include "ops/conv.hpp"
 
 namespace strop::cuda {
@@ -10,11 +12,12 @@ const Tactic& tactic_conv_wgmma();
 namespace {
 
 std::optional<WgmmaProblem> read(const Problem& problem, std::string& refusal) {
-  const auto view = view_as(problem, op_conv(), refusal);
+  auto view = view_as(problem, op_conv(), refusal);
+  if (!view && refusal.empty()) view = view_as_joined(problem, op_conv(), 1, refusal);
   if (!view) return std::nullopt;
   if (refusal = wgmma_refusal(problem); !refusal.empty()) return std::nullopt;
   const auto& conv = view->anchor->as<ConvAttributes>();
-  const auto x = static_cast<std::size_t>(view->input(0));
+  const auto x = static_cast<std::size_t>(view->pieces.empty() ? view->input(0) : view->pieces[0]);
   const auto w = static_cast<std::size_t>(view->input(1));
   const Tensor* weights = problem.constant(w);
   const Type& output = problem.output_type(0);
@@ -37,6 +40,7 @@ std::optional<WgmmaProblem> read(const Problem& problem, std::string& refusal) {
   const std::int64_t taps = weights->size() / (weights->dim(0) * weights->dim(1));
   out.weight_strides = {weights->dim(1) * taps, 1, taps};
   if (!read_window(problem, conv, *weights, out, refusal)) return std::nullopt;
+  if (!add_pieces(problem, view->pieces, out, refusal)) return std::nullopt;
   if (view->input(2) >= 0 &&
       !add_bias(problem, static_cast<std::size_t>(view->input(2)), out, refusal))
     return std::nullopt;
@@ -74,7 +78,7 @@ KernelChoice lower(const Problem& problem, std::string_view config) {
 const Tactic& tactic_conv_wgmma() {
   static const Tactic tactic{.name = "conv_wgmma",
                              .backend = "cuda",
-                             .ops = {op_conv},
+                             .ops = {op_conv, op_concat},
                              .reads_bodies = true,
                              .accepts = accepts,
                              .configs = configs,

@@ -232,11 +232,28 @@ bool read_window(const Problem& problem, const ConvAttributes& conv, const Tenso
   return true;
 }
 
+bool add_pieces(const Problem& problem, const std::vector<std::int64_t>& inputs, WgmmaProblem& into,
+                std::string& refusal) {
+  for (const std::int64_t input : inputs) {
+    const Type& type = problem.input_type(static_cast<std::size_t>(input));
+    const Type& first = problem.input_type(into.a);
+    if (type.dtype != first.dtype || type.rank() != first.rank() ||
+        !(*type.shape)[1].is_constant() || problem.constant(static_cast<std::size_t>(input))) {
+      refusal = "of a tensor beside others the channels are not known, or it is a constant";
+      return false;
+    }
+    into.pieces.push_back(static_cast<std::uint32_t>(input));
+    into.gemm.pieces.push_back((*type.shape)[1].value());
+  }
+  return true;
+}
+
 std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const WgmmaProblem& wgmma) {
   OperandLayouts out;
   out.outputs = {Layout::channels_last};
   out.inputs.assign(problem.node->inputs.size(), Layout::plain);
   out.inputs[wgmma.a] = Layout::channels_last;
+  for (const std::uint32_t piece : wgmma.pieces) out.inputs[piece] = Layout::channels_last;
   for (const std::uint32_t tensor : wgmma.tensors) out.inputs[tensor] = Layout::channels_last;
   return {out};
 }
@@ -250,7 +267,7 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
   }
   auto requantize = read_requantize(problem, view, refusal);
   if (!requantize) return false;
-  into.gemm.element = problem.input_type(input(view.x)).dtype;
+  into.gemm.element = problem.input_type(into.a).dtype;
   into.centred = centred_weights(*problem.constant(input(view.w)), view.w_zero);
   if (!into.centred) refusal = "a weight less its zero point is no signed byte";
   if (!into.centred) return false;
@@ -284,7 +301,8 @@ KernelChoice wgmma_choice(const Problem& problem, const WgmmaProblem& wgmma,
   const auto parsed = sm90::parse_gemm_config(config);
   STROP_CHECK(parsed && sm90::fits(wgmma.gemm, *parsed), "a configuration that was offered");
   sm90::GemmOperands operands;
-  operands.a = static_cast<std::uint32_t>(wgmma.a);
+  operands.a = wgmma.pieces;
+  if (operands.a.empty()) operands.a = {static_cast<std::uint32_t>(wgmma.a)};
   operands.weights = static_cast<std::uint32_t>(wgmma.weights);
   operands.channel = constant_input(problem, 0);
   operands.image = 0;

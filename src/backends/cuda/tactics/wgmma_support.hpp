@@ -13,6 +13,7 @@ namespace strop::cuda {
 struct WgmmaProblem {
   sm90::ImplicitGemm gemm;
   std::size_t a = 0, weights = 0;                // inputs of the node
+  std::vector<std::uint32_t> pieces;             // the inputs beside each other in A; empty: a
   std::array<std::int64_t, 3> weight_strides{};  // as of sm90::pack_weights
   std::vector<std::vector<float>> channels;      // values of the epilogue's channel operands
   std::optional<std::uint32_t> table;            // input of the node, of bytes
@@ -44,6 +45,10 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
 // convolution; `w` is [filters, channels, kernel...]. False, and why, when a pad is not known.
 bool read_window(const Problem& problem, const ConvAttributes& conv, const Tensor& w,
                  WgmmaProblem& into, std::string& refusal);
+// Makes A of several inputs of the node, whose channels are beside each other; false, and why, when
+// the kernel has no such.
+bool add_pieces(const Problem& problem, const std::vector<std::int64_t>& inputs, WgmmaProblem& into,
+                std::string& refusal);
 // The layouts of a convolution: channels innermost.
 std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const WgmmaProblem& wgmma);
 

@@ -16,15 +16,39 @@
 
 namespace strop::testing {
 
-// Compares every candidate of tactics whose names hold `tactic` with the reference kernel.
+// Compares every candidate of tactics whose names hold `tactic` with the reference kernel; or of
+// the first such tactic those configurations, whether it offers them or not.
 inline void check_on_gpu(std::string_view tactic, const std::string& text,
                          const std::vector<Tensor>& constants,
-                         const std::vector<SymbolValues>& sizes) {
+                         const std::vector<SymbolValues>& sizes,
+                         const std::vector<std::string>& configs = {}) {
   const Graph graph = parse_graph(text, find_op, [&](std::size_t i) { return constants.at(i); });
   LowerOptions options;
   options.backend = "cuda";
   options.device = gpu()->device;
   options.tactics = gpu()->tactics;
+  static std::vector<std::string> forced;
+  Tactic with_forced;
+  const std::vector<const Tactic*> only{&with_forced};
+  if (!configs.empty()) {
+    forced = configs;
+    with_forced = **std::ranges::find_if(options.tactics, [&](const Tactic* one) {
+      return one->name.find(tactic) != std::string_view::npos;
+    });
+    with_forced.configs = [](const Problem&) { return forced; };
+    options.tactics = only;
+  }
+  std::vector<std::vector<Tensor>> inputs;
+  std::vector<Tensor> wanted;
+  for (const SymbolValues& values : sizes) {
+    std::vector<Tensor>& of_sizes = inputs.emplace_back();
+    for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+      const Type& type = graph.value(graph.inputs()[i]).type;
+      of_sizes.push_back(random_tensor(type.dtype, evaluate(*type.shape, values), i + 1));
+    }
+    const std::vector<Datum> data(of_sizes.begin(), of_sizes.end());
+    wanted.push_back(evaluate_graph(graph, data).at(0).tensor());
+  }
   Problem problem{&graph.node(graph.order().front()), &graph};
   problem.device = &*options.device;
   std::size_t checked = 0;
@@ -37,20 +61,13 @@ inline void check_on_gpu(std::string_view tactic, const std::string& text,
     };
     LowerReport report;
     PlanExecution execution(lower(graph, options, report), 0, options.device->ordinal);
-    for (const SymbolValues& values : sizes) {
-      std::vector<Tensor> inputs;
-      for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
-        const Type& type = graph.value(graph.inputs()[i]).type;
-        inputs.push_back(random_tensor(type.dtype, evaluate(*type.shape, values), i + 1));
-      }
-      std::vector<Datum> data(inputs.begin(), inputs.end());
-      const Tensor wanted = evaluate_graph(graph, data).at(0).tensor();
-      execution.bind(inputs);
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      execution.bind(inputs[i]);
       execution.run();
-      const double tolerance = wanted.dtype() == DType::i8 || wanted.dtype() == DType::u8
+      const double tolerance = wanted[i].dtype() == DType::i8 || wanted[i].dtype() == DType::u8
                                    ? 0
-                                   : tolerance_of(wanted.dtype());
-      const Difference difference = compare(execution.outputs().at(0), wanted, tolerance);
+                                   : tolerance_of(wanted[i].dtype());
+      const Difference difference = compare(execution.outputs().at(0), wanted[i], tolerance);
       EXPECT_LE(difference.largest_relative, tolerance)
           << candidate.name() << ": " << difference.text;
     }

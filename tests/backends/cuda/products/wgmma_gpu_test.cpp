@@ -3,8 +3,11 @@
 // sizes that fill no tile, layouts, operands of the epilogue, zero points.
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "backends/cuda/gpu.hpp"
 #include "backends/cuda/products/gpu_check.hpp"
+#include "backends/cuda/products/joined_conv.hpp"
 
 namespace strop {
 namespace {
@@ -36,6 +39,39 @@ TEST(wgmma_on_gpu, convolutions_give_what_the_reference_gives) {
                      "unary{function=\"relu\"}(%s) } }",
                  {random_tensor(dtype, {40, 24, 3, 3}, 7), random_tensor(dtype, {40}, 8)},
                  {{{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}});
+  }
+}
+
+void check_pieces_on_gpu(const testing::JoinedConv& conv, const std::vector<SymbolValues>& sizes,
+                         const std::vector<std::string>& configs = {}) {
+  const DType dtype = conv.type == "f16" ? DType::f16 : DType::bf16;
+  testing::check_on_gpu("conv_wgmma", conv.text(),
+                        {random_tensor(dtype, {conv.columns, conv.channels(), 1, 1}, 7),
+                         random_tensor(dtype, {conv.columns}, 8)},
+                        sizes, configs);
+}
+
+TEST(wgmma_on_gpu, pieces_of_a_concat_give_what_the_reference_gives) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  const std::vector<SymbolValues> sizes = {
+      {{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}, {{"N", 0}, {"H", 5}}};
+  check_pieces_on_gpu({.pieces = {64, 64}}, sizes);
+  check_pieces_on_gpu({.pieces = {32, 32}, .residual = true}, sizes);
+  check_pieces_on_gpu({.pieces = {96, 32, 64}, .columns = 40, .residual = true}, sizes);
+  check_pieces_on_gpu({.pieces = {128, 64, 192}, .columns = 75}, sizes);
+  check_pieces_on_gpu({.type = "bf16", .pieces = {64, 32, 32, 128}, .residual = true}, sizes);
+}
+
+// With more tiles than there are multiprocessors, and with fewer.
+TEST(wgmma_on_gpu, every_form_reads_the_pieces_of_a_concat) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  const std::vector<SymbolValues> sizes = {{{"N", 24}, {"H", 21}}, {{"N", 2}, {"H", 7}}};
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{96, 160}, {64, 128, 64}}) {
+    check_pieces_on_gpu({.pieces = pieces, .columns = 384, .residual = pieces.size() == 2}, sizes,
+                        testing::forms_of_wgmma());
   }
 }
 
@@ -101,6 +137,24 @@ TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
   STROP_SKIP_WITHOUT_GPU();
   if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
   check_bytes_on_gpu("wgmma");
+}
+
+TEST(wgmma_on_gpu, bytes_of_the_pieces_of_a_concat_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  Tensor multiplier = Tensor::allocate(DType::f32, {64});
+  for (std::size_t i = 0; i < 64; ++i)
+    multiplier.mutable_values<float>()[i] = 2e-5f * static_cast<float>(i + 3);
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{64, 64}, {192, 64, 128}, {128, 128}, {96, 32}}) {
+    Tensor point = Tensor::allocate(DType::u8, {});
+    point.mutable_data()[0] = static_cast<std::byte>(pieces.size() == 3 ? 0 : 119);
+    const std::int64_t channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
+    check_on_gpu(testing::joined_bytes_text(pieces),
+                 {random_tensor(DType::i8, {64, channels, 1, 1}, 7), point, multiplier,
+                  random_tensor(DType::f32, {64}, 9)},
+                 {{{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}});
+  }
 }
 
 TEST(mma_on_gpu, bytes_are_those_of_the_reference) {

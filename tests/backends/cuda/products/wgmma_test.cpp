@@ -4,12 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "backends/cuda/codegen/implicit_gemm_sm90.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
+#include "backends/cuda/products/joined_conv.hpp"
+#include "builder/plan_execution.hpp"
+#include "ir/evaluate.hpp"
 #include "ir/text.hpp"
+#include "ops/concat.hpp"
 #include "ops/op_list.hpp"
+#include "ops/unary.hpp"
 #include "tactic/candidates.hpp"
 
 namespace strop::cuda {
@@ -163,6 +169,98 @@ TEST(conv_wgmma, lowers_to_a_launch_that_compiles_without_spills) {
   EXPECT_EQ(choice.added.size(), 2u);  // the bias, machine code
 }
 
+Question joined_conv(const testing::JoinedConv& conv) {
+  return Question(graph_of(conv.text(),
+                           {{DType::f16, {conv.columns, conv.channels(), conv.kernel, conv.kernel}},
+                            {DType::f16, {conv.columns}}}),
+                  90);
+}
+
+TEST(conv_wgmma, reads_the_pieces_of_a_concat) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Tactic& tactic = cuda::tactic_conv_wgmma();
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{64, 128}, {32, 32}, {96, 32, 64}, {256, 256, 256, 256}}) {
+    Question question = joined_conv({.pieces = pieces});
+    EXPECT_EQ(&question.problem.leading_op(), &op_concat());
+    ASSERT_TRUE(tactic.accepts(question.problem).yes) << tactic.accepts(question.problem).reason;
+    const std::string config = tactic.configs(question.problem).at(0);
+    question.problem.layouts = tactic.layouts(question.problem, config).at(0);
+    const KernelChoice choice = tactic.lower(question.problem, config);
+    const cuda::LaunchRecord record = cuda::parse_launch_record(choice.parameters);
+    const auto& arguments = record.launches.at(0).arguments;
+    EXPECT_EQ(arguments.size(), 23u + pieces.size());
+    std::uint32_t box = 64;
+    for (const std::int64_t channels : pieces) box = channels % 64 == 0 ? box : 32;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      EXPECT_EQ(question.problem.layouts.input(i), Layout::channels_last);
+      const cuda::TensorMap& map = arguments[i].map;
+      EXPECT_EQ(map.operand.index, i);
+      EXPECT_TRUE(map.sizes.at(0).is(pieces[i]));
+      EXPECT_TRUE(map.strides.at(0).is(pieces[i] * 2));
+      EXPECT_EQ(map.box, (std::vector<std::uint32_t>{box, map.box.at(1)}));
+      EXPECT_EQ(map.swizzle, box * 2);
+    }
+    EXPECT_EQ(arguments[pieces.size()].map.operand.index, pieces.size());  // the weights
+  }
+}
+
+TEST(conv_wgmma, refuses_pieces_that_it_cannot_read) {
+  const auto reason = [](const Question& question) {
+    return cuda::tactic_conv_wgmma().accepts(question.problem).reason;
+  };
+  EXPECT_EQ(reason(joined_conv({.pieces = {64, 24}})),
+            "the channels of a tensor beside others are no multiple of 16");
+  EXPECT_EQ(reason(joined_conv({.pieces = {64, 64, 64, 64, 64}})),
+            "it reads more than 4 tensors side by side");
+  EXPECT_EQ(reason(joined_conv({.pieces = {64, 64}, .kernel = 3})),
+            "only products read several tensors side by side");
+}
+
+TEST(conv_wgmma, tells_where_each_piece_begins) {
+  ImplicitGemm gemm;
+  gemm.channels = 192;
+  gemm.columns = 64;
+  gemm.rows = Dim(200);
+  gemm.pieces = {96, 32, 64};
+  const GemmConfig config = *cuda::sm90::parse_gemm_config("co64x64");
+  EXPECT_NE(source(gemm, config)
+                .find("first_block_of(int piece) { return piece == 0 ? 0 : piece == 1 ? 3 : 4; }"),
+            std::string::npos);
+  // Weights lie as for one tensor that blocks of the same width cut.
+  Tensor weights = random_tensor(DType::f16, {64, 192, 1, 1}, 3);
+  const Tensor packed = pack_weights(gemm, config, weights, {192, 1, 1});
+  gemm.pieces = {};
+  EXPECT_TRUE(packed.identical(pack_weights(gemm, config, weights, {192, 1, 1})));
+}
+
+// Two to four pieces, with a residual and without, in blocks of 64 bytes and of 128.
+TEST(conv_wgmma, reads_pieces_without_spills) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Tactic& tactic = cuda::tactic_conv_wgmma();
+  EXPECT_TRUE(tactic.accepts(joined_conv({.pieces = {96, 160}, .residual = true}).problem).yes);
+  ImplicitGemm gemm;
+  gemm.columns = 384;
+  gemm.rows = Dim::symbol("i0d0");
+  cuda::EpilogueStep silu, add;
+  silu.kind = cuda::EpilogueStep::unary;
+  silu.unary_function = UnaryFunction::silu;
+  add.kind = cuda::EpilogueStep::binary;
+  add.operand = {cuda::EpilogueOperand::tensor, 0, 0};
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{96, 160}, {64, 128, 64, 64}}) {
+    gemm.pieces = pieces;
+    gemm.channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
+    gemm.epilogue = {silu};
+    if (pieces.size() == 2) gemm.epilogue.push_back(add);
+    for (const std::string& text : testing::forms_of_wgmma()) {
+      const GemmConfig config = *cuda::sm90::parse_gemm_config(text);
+      ASSERT_TRUE(fits(gemm, config)) << text;
+      EXPECT_EQ(cuda::compile(source(gemm, config), 90).spill_bytes, 0) << text;
+    }
+  }
+}
+
 TEST(matmul_wgmma, compiles_without_spills_for_each_candidate_of_one_size) {
   if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
   ImplicitGemm gemm;
@@ -237,6 +335,28 @@ TEST(conv_wgmma_s8, lowers_to_a_launch_that_compiles) {
   const KernelChoice choice = tactic.lower(question.problem, config);
   EXPECT_EQ(choice.added.at(0).tensor.dim(0), 3);  // multipliers, offsets, corrections
   EXPECT_NO_THROW(cuda::parse_launch_record(choice.parameters));
+}
+
+TEST(conv_wgmma_s8, reads_the_pieces_of_a_concat) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Tactic& tactic = cuda::tactic_conv_wgmma_s8();
+  for (const std::vector<std::int64_t>& pieces :
+       {std::vector<std::int64_t>{64, 64}, {192, 64, 128}, {128, 128}, {96, 32}}) {
+    const std::int64_t channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
+    Question question(
+        graph_of(testing::joined_bytes_text(pieces), {{DType::i8, {64, channels, 1, 1}},
+                                                      {DType::u8, {}},
+                                                      {DType::f32, {64}},
+                                                      {DType::f32, {64}}}),
+        90);
+    ASSERT_TRUE(tactic.accepts(question.problem).yes) << tactic.accepts(question.problem).reason;
+    for (const std::string& config : tactic.configs(question.problem)) {
+      question.problem.layouts = tactic.layouts(question.problem, config).at(0);
+      const KernelChoice choice = tactic.lower(question.problem, config);
+      const auto record = cuda::parse_launch_record(choice.parameters);
+      EXPECT_EQ(record.launches.at(0).arguments.size(), 23u + pieces.size());
+    }
+  }
 }
 
 TEST(conv_wgmma_s8, takes_tables_without_spills) {
