@@ -61,7 +61,7 @@ class Model:
     outputs: tuple
     parameters: int  # published; checked
     convolutional: bool = True  # the channels-last layout and INT8 are for these
-    fields: bool = False  # the last axis of the output holds quantities of different units, which are compared apart
+    fields: bool = False  # the last axis of the output holds quantities of different units; the worst of them is told too
 
     def module(self):
         """On the CPU, FP32, evaluating; the same weights each time."""

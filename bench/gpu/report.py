@@ -22,8 +22,11 @@ def number(value, form="{:.3f}"):
     return "-" if value is None else form.format(value)
 
 
-def error_text(value):
-    return value if isinstance(value, str) else number(value, "{:.1e}")
+def error_text(result):
+    value, field = result.get("error"), result.get("field_error")
+    if isinstance(value, str):
+        return value
+    return number(value, "{:.1e}") + (f" (field {field:.1e})" if isinstance(field, float) else "")
 
 
 def line(row):
@@ -34,7 +37,7 @@ def line(row):
     cells += [number(row["batch"] / own * 1e3 if own else None, "{:,.0f}")]
     cells += [number(ratio(row, "eager"), "{:.2f}"), number(ratio(row, "graph"), "{:.2f}")]
     fastest = [r for r in (ratio(row, name) for name in PEERS) if r]
-    cells += [number(min(fastest) if fastest else None, "{:.2f}"), error_text(strop.get("error")), number(strop.get("spread"), "{:.1%}")]
+    cells += [number(min(fastest) if fastest else None, "{:.2f}"), error_text(strop), number(strop.get("spread"), "{:.1%}")]
     memory = strop.get("memory_bytes")
     cells += [number(strop.get("build_s"), "{:.1f}"), number(strop.get("build_with_timings_s"), "{:.1f}"), number(memory / 2**20 if memory else None, "{:.0f}")]
     return "| " + " | ".join(cells) + " |"
@@ -51,7 +54,7 @@ def table(result):
             f"{device.get('name', 'no GPU')}, driver {device.get('driver_version', '-')}. {versions}. {result['date']}.", "",
             f"    {result['command']}", "",
             "Medians in milliseconds of runs on the device, inputs and outputs there: device events around each run, random inputs in rotation, contenders in turns. "
-            "graph: eager captured in a CUDA graph. Ratios: the other's median over Strop's. Error: norm-wise, against PyTorch in FP32 without TF32. Build: without "
+            "graph: eager captured in a CUDA graph. Ratios: the other's median over Strop's. Error: norm-wise, the worst output, against PyTorch in FP32 without TF32; field: of a detector's fields the worst on its own, which is not judged. Build: without "
             "and with the timing cache, seconds. Memory: MiB of the device.", "",
             "| model | batch | precision | " + " | ".join(TITLES.values()) +
             " | Strop /s | × eager | × graph | × fastest | error | spread | build | again | memory |",

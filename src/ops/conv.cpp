@@ -9,6 +9,13 @@ namespace strop {
 namespace {
 
 void infer(InferContext& context) {
+  const DType dtype = context.dtype(0);
+  if (context.has_input(2) && context.dtype(2) != dtype) {
+    context.require(context.dtype(2) == DType::f32 && (dtype == DType::f16 || dtype == DType::bf16),
+                    ErrorCode::bad_type,
+                    "the bias is " + std::string(to_string(context.dtype(2))) + " beside " +
+                        std::string(to_string(dtype)) + "; it must be like x, or f32");
+  }
   auto y = infer_convolution(context, 2);
   context.set_output(0, y ? Type::tensor(context.dtype(0), std::move(*y))
                           : Type::tensor_of_unknown_rank(context.dtype(0)));
@@ -46,11 +53,11 @@ const OpDef& op_conv() {
       .name = "conv",
       .summary =
           "y[n,m,o] = bias[m] + sum over c, k of w[m,c,k] * x[n,c,o*stride + k*dilation - pad]",
-      .limits = "1 to 3 spatial axes",
+      .limits = "1 to 3 spatial axes; bias is like x, or f32 beside a 16-bit type",
       .attributes = &attribute_schema<ConvAttributes>(),
       .inputs = {{.name = "x", .types = kFloats, .same_as = 'T'},
                  {.name = "w", .types = kFloats, .same_as = 'T'},
-                 {.name = "bias", .types = kFloats, .same_as = 'T', .arity = Operand::optional}},
+                 {.name = "bias", .types = kFloats, .arity = Operand::optional}},
       .outputs = {{.name = "y", .types = kFloats, .same_as = 'T'}},
       .subgraphs = {},
       .traits = {},

@@ -7,6 +7,9 @@
 // why, and the report says so too); a value that two nodes exchange in f32 is not cast on its way.
 // Nested graphs, and the nodes that hold them, stay in f32.
 //
+// Weights are rounded so that the sum of each filter stays (round_weights.hpp); a constant bias of
+// a convolution stays f32.
+//
 // Of what is added to scores before a softmax, numbers that the type does not hold become half its
 // lowest number: the score is hidden all the same, and stays finite.
 //
@@ -15,30 +18,18 @@
 #include "passes/passes.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
+#include <tuple>
 
-#include "base/parallel.hpp"
 #include "ops/cast.hpp"
 #include "ops/clip.hpp"
+#include "passes/round_weights.hpp"
 #include "passes/uniform_constant.hpp"
 #include "passes/wide_nodes.hpp"
 
 namespace strop {
 namespace {
-
-template <class Half>
-Tensor converted(const Tensor& tensor, float lowest) {
-  Tensor out = Tensor::allocate(DTypeOf<Half>::value, tensor.shape());
-  const std::span<const float> from = tensor.values<float>();
-  const std::span<Half> to = out.mutable_values<Half>();
-  parallel_for(tensor.size(), 4096, [&](std::int64_t begin, std::int64_t end) {
-    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-      to[i] = Half(from[i] < lowest && std::isfinite(from[i]) ? lowest : from[i]);
-  });
-  return out;
-}
 
 class Storer {
  public:
@@ -120,7 +111,7 @@ class Storer {
 
   void rewrite(const Node& node) {
     if (is_narrowing(node)) {  // of what is stored in that type anyway
-      const ValueId from = narrowed(node.inputs[0], false);
+      const ValueId from = narrowed(node.inputs[0], false, {});
       take_place(node.outputs[0], from);
       ++rewritten_;
       return;
@@ -135,7 +126,9 @@ class Storer {
     std::vector<ValueId> inputs;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId input = node.inputs[i];
-      inputs.push_back(may_narrow(graph_, node, i) ? narrowed(input, mask) : current(input));
+      inputs.push_back(may_narrow(graph_, node, i)
+                           ? narrowed(input, mask, sums_over(graph_, node, i))
+                           : current(input));
     }
     Emitter::Options options;
     options.name = node.name;
@@ -181,9 +174,10 @@ class Storer {
     return id.exists() && moved_[id.index].exists() ? moved_[id.index] : id;
   }
 
-  // An f32 value in the half type. `mask`: what reads it is a term of a softmax.
-  ValueId narrowed(ValueId id, bool mask) {
-    if (value(id).is_constant()) return constant(id, mask);
+  // An f32 value in the half type. `mask`: what reads it is a term of a softmax; `sums`: what it is
+  // summed over.
+  ValueId narrowed(ValueId id, bool mask, const Sums& sums) {
+    if (value(id).is_constant()) return constant(id, mask, sums);
     if (narrow_[id.index].exists()) return current_narrow(id);
     ValueId from = current(id);
     if (wide_.is_mask[id.index] && !is_in_range(id)) from = clipped(from, value(id).name);
@@ -213,15 +207,13 @@ class Storer {
     return patch_.emit(op_cast(), CastAttributes{.to = to}, {from}, 1, {.output_names = {name}})[0];
   }
 
-  ValueId constant(ValueId id, bool mask) {
-    const auto [at, fresh] = constants_.try_emplace({id, mask});
+  ValueId constant(ValueId id, bool mask, const Sums& sums) {
+    const auto [at, fresh] = constants_.try_emplace({id, mask, sums});
     if (!fresh) return at->second;
-    const float lowest =
-        mask ? static_cast<float>(limits_.mask) : std::numeric_limits<float>::lowest();
     const Tensor& tensor = value(id).constant;
     const std::string name = half_name(value(id).name);
-    at->second = patch_.constant(half_ == DType::f16 ? converted<float16>(tensor, lowest)
-                                                     : converted<bfloat16>(tensor, lowest),
+    at->second = patch_.constant(mask ? rounded(tensor, half_, static_cast<float>(limits_.mask))
+                                      : rounded_with_sums(tensor, half_, sums),
                                  mask ? name + "_mask" : name);
     return at->second;
   }
@@ -239,7 +231,7 @@ class Storer {
   Patch patch_;
   std::vector<ValueId> narrow_;  // by f32 value: the same in the half type
   std::vector<ValueId> moved_;   // by value: what took its place
-  std::map<std::pair<ValueId, bool>, ValueId> constants_;
+  std::map<std::tuple<ValueId, bool, Sums>, ValueId> constants_;
   int rewritten_ = 0;
 };
 

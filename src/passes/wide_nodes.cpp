@@ -426,6 +426,7 @@ bool may_narrow(const Graph& graph, const Node& node, std::size_t i) {
   if (!type.is_tensor() || type.dtype != DType::f32) return false;
   if (is_one_of(node, {&op_batch_norm(), &op_grid_sample(), &op_resize()})) return i == 0;
   if (node.is(op_linear_attention())) return i != 3;
+  if (node.is(op_conv()) && i == 2) return !graph.value(id).is_constant();
   if ((node.op->traits.parameter_inputs >> std::min<std::size_t>(i, 31) & 1u) == 0) return true;
   // Read on the host: as the tensor beside it has it, where they have one type.
   const char letter = operand_of(*node.op, i).same_as;

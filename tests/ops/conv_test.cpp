@@ -96,6 +96,19 @@ TEST(Conv, computes_narrow_floats_in_float) {
   EXPECT_EQ(run({}, {d, d}).values<double>()[0], 0.1 * 0.1);
 }
 
+TEST(Conv, adds_a_bias_in_f32_before_it_rounds) {
+  const Tensor x = Tensor::from<float16>({1, 1, 1}, {float16(1.0f)});
+  const Tensor w = Tensor::from<float16>({1, 1, 1}, {float16(1.0f)});
+  // Half a step above 1 would go back to 1.
+  const float step = 0x1p-10f, bias = 0.5f * step + 1e-6f;
+  EXPECT_EQ(doubles_of(run({}, {x, w, floats({1}, {bias})}))[0], 1 + static_cast<double>(step));
+  for (const auto& types : {std::vector<std::string>{"f16[1,2,4]", "f16[3,2,2]", "f64[3]"},
+                            {"f32[1,2,4]", "f32[3,2,2]", "f16[3]"},
+                            {"f16[1,2,4]", "f16[3,2,2]", "bf16[3]"},
+                            {"f64[1,2,4]", "f64[3,2,2]", "f32[3]"}})
+    EXPECT_ANY_THROW(infer_op(op_conv(), ConvAttributes{}, types)) << types[2];
+}
+
 TEST(Conv, takes_empty_batches_and_channels) {
   EXPECT_EQ(run({}, {ramp({0, 3, 4, 4}), ramp({2, 3, 3, 3})}).shape(), (Shape{0, 2, 2, 2}));
   expect_near(run({}, {ramp({1, 0, 2}), ramp({1, 0, 2}), floats({1}, {7})}), {1, 1, 1}, {7});

@@ -42,10 +42,10 @@ constexpr const char* kResidual = R"(graph main(%x: f32[N,2,5,5]) -> (%y) {
 
 TEST(StoreHalf, casts_inputs_and_outputs_once_and_nothing_between) {
   const int rewrites = check_pass(store_half(), kResidual, R"(graph main(%x: f32[N,2,5,5]) -> (%y) {
+    const %b = f32[2]{0.5, -1}
     const %w_f16 = f16[2,2,3,3]{0x003800b400300038003c00bc003a00380034003800b800300038003c00bc003a00380034003800b400300038003c00bc003a00380034003800b800300038003c00bc003a00380034}
-    const %b_f16 = f16[2]{0x003800bc}
     %x_f16 = cast{to=f16}(%x)
-    %a_f16 = conv{pads=[1, 1, 1, 1]}(%x_f16, %w_f16, %b_f16)
+    %a_f16 = conv{pads=[1, 1, 1, 1]}(%x_f16, %w_f16, %b)
     %r_f16 = unary(%a_f16)
     %c_f16 = conv{pads=[1, 1, 1, 1]}(%r_f16, %w_f16)
     %s_f16 = binary(%c_f16, %x_f16)

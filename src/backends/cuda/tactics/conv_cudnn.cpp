@@ -7,6 +7,7 @@
 #include "backends/cuda/cudnn_library.hpp"
 #include "backends/cuda/tactics/library_support.hpp"
 #include "base/error.hpp"
+#include "base/float_types.hpp"
 #include "ops/conv.hpp"
 #include "tactic/anchor_view.hpp"
 
@@ -49,7 +50,9 @@ std::string operands_refusal(const Problem& problem, const LibraryConv& conv,
   if (weights == nullptr || weights->size() == 0) return "its weights are no constant, or empty";
   if (conv.chain.bias && problem.input_type(*conv.chain.bias).rank() != 1)
     return "its bias has not one number a channel";
-  return library_types_refusal(problem, conv.x, conv.w, conv.chain);
+  LibraryChain chain = conv.chain;
+  if (chain.bias && problem.constant(*chain.bias) != nullptr) chain.bias.reset();  // see lower()
+  return library_types_refusal(problem, conv.x, conv.w, chain);
 }
 
 // Those of the kernels that the library holds; the others it compiles, for half types alone.
@@ -77,6 +80,14 @@ std::optional<LibraryConv> read(const Problem& problem, std::string& refusal) {
     refusal = "its pads depend on a size that is open";
   if (!refusal.empty()) return std::nullopt;
   out.channels_last = problem.layouts.output(0) == Layout::channels_last;
+  return out;
+}
+
+Tensor as_type(const Tensor& tensor, DType type) {
+  Tensor out = Tensor::allocate(type, tensor.shape());
+  for (std::int64_t i = 0; i < tensor.size(); ++i)
+    store_from_double(type, out.mutable_data(), i,
+                      load_as_double(tensor.dtype(), tensor.data(), i));
   return out;
 }
 
@@ -111,6 +122,10 @@ KernelChoice lower(const Problem& problem, std::string_view config) {
   KernelChoice out{"cudnn_conv", to_text(*conv)};
   if (conv->channels_last)
     out.replaced[conv->w] = {relayout(*problem.constant(conv->w), Layout::channels_last)};
+  // The library adds biases of the result's type.
+  const DType type = problem.output_type(0).dtype;
+  if (conv->chain.bias && problem.input_type(*conv->chain.bias).dtype != type)
+    out.replaced[*conv->chain.bias] = {as_type(*problem.constant(*conv->chain.bias), type)};
   return out;
 }
 

@@ -111,9 +111,11 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   writer.input(0, type);
   writer.input(1, type);
   writer.output(0, type);
+  const std::string bias =
+      problem.has_input(2) ? writer.input(2, element_type(problem.input_type(2).dtype)) : "";
   std::string text = coordinates(writer, "index", y);
   text += fmt::format("  {} sum = {};\n  const I group = c1 / {};\n", compute_type(dtype),
-                      problem.has_input(2) ? "wide(" + writer.input(2, type) + "[c1])" : "0",
+                      problem.has_input(2) ? "wide(" + bias + "[c1])" : "0",
                       std::max<std::int64_t>(outputs, 1));
   text += fmt::format(
       "  for (I c = 0; c < {inputs}; ++c) {{\n"

@@ -34,12 +34,14 @@ struct Case {
   std::string residual{};  // its shape, if it has one
   std::string activation{};
   SymbolValues sizes{};
+  bool wide_bias = false;  // in f32 whatever the type
 };
 
 Question question_of(const Case& from, DType type, const DeviceProperties& chip) {
   const std::string t(to_string(type));
   const std::string w = t + to_string(from.w);
-  const std::string b = t + "[" + std::to_string(from.w[0]) + "]";
+  const DType bias = from.wide_bias ? DType::f32 : type;
+  const std::string b = std::string(to_string(bias)) + "[" + std::to_string(from.w[0]) + "]";
   std::string inputs = "%x: " + t + "[" + from.x + "]";
   std::string residual, steps = "%y = conv{" + from.attributes + "}(%x, %w, %b)";
   if (!from.residual.empty() || !from.activation.empty()) {
@@ -56,7 +58,7 @@ Question question_of(const Case& from, DType type, const DeviceProperties& chip)
   }
   return Question("graph main(" + inputs + residual + ") -> (%y) {\nconst %w: " + w +
                       " = @0\nconst %b: " + b + " = @1\n" + steps + " }",
-                  testing::made_up({{type, from.w}, {type, {from.w[0]}}}), chip);
+                  testing::made_up({{type, from.w}, {bias, {from.w[0]}}}), chip);
 }
 
 std::vector<Case> cases() {
@@ -75,6 +77,7 @@ std::vector<Case> cases() {
       {"2,16,30", {32, 16, 5}, "pads=[2, 2]"},
       {"1,8,5,6,7", {16, 8, 3, 3, 3}, "auto_pad=\"same_upper\""},
       {"0,8,6,6", {16, 8, 3, 3}},
+      {"1,16,9,9", {32, 16, 3, 3}, pads, "", "\"relu\"", {}, true},
   };
 }
 
@@ -104,7 +107,7 @@ TEST(conv_cudnn, takes_convolutions_in_every_float_type) {
       EXPECT_EQ(choice.kernel, "cudnn_conv");
       EXPECT_EQ(record.choice.number, 2u);
       EXPECT_EQ(record.channels_last, type != DType::f32);
-      EXPECT_EQ(choice.replaced.size(), type == DType::f32 ? 0u : 1u);
+      EXPECT_EQ(choice.replaced.size(), type == DType::f32 ? 0u : one.wide_bias ? 2u : 1u);
       EXPECT_EQ(to_text(record), choice.parameters);
     }
   }

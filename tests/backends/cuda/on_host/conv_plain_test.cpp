@@ -19,6 +19,12 @@ TEST(CudaConvPlain, takes_weights_that_are_no_constants) {
   }
 }
 
+TEST(CudaConvPlain, takes_a_bias_in_f32_beside_f16) {
+  check_cuda(
+      "graph main(%x: f16[1,2,6], %w: f16[3,2,3], %b: f32[3]) -> (%y) { %y = conv(%x, %w, %b) }",
+      {"conv_plain"});
+}
+
 TEST(CudaConvPlain, transposes) {
   check_cuda(
       "graph main(%x: f32[N,4,3,5], %w: f32[4,2,3,2], %b: f32[4]) -> (%y) { %y = "

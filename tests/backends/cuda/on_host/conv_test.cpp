@@ -11,8 +11,10 @@
 namespace strop::testing {
 namespace {
 
-std::string conv(const std::string& x, const std::string& w, const std::string& attributes) {
-  const std::string bias = w.substr(0, w.find(',')) + "]";
+std::string conv(const std::string& x, const std::string& w, const std::string& attributes,
+                 const std::string& bias_type = "") {
+  const std::string type = bias_type.empty() ? w.substr(0, w.find('[')) : bias_type;
+  const std::string bias = type + w.substr(w.find('['), w.find(',') - w.find('[')) + "]";
   return "graph main(%x: " + x + ", %const_w: " + w + ", %const_b: " + bias +
          ") -> (%y) { %y = conv{" + attributes + "}(%x, %const_w, %const_b) }";
 }
@@ -32,6 +34,8 @@ TEST(CudaStem, computes_what_the_reference_computes) {
              {"conv_stem/2x4@plain>nhwc"}, check);
   check_cuda(conv("f16[N,2,23,26]", "f16[16,2,3,5]",
                   "strides=[3, 3], pads=[2, 1, 2, 1], dilations=[2, 1]"),
+             {"conv_stem/2x4@plain>nhwc"}, check);
+  check_cuda(conv("f16[N,3,18,30]", "f16[24,3,3,3]", "strides=[2, 2], pads=[0, 0, 1, 1]", "f32"),
              {"conv_stem/2x4@plain>nhwc"}, check);
 }
 
@@ -70,6 +74,8 @@ TEST(CudaDepthwise, computes_what_the_reference_computes) {
              {"conv_depthwise/4x7x2@nhwc", "conv_depthwise/4x4x2@nhwc"}, check);
   check_cuda(conv("f16[N,4,9,9]", "f16[4,1,7,7]", "pads=[3, 3, 3, 3], group=4"),
              {"conv_depthwise/4x4x2@nhwc"}, check);
+  check_cuda(conv("f16[N,4,9,9]", "f16[4,1,3,3]", "pads=[1, 1, 1, 1], group=4", "f32"),
+             {"conv_depthwise/4x7x2@nhwc"}, check);
   check_cuda(conv("f16[N,7,9,9]", "f16[7,1,3,3]",
                   "pads=[2, 2, 2, 2], dilations=[2, 2], strides=[2, 2], group=7"),
              {"conv_depthwise/4@nhwc"}, {.sizes = kBatches, .only = "conv_depthwise/1"});

@@ -61,9 +61,9 @@ Question plain_conv(int chip, const std::string& attributes = "pads=[1, 1, 1, 1]
                     std::int64_t channels = 64) {
   const std::string c = std::to_string(channels);
   return Question(graph_of("graph main(%x: f16[N," + c + ",H,56]) -> (%y) {\nconst %w: f16[128," +
-                               c + ",3,3] = @0\nconst %b: f16[128] = @1\n%y = conv{" + attributes +
+                               c + ",3,3] = @0\nconst %b: f32[128] = @1\n%y = conv{" + attributes +
                                "}(%x, %w, %b) }",
-                           {{DType::f16, {128, channels, 3, 3}}, {DType::f16, {128}}}),
+                           {{DType::f16, {128, channels, 3, 3}}, {DType::f32, {128}}}),
                   chip);
 }
 
