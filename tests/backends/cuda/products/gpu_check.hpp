@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "backends/cuda/gpu.hpp"
 #include "base/tolerance.hpp"
@@ -29,14 +30,18 @@ inline void check_on_gpu(std::string_view tactic, const std::string& text,
   options.tactics = gpu()->tactics;
   static std::vector<std::string> forced;
   Tactic with_forced;
-  const std::vector<const Tactic*> only{&with_forced};
+  std::vector<const Tactic*> others;  // reorder its operands
   if (!configs.empty()) {
     forced = configs;
     with_forced = **std::ranges::find_if(options.tactics, [&](const Tactic* one) {
       return one->name.find(tactic) != std::string_view::npos;
     });
     with_forced.configs = [](const Problem&) { return forced; };
-    options.tactics = only;
+    std::ranges::copy_if(options.tactics, std::back_inserter(others), [&](const Tactic* one) {
+      return one->name.find(tactic) == std::string_view::npos;
+    });
+    others.push_back(&with_forced);
+    options.tactics = others;
   }
   std::vector<std::vector<Tensor>> inputs;
   std::vector<Tensor> wanted;
