@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "base/parallel.hpp"
@@ -237,7 +238,11 @@ class DeviceTuner::Makers {
     // One processor is left to the thread that times.
     const auto count = std::min(jobs.size(), static_cast<std::size_t>(std::max(wanted - 1, 1)));
     ahead_ = count * kAheadOfEachThread;
-    for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+    try {
+      for (std::size_t i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {  // no more threads for this process
+      if (threads_.empty()) throw;
+    }
   }
 
   // Waits for what is being made.

@@ -38,8 +38,10 @@ class Eliminator {
     int rewrites = 0;
     for (const NodeId id : order) {
       const Node& node = graph_.node(id);
-      if (node.is(op_transpose()) && merge(node)) ++rewrites;
-      if (node.is(op_attention()) && reorder_heads(node)) ++rewrites;
+      const bool rewritten = node.is(op_transpose())   ? merge(node)
+                             : node.is(op_attention()) ? reorder_heads(node)
+                                                       : false;
+      if (rewritten) ++rewrites;
     }
     return rewrites;
   }

@@ -9,6 +9,8 @@
 // to that product. Whether a kernel takes the region is for lowering to find out; what none takes
 // becomes its body's nodes again.
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "ir/inline.hpp"
 #include "ops/binary.hpp"
@@ -61,12 +63,14 @@ class Fuser {
   Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
-    const std::vector<NodeId> order = graph_.order();
+    order_ = graph_.order();
     taken_.assign(graph_.node_slots(), false);
+    place_.assign(graph_.node_slots(), 0);
+    for (std::size_t i = 0; i < order_.size(); ++i) place_[order_[i].index] = i;
     int fused = 0;
-    for (auto at = order.rbegin(); at != order.rend(); ++at) {
+    for (auto at = order_.rbegin(); at != order_.rend(); ++at) {
       if (taken_[at->index] || !is_root(graph_.node(*at))) continue;
-      const std::vector<NodeId> nodes = region_of(*at, order);
+      const std::vector<NodeId> nodes = region_of(*at);
       if (!is_worth_it(nodes)) continue;
       for (const NodeId id : nodes) taken_[id.index] = true;
       fuse(nodes);
@@ -100,31 +104,38 @@ class Fuser {
     return true;
   }
 
-  // The root and all nodes before it that nobody else reads, in order.
-  std::vector<NodeId> region_of(NodeId root, const std::vector<NodeId>& order) const {
-    std::vector<bool> inside(graph_.node_slots(), false);
-    inside[root.index] = true;
+  // The root and all nodes before it that nobody else reads, in order. Whoever reads a node lies
+  // behind it, so that it is looked at after all of them.
+  std::vector<NodeId> region_of(NodeId root) {
+    std::set<std::size_t> waiting{place_[root.index]};
+    std::set<NodeId> inside;
     std::vector<NodeId> nodes;
-    const auto end = std::ranges::find(order, root);
-    for (auto at = end + 1; at != order.begin() && nodes.size() < kMostNodes;) {
-      const NodeId id = *--at;
+    while (!waiting.empty() && nodes.size() < kMostNodes) {
+      const NodeId id = order_[*waiting.rbegin()];
+      waiting.erase(std::prev(waiting.end()));
       if (id != root && !joins(id, inside)) continue;
-      inside[id.index] = true;
+      inside.insert(id);
       nodes.push_back(id);
+      for (const ValueId input : graph_.node(id).inputs) {
+        if (input.exists() && graph_.value(input).producer.exists() &&
+            graph_.value(input).producer.index < place_.size()) {
+          waiting.insert(place_[graph_.value(input).producer.index]);
+        }
+      }
     }
     std::ranges::reverse(nodes);
     return nodes;
   }
 
   // Whether the nodes inside, which are all behind it, are all that read this one.
-  bool joins(NodeId id, const std::vector<bool>& inside) const {
+  bool joins(NodeId id, const std::set<NodeId>& inside) const {
     const Node& node = graph_.node(id);
     if (taken_[id.index] || !belongs(node)) return false;
     bool used = false;
     for (const ValueId output : node.outputs) {
       if (graph_.is_output(output)) return false;
       for (const Use& use : graph_.value(output).uses) {
-        if (!inside[use.node.index]) return false;
+        if (!inside.contains(use.node)) return false;
         used = true;
       }
     }
@@ -210,7 +221,9 @@ class Fuser {
 
   Graph& graph_;
   const PassContext& context_;
-  std::vector<bool> taken_;  // by a fused node
+  std::vector<NodeId> order_;
+  std::vector<std::size_t> place_;  // in that order, by node
+  std::vector<bool> taken_;         // by a fused node
 };
 
 int run(Graph& graph, const PassContext& context) {

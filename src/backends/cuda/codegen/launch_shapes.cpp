@@ -67,7 +67,7 @@ LaunchShapes::LaunchShapes(const Problem& problem) {
     outputs_.push_back(known(problem.output_type(i), problem.layouts.output(i)));
 }
 
-Dim LaunchShapes::translate(const Dim& dim) const {
+std::optional<Dim> LaunchShapes::find(const Dim& dim) const {
   if (dim.is_constant()) return dim;
   if (const auto found = words_.find(dim.to_string()); found != words_.end()) return found->second;
   // Made of symbols that stand alone somewhere.
@@ -77,9 +77,15 @@ Dim LaunchShapes::translate(const Dim& dim) const {
   }
   std::set<std::string> symbols;
   dim.collect_symbols(symbols);
-  for (const std::string& symbol : symbols)
-    STROP_CHECK(replacements.contains(symbol), "a size follows from those of the operands");
-  return dim.substitute(replacements);
+  const bool known = std::ranges::all_of(
+      symbols, [&](const std::string& symbol) { return replacements.contains(symbol); });
+  return known ? std::optional(dim.substitute(replacements)) : std::nullopt;
+}
+
+Dim LaunchShapes::translate(const Dim& dim) const {
+  const std::optional<Dim> out = find(dim);
+  STROP_CHECK(out.has_value(), "a size follows from those of the operands");
+  return *out;
 }
 
 bool LaunchShapes::all_small() const {

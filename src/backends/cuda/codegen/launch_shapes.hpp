@@ -3,6 +3,7 @@
 // known, else the dimensions of operands ("o0d1"). Equal sizes have equal words.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -21,7 +22,10 @@ class LaunchShapes {
   // How far apart in memory, in elements, neighbours along each of these dimensions are.
   const SymShape& input_strides(std::size_t i) const { return inputs_[i].strides; }
   const SymShape& output_strides(std::size_t i) const { return outputs_[i].strides; }
-  // A size of the graph in these words.
+  // A size of the graph in these words; of one that is no operand's nothing, where it does not
+  // follow from theirs.
+  std::optional<Dim> find(const Dim& dim) const;
+  // As above of one that is known to follow from them.
   Dim translate(const Dim& dim) const;
 
   // Whether every operand has a known number of elements, fewer than 2^30.

@@ -24,6 +24,7 @@ namespace strop::cuda {
 namespace {
 
 constexpr int kMostReads = 64;
+constexpr std::int64_t kLargeValue = std::int64_t{1} << 30;  // elements that 32 bits count
 constexpr std::int64_t kSmall = 16;  // an input of fewer elements than the output's by this factor
 
 // Where an element lies on one axis.
@@ -46,6 +47,7 @@ class Writer {
         refusal_(refusal) {}
 
   std::optional<RegionSource> run() {
+    if (!all_sizes_are_known()) return std::nullopt;
     const SymShape& whole = shapes_.output(0);
     const auto order =
         memory_order(static_cast<std::int64_t>(whole.size()), problem_.layouts.output(0));
@@ -63,6 +65,28 @@ class Writer {
   }
 
  private:
+  // Of all values in the body; indices are as wide as the operands alone ask for.
+  bool all_sizes_are_known() {
+    for (const NodeId id : graph_.order()) {
+      for (const ValueId output : graph_.node(id).outputs) {
+        Dim count(1);
+        for (const Dim& dim : *graph_.value(output).type.shape) {
+          const auto known = shapes_.find(dim);
+          if (!known) {
+            refuse("a size in its body does not follow from those of its operands");
+            return false;
+          }
+          count = count * *known;
+        }
+        if (shapes_.all_small() && !(count.is_constant() && count.value() < kLargeValue)) {
+          refuse("a value in its body is too large");
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
   std::string refuse(std::string why) {
     refusal_ = std::move(why);
     return {};

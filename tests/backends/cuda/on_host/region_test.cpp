@@ -61,6 +61,20 @@ TEST(CudaRegion, reads_inputs_of_fewer_axes_as_they_lie) {
       {"region_cuda"});
 }
 
+// The product of two sizes that are no symbols is no word of a launch.
+TEST(CudaRegion, leaves_sizes_that_do_not_follow_from_its_operands) {
+  check_cuda(
+      R"(graph main(%x: f32[1,4,floordiv(H, 2),3], %z: f32[1,4,floordiv(H, 4),3]) -> (%y) {
+        %y = fused{kind="moves", moves=true}(%x, %z) body graph body(%x: f32[1,4,floordiv(H, 2),3], %z: f32[1,4,floordiv(H, 4),3]) -> (%y) {
+          const %r = i64[3]{1, 4, -1}
+          %a = reshape(%x, %r)
+          %b = reshape(%z, %r)
+          %y = concat{axis=2}(%a, %b)
+        }
+      })",
+      {}, {.sizes = {{{"H", 8}}}});
+}
+
 TEST(CudaRegion, leaves_what_needs_tiles) {
   check_cuda(
       R"(graph main(%x: f32[40,60]) -> (%y) {
