@@ -31,6 +31,12 @@ int parameter_count(UnaryFunction function) {
   }
 }
 
+bool has_narrow_source(UnaryFunction function) {
+  using U = UnaryFunction;
+  return function == U::exp || function == U::sigmoid || function == U::silu ||
+         function == U::gelu || function == U::gelu_tanh;
+}
+
 std::string_view name_of(UnaryFunction function) {
   return enum_names(function)[static_cast<std::size_t>(function)];
 }
@@ -50,10 +56,10 @@ std::string operand_source(const EpilogueOperand& operand) {
   return float_literal(operand.value);
 }
 
-std::string step_source(const EpilogueStep& step) {
+std::string step_source(const EpilogueStep& step, bool narrow) {
   switch (step.kind) {
     case EpilogueStep::unary:
-      return call_source(step.unary_function, step.alpha, step.beta, "x");
+      return call_source(step.unary_function, step.alpha, step.beta, "x", narrow);
     case EpilogueStep::binary: {
       const std::string other = operand_source(step.operand);
       return step.swapped ? call_source(step.binary_function, other, "x")
@@ -108,9 +114,11 @@ std::string float_literal(float value) {
   return std::signbit(value) ? "(" + text + ")" : text;
 }
 
-std::string call_source(UnaryFunction function, double alpha, double beta, const std::string& x) {
+std::string call_source(UnaryFunction function, double alpha, double beta, const std::string& x,
+                        bool narrow) {
   STROP_CHECK(has_source(function), "a function from f32 to f32");
-  std::string out = fmt::format("unary_{}({}", name_of(function), x);
+  std::string out = fmt::format(
+      "{}_{}({}", narrow && has_narrow_source(function) ? "narrow" : "unary", name_of(function), x);
   const int parameters = parameter_count(function);
   if (parameters > 0) out += ", " + float_literal(static_cast<float>(alpha));
   if (parameters > 1) out += ", " + float_literal(static_cast<float>(beta));
@@ -122,12 +130,12 @@ std::string call_source(BinaryFunction function, const std::string& a, const std
   return fmt::format("binary_{}({}, {})", name_of(function), a, b);
 }
 
-std::string epilogue_source(std::span<const EpilogueStep> steps, const std::string& name) {
-  std::string out = fmt::format(
-      "__device__ __forceinline__ float {}(float x, const float* channel, const float* tensor) "
-      "{{\n",
-      name);
-  for (const EpilogueStep& step : steps) out += fmt::format("  x = {};\n", step_source(step));
+std::string epilogue_source(std::span<const EpilogueStep> steps, bool narrow) {
+  std::string out =
+      "__device__ __forceinline__ float epilogue(float x, const float* channel, const float* "
+      "tensor) {\n";
+  for (const EpilogueStep& step : steps)
+    out += fmt::format("  x = {};\n", step_source(step, narrow));
   return out + "  return x;\n}\n";
 }
 

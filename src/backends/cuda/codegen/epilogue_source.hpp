@@ -44,14 +44,15 @@ std::uint32_t operand_count(std::span<const EpilogueStep> steps, EpilogueOperand
 
 // A literal that is this very number.
 std::string float_literal(float value);
-// "unary_elu(x, 0x1p+0f)" for the text "x".
-std::string call_source(UnaryFunction function, double alpha, double beta, const std::string& x);
+// "unary_elu(x, 0x1p+0f)" for the text "x". `narrow`: its result is rounded to f16 or bf16, for
+// which some functions have faster versions.
+std::string call_source(UnaryFunction function, double alpha, double beta, const std::string& x,
+                        bool narrow = false);
 std::string call_source(BinaryFunction function, const std::string& a, const std::string& b);
 
-// `__device__ __forceinline__ float NAME(float x, const float* channel, const float* tensor)`,
+// `__device__ __forceinline__ float epilogue(float x, const float* channel, const float* tensor)`,
 // where channel[i] and tensor[i] are the values of operand i. It calls functions of
-// kernels/pointwise_functions.cuh, whose text must come before it.
-std::string epilogue_source(std::span<const EpilogueStep> steps,
-                            const std::string& name = "epilogue");
+// kernels/pointwise_functions.cuh, whose text must come before it. `narrow`: as in call_source.
+std::string epilogue_source(std::span<const EpilogueStep> steps, bool narrow);
 
 }  // namespace strop::cuda

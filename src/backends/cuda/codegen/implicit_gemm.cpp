@@ -10,6 +10,7 @@
 
 #include "backends/cuda/codegen/kernel_source.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
+#include "backends/cuda/codegen/scalar_source.hpp"
 #include "base/error.hpp"
 
 namespace strop::cuda {
@@ -138,7 +139,8 @@ std::string source_of(const GemmProblem& p, const GemmConfig& config, std::strin
   text(constants_source(p, config));
   text(more);
   text(operands_source(p));
-  if (of_floats) text(epilogue_source(p.epilogue.steps));
+  if (of_floats)
+    text(epilogue_source(p.epilogue.steps, is_half(p.bytes ? p.bytes->result_type : p.element)));
   text(kernel_source("gemm_problem"));
   if (of_floats) text(kernel_source("float_results"));
   if (p.bytes) {

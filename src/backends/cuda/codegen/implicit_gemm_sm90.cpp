@@ -440,7 +440,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   out += kernel_source("pointwise_functions");
   out += constants_source(gemm, config, sizes);
   out += multiply_source(gemm.element, config.tile_n);
-  if (!gemm.requantize) out += epilogue_source(gemm.epilogue);
+  if (!gemm.requantize) out += epilogue_source(gemm.epilogue, true);
   out += kernel_source("implicit_gemm_sm90");
   return out;
 }

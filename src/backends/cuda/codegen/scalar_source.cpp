@@ -43,6 +43,8 @@ std::string literal_of(C value) {
 
 bool has_element(DType dtype) { return (kNumbers | kBool).contains(dtype); }
 
+bool is_half(DType dtype) { return dtype == DType::f16 || dtype == DType::bf16; }
+
 std::string element_type(DType dtype) {
   switch (dtype) {
     case DType::f32:
@@ -142,7 +144,7 @@ std::string highest_literal(DType dtype) {
 
 std::string unary_source(const UnaryAttributes& attributes, DType dtype, const std::string& x) {
   if (compute_kind(dtype) == ComputeKind::f32 && has_source(attributes.function))
-    return call_source(attributes.function, attributes.alpha, attributes.beta, x);
+    return call_source(attributes.function, attributes.alpha, attributes.beta, x, is_half(dtype));
   const auto name = enum_names(attributes.function)[static_cast<std::size_t>(attributes.function)];
   return fmt::format("wide_{}<{}>({}, {}, {})", name, compute_type(dtype), x,
                      literal(dtype, attributes.alpha), literal(dtype, attributes.beta));

@@ -13,6 +13,8 @@ namespace strop::cuda {
 
 // Whether generated kernels read and write its elements: numbers of 8 bits and more, and bool.
 bool has_element(DType dtype);
+// f16 and bf16: functions with such results may be a little less exact.
+bool is_half(DType dtype);
 std::string element_type(DType dtype);  // as it lies in memory: "half_t"
 std::string compute_type(DType dtype);  // what it is computed in: "float"
 // An unsigned type as wide as the element, for kernels that move elements; empty where there is

@@ -83,6 +83,10 @@ std::string translated(std::string source, bool with_ptx) {
   asm("rcp.approx.f32 %0, %1;" : "=f"(out) : "f"(x));
   return out;)",
           "  return host_reciprocal(x);");
+  replace(R"(  float out;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+  return out;)",
+          "  return std::exp2(x);");
   // Launches follow one another here.
   replace("  asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n", "");
   replace("  asm volatile(\"griddepcontrol.launch_dependents;\" ::: \"memory\");\n", "");

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include <cstdint>
 
 #include "backends/cuda/on_host/tactic_check.hpp"
 
@@ -16,6 +19,34 @@ TEST(CudaPointwise, takes_every_kind_of_number) {
   }
   check_cuda("graph main(%x: f16[N,8,4,6]) -> (%y) { %y = unary{function=\"gelu\"}(%x) }",
              {"pointwise_cuda", "pointwise_cuda@nhwc"}, {.sizes = kBatches});
+}
+
+// All halves of at most that size.
+Tensor halves_up_to(std::uint16_t largest) {
+  const std::int64_t count = largest + 1;
+  Tensor out = Tensor::allocate(DType::f16, {2, count});
+  auto* bits = reinterpret_cast<std::uint16_t*>(out.mutable_data());
+  for (std::int64_t i = 0; i < count; ++i) {
+    bits[i] = static_cast<std::uint16_t>(i);
+    bits[count + i] = static_cast<std::uint16_t>(0x8000 | i);
+  }
+  return out;
+}
+
+// Functions of which there is a faster version. Errors count by the largest result, so small
+// numbers are looked at alone, too: no error is above a unit in the last place.
+TEST(CudaPointwise, halves_lose_nothing_to_faster_functions) {
+  constexpr std::uint16_t kHalf = 0x3800, kThree = 0x4200, kEleven = 0x4980;
+  for (const char* function : {"gelu", "gelu_tanh", "silu", "sigmoid", "exp"}) {
+    for (const std::uint16_t largest : {kHalf, kThree, kEleven}) {
+      const Tensor x = halves_up_to(largest);
+      SCOPED_TRACE(fmt::format("{} up to {:x}", function, largest));
+      check_cuda(
+          fmt::format("graph main(%x: f16[2,{}]) -> (%y) {{ %y = unary{{function=\"{}\"}}(%x) }}",
+                      x.shape()[1], function),
+          {"pointwise_cuda"}, {.inputs = {x}, .tolerance = 0x1p-10});
+    }
+  }
 }
 
 TEST(CudaPointwise, broadcasts) {
