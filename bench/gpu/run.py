@@ -3,8 +3,8 @@
 """Measures Strop beside PyTorch on one GPU: the same weights, the same inputs, in turns.
 
 run.py --out NAME.json [--strop FILE] [--device cuda:0] [--only MODEL...] [--batch N,...] [--precision fp32,fp16,int8,tf32]
-       [--contenders strop,eager,graph,graph_nhwc] [--compile [MODE]] [--rounds N] [--seconds S] [--sets N] [--models DIR] [--work DIR]
-       [--build-options="..."] [--open-batch] [--int8-rest fp16] [--minutes M] [--resume]
+       [--contenders strop,strop_own,eager,graph,graph_nhwc] [--compile [MODE]] [--probe FILE] [--rounds N] [--seconds S] [--sets N]
+       [--models DIR] [--work DIR] [--build-options="..."] [--open-batch] [--int8-rest fp16] [--minutes M] [--resume]
 
 Writes NAME.json and NAME.md after every row. A row is a model, a batch and a precision. Ends with 1 when Strop failed or its outputs
 are further from PyTorch's in FP32 than the tolerance (1e-5 in FP32, 5e-3 in FP16; INT8 is reported, not judged), with 3 when
@@ -46,6 +46,7 @@ def parse():
     parser.add_argument("--batch", type=numbers, help="default: those of each model")
     parser.add_argument("--precision", type=words, default=["fp32", "fp16", "int8"], help="fp32, fp16, int8 (convolutional models), tf32 (PyTorch alone)")
     parser.add_argument("--contenders", type=words, default=["strop", "eager", "graph", "graph_nhwc"])
+    parser.add_argument("--probe", type=pathlib.Path, metavar="FILE", help="a convolution probe (probe.py), measured beside ResNet-50 in FP16 and INT8")
     parser.add_argument("--compile", nargs="?", const="max-autotune", metavar="MODE", help="torch.compile too; takes minutes a model")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of measuring per contender and row, over all rounds")
@@ -65,8 +66,10 @@ def parse():
         parser.error(f"--contenders knows {', '.join(report.TITLES)}")
     if args.rounds < 1 or args.sets < 1:
         parser.error("--rounds and --sets are at least 1")
-    if args.strop is None and "strop" in args.contenders:
-        args.contenders.remove("strop")
+    if args.strop is None:
+        args.contenders = [name for name in args.contenders if name not in report.OWN]
+    if args.probe and not args.probe.is_file():
+        parser.error(f"--probe: there is no file {args.probe}")
     if args.compile and "compile" not in args.contenders:
         args.contenders.append("compile")
     return args
@@ -75,7 +78,8 @@ def parse():
 def spec_of(args, model, rows, deadline):
     return {"model": model.name, "rows": rows, "contenders": args.contenders, "device": args.device, "strop": str(args.strop), "models": str(args.models),
             "work": str(args.work), "rounds": args.rounds, "seconds": args.seconds, "sets": args.sets, "compile_mode": args.compile,
-            "build_options": args.build_options, "open_batch": args.open_batch, "int8_rest": args.int8_rest, "deadline": deadline}
+            "build_options": args.build_options, "open_batch": args.open_batch, "int8_rest": args.int8_rest,
+            "probe": str(args.probe.resolve()) if args.probe else None, "deadline": deadline}
 
 
 def key(row):
@@ -105,18 +109,22 @@ def measure(args, model, rows, deadline, done):
         rows = rows[1:]
 
 
+def failure_of(result, tolerance):
+    error, why = result.get("error"), result.get("failure")
+    if not why and isinstance(error, str):
+        why = f"outputs: {error}"
+    if not why and tolerance and error is not None and error > tolerance:
+        why = f"differs from PyTorch in FP32 by {error:.1e}, allowed {tolerance:.0e}"
+    return why
+
+
 def failures_of(rows):
     for row in rows:
-        strop = row["contenders"].get("strop")
-        if strop is None:
-            continue
-        error, why = strop.get("error"), strop.get("failure")
-        if not why and isinstance(error, str):
-            why = f"outputs: {error}"
-        if not why and row["tolerance"] and error is not None and error > row["tolerance"]:
-            why = f"differs from PyTorch in FP32 by {error:.1e}, allowed {row['tolerance']:.0e}"
-        if why:
-            yield f"{row['model']}, batch {row['batch']}, {row['precision']}: {why}"
+        for name in report.OWN:
+            why = failure_of(row["contenders"].get(name, {}), row["tolerance"])
+            if why:
+                who = "" if name == "strop" else f", {report.TITLES[name]}"
+                yield f"{row['model']}, batch {row['batch']}, {row['precision']}{who}: {why}"
 
 
 def version(package):
@@ -147,14 +155,15 @@ def main():
         sys.exit("run: PyTorch finds no GPU; --device cpu tries the suite out on the processor")
     chosen = models.find(args.only)
     old = json.loads(args.out.read_text())["rows"] if args.resume and args.out.exists() else []
-    rows = {key(row): row for row in old if not any(c.get("failure") for c in row["contenders"].values())}
+    rows = {key(row): row for row in old if not any(part.get("failure") for part in (*row["contenders"].values(), row.get("probe", {})))}
     shown = [a if not pathlib.Path(a).is_absolute() else pathlib.Path(a).name for a in sys.argv[1:]]
     described = {"command": "bench/gpu/run.py " + " ".join(map(shlex.quote, shown)), "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
                  "device": clock.device_name(), "versions": versions(args), "rounds": args.rounds, "seconds": args.seconds, "sets": args.sets,
                  "peers": {"layout": "as the module comes, and channels last in graph_nhwc", "cudnn.benchmark": True, "tf32": "in rows tf32 alone", "compile": args.compile}}
 
+    own = any(name in args.contenders for name in report.OWN)
     wanted = [(model, batch, precision) for model in chosen for batch in args.batch or model.batches for precision in args.precision
-              if (model.convolutional or precision not in CONVOLUTIONAL_ONLY) and (precision not in CONVOLUTIONAL_ONLY or "strop" in args.contenders)]
+              if precision not in CONVOLUTIONAL_ONLY or (model.convolutional and own)]
     order = [(model.name, batch, precision) for model, batch, precision in wanted]
 
     def save():

@@ -11,6 +11,8 @@ import time
 import numpy as np
 import torch
 
+import engine_report
+
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "cpu"))
 import strop_c  # pylint: disable=wrong-import-position
 
@@ -23,7 +25,7 @@ class Build:
     """`strop build` of one model for one precision and shape. `seconds`: without any cache, and again with the timing cache."""
 
     def __init__(self, strop, model, engine, device, precision, shapes, options=()):
-        self.engine, self.report = engine, engine.with_suffix(".report.json")
+        self.model, self.engine, self.report = model, engine, engine.with_suffix(".report.json")
         cache = engine.with_suffix(".timings")
         cache.unlink(missing_ok=True)
         command = [strop, "build", model, "-o", engine, "--device", device, "--precision", precision, "--timing-cache", cache,
@@ -41,12 +43,9 @@ class Build:
         return time.monotonic() - start
 
     def describe(self):
-        nodes = json.loads(self.report.read_text())["nodes"]
-        where = {}
-        for node in nodes:
-            where[node["backend"]] = where.get(node["backend"], 0) + 1
+        report = json.loads(self.report.read_text())
         return {"build_s": self.seconds[0], "build_with_timings_s": self.seconds[1], "engine_bytes": self.engine.stat().st_size,
-                "steps_by_backend": where}
+                "steps_by_backend": engine_report.steps_by_backend(report), "layers_against_libraries": engine_report.against_libraries(report)}
 
 
 class DeviceContext(strop_c.Context):

@@ -2,7 +2,7 @@
 """All wanted rows of one model in a process of its own, so that a fault of the device ends no other model; run.py starts it.
 
 worker.py '{"model", "rows": [[batch, precision], ...], "contenders", "device", "strop", "models", "work", "rounds", "seconds", "sets",
-"compile_mode", "build_options", "open_batch", "int8_rest", "deadline"}'
+"compile_mode", "build_options", "open_batch", "int8_rest", "probe", "deadline"}'
 
 Writes a line of JSON per row to its standard output, nothing else.
 """
@@ -19,7 +19,10 @@ import torch
 
 import clock
 import contenders
+import engine_report
 import models
+import probe
+import report
 import strop_side
 from strop_side import strop_c
 
@@ -46,7 +49,8 @@ class Bench:
         self.spec, self.device = spec, "cuda" if torch.cuda.is_available() else "cpu"
         self.model = models.find([spec["model"]])[0]
         self.runtime = None
-        if "strop" in spec["contenders"]:
+        self.built = {}  # of the row, by contender
+        if any(name in spec["contenders"] for name in report.OWN):
             library = pathlib.Path(spec["strop"]).resolve().parents[1] / "lib/libstrop_runtime.so"
             self.runtime = strop_c.Runtime(library)
         module = self.model.module()
@@ -71,17 +75,17 @@ class Bench:
     # --- Contenders ------------------------------------------------------------------------------------------------
 
     def wanted(self, precision):
-        names = self.spec["contenders"] if precision != "int8" else ["strop"]
+        names = [name for name in self.spec["contenders"] if precision != "int8" or name in report.OWN]
         skipped = set() if self.model.convolutional else {"graph_nhwc"}
         if precision == "tf32":
-            skipped.add("strop")
+            skipped.update(report.OWN)
         if self.device == "cpu":
             skipped |= {"graph", "graph_nhwc"}
         return [name for name in names if name not in skipped]
 
     def make(self, name, batch, precision, inputs, like, result):
-        if name == "strop":
-            return self.make_strop(batch, precision, inputs, like, result)
+        if name in report.OWN:
+            return self.make_strop(name, batch, precision, inputs, like, result)
         if self.device == "cpu":
             return contenders.make(name, self.module(precision), inputs, self.spec["compile_mode"])
         torch.cuda.reset_peak_memory_stats()
@@ -91,15 +95,17 @@ class Bench:
         result["memory_bytes"] = torch.cuda.max_memory_allocated() - before
         return contender
 
-    def make_strop(self, batch, precision, inputs, like, result):
+    def make_strop(self, name, batch, precision, inputs, like, result):
         work = pathlib.Path(self.spec["work"])
         source = models.quantise(self.model, self.file) if precision == "int8" else self.file
-        shapes = {name: tensor.shape for name, tensor in inputs.items()}
+        shapes = {value: tensor.shape for value, tensor in inputs.items()}
         if not self.spec["open_batch"]:
             source = models.with_batch(source, batch, work / f"{self.model.name}.onnx")
+        options = self.spec["build_options"] if name == "strop" else engine_report.without_libraries(self.spec["build_options"])
         # An INT8 model says itself what is in INT8.
-        built = strop_side.Build(self.spec["strop"], source, work / f"{self.model.name}.strop", self.spec["device"],
-                                 self.spec["int8_rest"] if precision == "int8" else precision, shapes, self.spec["build_options"])
+        engine = work / f"{self.model.name}{name.removeprefix('strop')}.strop"
+        built = strop_side.Build(self.spec["strop"], source, engine, self.spec["device"], self.spec["int8_rest"] if precision == "int8" else precision, shapes, options)
+        self.built[name] = built
         result.update(built.describe())
         free = torch.cuda.mem_get_info()[0] if self.device == "cuda" else 0
         contender = strop_side.open_engine(self.spec["strop"], self.runtime, built.engine, inputs, like, work,
@@ -108,6 +114,14 @@ class Bench:
             result["memory_bytes"] = free - torch.cuda.mem_get_info()[0]
         return contender
 
+    def probe_beside(self, batch, precision, inputs):
+        """None where there is nothing to put the probe beside."""
+        if not self.spec["probe"] or self.model.name != probe.MODEL or precision not in probe.TYPES or "strop" not in self.built:
+            return None
+        shapes = {name: tensor.shape for name, tensor in inputs.items()}
+        return probe.Beside(self.spec["probe"], self.spec["strop"], self.built["strop"], self.spec["device"], batch, precision, shapes,
+                            pathlib.Path(self.spec["work"]))
+
     # --- Rows ------------------------------------------------------------------------------------------------------
 
     def row(self, batch, precision):
@@ -115,34 +129,42 @@ class Bench:
         exact = [self.model.inputs(batch, seed, self.device) for seed in range(self.spec["sets"])]
         expected = self.reference(exact[0])
         sets = [{n: t.to(dtype) if t.is_floating_point() else t for n, t in inputs.items()} for inputs in exact]
-        results, running, rounds = {}, {}, {}
+        results, running, rounds, probed = {}, {}, {}, {}
+        self.built.clear()
         self.tf32(precision == "tf32")
         for name in self.wanted(precision):
             results[name] = {}
             try:
-                fed = exact if name == "strop" else sets
+                fed = exact if name in report.OWN else sets
                 running[name] = (self.make(name, batch, precision, fed[0], expected, results[name]), fed)
                 rounds[name] = []
             except Exception as error:  # pylint: disable=broad-except  # whatever a contender throws is its result
                 results[name]["failure"] = f"{type(error).__name__}: {error}"[:1500]
+        beside = self.guarded(probed, lambda: self.probe_beside(batch, precision, exact[0]))
         states = []
-        for _ in range(self.spec["rounds"]):
+        for turn in range(self.spec["rounds"]):
             for name, (contender, fed) in running.items():
                 if "failure" not in results[name]:
                     self.guarded(results[name], lambda c=contender, f=fed, n=name: rounds[n].append(clock.turn(c, f, self.spec["seconds"] / self.spec["rounds"])))
                 states.append(clock.device_state())
+            if beside and turn < probe.TURNS and "failure" not in probed:
+                self.guarded(probed, beside.turn)
         reference = [tensor.float().cpu().numpy() for tensor in expected]
         for name, (contender, fed) in running.items():
             if "failure" not in results[name]:
                 self.guarded(results[name], lambda c=contender, f=fed, n=name: self.finish(c, f, reference, rounds[n], results[n]))
-        return {"model": self.model.name, "batch": batch, "precision": precision, "contenders": results, "tolerance": TOLERANCE.get(precision),
-                "device_state": {key: [min(v), max(v)] for key in (states[0] if states else {}) if (v := [s[key] for s in states if key in s])}}
+        if beside and "failure" not in probed and "median_ms" in results["strop"]:
+            probed.update(self.guarded(probed, lambda: beside.result(results["strop"]["median_ms"])) or {})
+        row = {"model": self.model.name, "batch": batch, "precision": precision, "contenders": results, "tolerance": TOLERANCE.get(precision),
+               "device_state": {key: [min(v), max(v)] for key in (states[0] if states else {}) if (v := [s[key] for s in states if key in s])}}
+        return row | ({"probe": probed} if probed else {})
 
     def guarded(self, result, action):
         try:
-            action()
+            return action()
         except Exception as error:  # pylint: disable=broad-except
             result["failure"] = f"{type(error).__name__}: {error}"[:1500]
+            return None
 
     def finish(self, contender, fed, reference, rounds, result):
         contender.feed(fed[0])
