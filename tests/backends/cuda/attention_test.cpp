@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every way to run attention on a GPU against the reference.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <map>
+#include <string_view>
+#include <tuple>
 
 #include "backends/cuda/gpu.hpp"
 #include "base/tolerance.hpp"
@@ -25,7 +28,7 @@ double tolerance_for(DType dtype) {
 // Values of inputs by number instead of made-up ones.
 using Given = std::map<std::size_t, Tensor>;
 
-// `most`: so many of the ways, from the first on.
+// `most`: so many of each tactic's ways, from the first on.
 void check(const Graph& graph, const SymbolValues& sizes, const Given& given = {},
            std::size_t most = 2) {
   const Problem problem{&graph.node(graph.order().front()), &graph, false, {}, &*gpu()->device};
@@ -41,10 +44,12 @@ void check(const Graph& graph, const SymbolValues& sizes, const Given& given = {
   }
   const Tensor expected = evaluate_graph(graph, data)[0].tensor();
   const CandidateList offered = list_candidates(problem, gpu()->tactics, {});
-  std::size_t done = 0;
+  std::map<std::string_view, std::size_t> done;
   for (const Candidate& candidate : offered.candidates) {
-    if (candidate.tactic->name != "attention_flash" || done == most) continue;
-    ++done;
+    const std::string_view tactic = candidate.tactic->name;
+    if ((tactic != "attention_flash" && tactic != "attention_wgmma") || done[tactic] == most)
+      continue;
+    ++done[tactic];
     PlanExecution execution(lower_single(problem, candidate, sizes), 1, gpu()->device->ordinal);
     // In the order of the node's inputs.
     std::vector<Tensor> bound;
@@ -59,7 +64,7 @@ void check(const Graph& graph, const SymbolValues& sizes, const Given& given = {
     const Difference difference = compare(execution.outputs()[0], expected, tolerance);
     EXPECT_LE(difference.largest_relative, tolerance) << candidate.name() << " " << difference.text;
   }
-  EXPECT_GT(done, 0u);
+  EXPECT_GT(done["attention_flash"], 0u);
 }
 
 void check(const std::string& text, const SymbolValues& sizes, const Given& given = {},
@@ -93,6 +98,31 @@ TEST(CudaFlashAttention, heads_of_many_sizes_and_any_number_of_rows) {
   check(heads("f16", 64), sizes(3, 5, 0));
   check(heads("f16", 64), sizes(0, 5, 4));
   check(heads("f16", 64, "scale=-0.3"), sizes(1, 20, 30));
+}
+
+// Where the number of keys is known, a tile may have them all.
+TEST(CudaFlashAttention, all_keys_in_one_tile) {
+  STROP_SKIP_WITHOUT_GPU();
+  for (const auto& [type, size, queries, keys] :
+       {std::tuple("f16", 64, 197, 197), std::tuple("f16", 64, 128, 128),
+        std::tuple("bf16", 64, 1, 1), std::tuple("f16", 128, 70, 33),
+        std::tuple("f16", 64, 300, 256)}) {
+    const auto heads_of = [&, type = type, size = size](int rows) {
+      return fmt::format("{}[2,3,{},{}]", type, rows, size);
+    };
+    const std::string operands =
+        fmt::format("%q: {}, %k: {}, %v: {}", heads_of(queries), heads_of(keys), heads_of(keys));
+    check(fmt::format("graph main({}) -> (%y) {{ %y = attention{{scale=0.2}}(%q, %k, %v) }}",
+                      operands),
+          {}, {}, kAll);
+    for (const std::string& bias :
+         {fmt::format("{}[2,1,1,{}]", type, keys), fmt::format("bool[1,3,{},{}]", queries, keys)}) {
+      check(fmt::format("graph main({}, %b: {}) -> (%y) {{\n"
+                        "%y = attention{{scale=0.2}}(%q, %k, %v, %b) }}",
+                        operands, bias),
+            {}, {}, kAll);
+    }
+  }
 }
 
 TEST(CudaFlashAttention, in_f32) {

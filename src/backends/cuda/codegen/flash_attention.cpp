@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <span>
 
 #include "backends/cuda/codegen/kernel_source.hpp"
 #include "backends/cuda/codegen/launch_shapes.hpp"
@@ -15,9 +16,11 @@
 namespace strop::cuda {
 namespace {
 
-constexpr std::int64_t kLargestHead = 256;  // whose sums fit the registers of a warp
-constexpr int kFewSpills = 16;              // bytes, stored and loaded
-constexpr std::int64_t kFarAway = 1 << 30;  // farther than any key is
+constexpr std::int64_t kLargestHead = 256;     // whose sums fit the registers of a warp
+constexpr std::int64_t kMostKeysAtOnce = 256;  // whose scores fit the registers of a warpgroup
+constexpr int kFewSpills = 16;                 // bytes, stored and loaded
+constexpr int kFirstProgrammatic = 90;         // compute capability
+constexpr std::int64_t kFarAway = 1 << 30;     // farther than any key is
 
 int rounded_up(std::int64_t size, int unit) {
   return static_cast<int>((size + unit - 1) / unit * unit);
@@ -75,13 +78,12 @@ std::string constants_source(const AttentionProblem& p, int rows) {
 }
 
 std::string source_of(const AttentionProblem& p, int rows, const std::string& more,
-                      std::string_view kernel) {
+                      std::span<const std::string_view> kernels) {
   std::string out(kernel_source("elements"));
-  if (kernel == "flash_attention_mma") out += kernel_source("tensor_core");
   out += constants_source(p, rows);
   out += more;
   out += kernel_source("flash_attention_problem");
-  out += kernel_source(kernel);
+  for (const std::string_view kernel : kernels) out += kernel_source(kernel);
   return out;
 }
 
@@ -112,7 +114,7 @@ void add_arguments(const AttentionProblem& p, Launch& launch) {
 }
 
 LaunchStep step_of(const AttentionProblem& p, std::string source, const Dim& blocks, int threads,
-                   std::int64_t shared_bytes) {
+                   std::int64_t shared_bytes, int compute_capability) {
   LaunchStep out;
   out.sources.push_back(std::move(source));
   Launch launch;
@@ -120,6 +122,7 @@ LaunchStep step_of(const AttentionProblem& p, std::string source, const Dim& blo
   launch.grid[0] = blocks;
   launch.block[0] = static_cast<std::uint32_t>(threads);
   launch.shared_bytes = static_cast<std::uint32_t>(shared_bytes);
+  launch.programmatic = compute_capability >= kFirstProgrammatic;
   add_arguments(p, launch);
   out.record.launches.push_back(std::move(launch));
   return out;
@@ -157,6 +160,64 @@ struct MmaSizes {
     min_blocks = c.groups > 1 ? 1 : std::max(1, 65536 / (threads * rounded_up(registers, 8)));
   }
 };
+
+// All keys are there and every query sees them all.
+bool has_plain_keys(const AttentionProblem& p) {
+  return p.keys.is_constant() && !p.lengths && p.left < 0 && p.right < 0;
+}
+
+// The same for warpgroups; with one stage, one tile has all keys.
+struct WgmmaSizes {
+  int threads, shared_bytes, registers, min_blocks;
+
+  WgmmaSizes(const AttentionProblem& p, const AttentionConfig& c) : threads(2 * c.rows) {
+    constexpr int kAlignment = 1024;
+    const int size = static_cast<int>(p.size), value_size = static_cast<int>(p.value_size);
+    const int tile_q = rounded_up(2 * c.rows * (std::max(size, value_size) + 8), kAlignment);
+    shared_bytes = kAlignment + tile_q + 2 * c.keys * (size + value_size) * c.stages;
+    const int bias = !p.bias ? 0 : 16 + (p.bias->sizes[2].is(1) ? c.keys / 8 : c.keys / 4);
+    // One tile's scores and its sums are not there at once, scores and weights may be.
+    const int tile = c.stages == 1 ? std::max(c.keys / 2 + size / 4, c.keys / 4 + value_size / 2)
+                                   : c.keys / 2 + size / 4 + value_size / 2;
+    registers = tile + bias + 40;
+    min_blocks = std::clamp(65536 / (threads * rounded_up(registers, 8)), 1, 4);
+  }
+};
+
+// NAME(sums, a, b): a warpgroup's product of 64 rows of A in registers.
+std::string product_source(std::string_view name, int columns, DType element, bool add,
+                           bool by_rows) {
+  const int count = columns / 2;
+  std::string registers, sums;
+  for (int i = 0; i < count; ++i) {
+    registers += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
+    sums +=
+        fmt::format("{}\"{}f\"(sums[{}][{}])", i == 0 ? "" : ", ", add ? '+' : '=', i / 4, i % 4);
+  }
+  const std::string_view type = element == DType::bf16 ? "bf16" : "f16";
+  return fmt::format(
+      "__device__ __forceinline__ void {0}(float (&sums)[{1}][4], const unsigned (&a)[4], "
+      "unsigned long long b) {{\n"
+      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, {2}, 0;\\n\"\n"
+      "    \"wgmma.mma_async.sync.aligned.m64n{3}k16.f32.{4}.{4} {{{5}}}, {{%{6}, %{7}, %{8}, "
+      "%{9}}}, "
+      "%{10}, add, 1, 1, {11};\\n}}\"\n"
+      "    : {12} : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b));\n}}\n",
+      name, columns / 8, add ? 1 : 0, columns, type, registers, count, count + 1, count + 2,
+      count + 3, count + 4, by_rows ? 1 : 0, sums);
+}
+
+// What flash_tiles.cuh wants to know.
+std::string tiles_source(const AttentionProblem& p, const AttentionConfig& c, int depth, int width,
+                         int min_blocks, std::int64_t only_keys) {
+  return fmt::format(
+      "constexpr int kDepth = {}, kWidth = {}, kTiles = {}, kWarps = {}, kGroups = {}, "
+      "kKeys = {}, kStages = {}, kMinBlocks = {}, kOnlyKeys = {};\n"
+      "constexpr int kVectorQ = {}, kVectorK = {}, kVectorV = {}, kVectorY = {};\n",
+      depth, width, c.tiles, c.rows / (16 * c.tiles), c.groups, c.keys, c.stages, min_blocks,
+      only_keys, vector_of(p.q, p.size, 8), vector_of(p.k, p.size, 8),
+      vector_of(p.v, p.value_size, 8), vector_of(p.y, p.value_size, 8));
+}
 
 }  // namespace
 
@@ -215,17 +276,69 @@ LaunchStep mma_attention_step(const AttentionProblem& p, const AttentionConfig& 
   STROP_CHECK(not_for_tensor_cores(p).empty(), "a problem for tensor cores");
   const MmaSizes sizes(p, c);
   const auto source = [&](int min_blocks) {
-    const std::string more = fmt::format(
-        "constexpr int kDepth = {}, kWidth = {}, kTiles = {}, kWarps = {}, kGroups = {}, "
-        "kKeys = {}, kStages = {}, kMinBlocks = {};\n"
-        "constexpr int kVectorQ = {}, kVectorK = {}, kVectorV = {}, kVectorY = {};\n",
-        sizes.depth, sizes.width, c.tiles, c.rows / (16 * c.tiles), c.groups, c.keys, c.stages,
-        min_blocks, vector_of(p.q, p.size, 8), vector_of(p.k, p.size, 8),
-        vector_of(p.v, p.value_size, 8), vector_of(p.y, p.value_size, 8));
-    return source_of(p, c.rows, more, "flash_attention_mma");
+    const std::string constants = tiles_source(p, c, sizes.depth, sizes.width, min_blocks, 0);
+    const std::string_view kernels[] = {"tensor_core", "flash_tiles", "flash_products_mma",
+                                        "flash_attention"};
+    return source_of(p, c.rows, constants, kernels);
   };
   return step_of(p, without_spills(source, sizes.min_blocks, compute_capability),
-                 blocks_of(p, c.rows), sizes.threads, sizes.shared_bytes);
+                 blocks_of(p, c.rows), sizes.threads, sizes.shared_bytes, compute_capability);
+}
+
+std::string not_for_warpgroups(const AttentionProblem& p) {
+  if (std::string why = not_for_tensor_cores(p); !why.empty()) return why;
+  for (const std::int64_t size : {p.size, p.value_size}) {
+    if (size != 64 && size != 128) return "its heads are not of 64 or 128";
+  }
+  if (vector_of(p.q, p.size, 8) < 8 || vector_of(p.k, p.size, 8) < 8 ||
+      vector_of(p.v, p.value_size, 8) < 8)
+    return "its rows do not begin at multiples of 16 bytes";
+  return {};
+}
+
+std::vector<AttentionConfig> wgmma_attention_configs(const AttentionProblem& p,
+                                                     std::int64_t shared_bytes) {
+  std::vector<AttentionConfig> all;
+  if (has_plain_keys(p) && p.keys.value() <= kMostKeysAtOnce) {
+    const int keys = rounded_up(std::max<std::int64_t>(p.keys.value(), 1), 16);
+    all = {{64, keys, 1, 1, 1}, {128, keys, 1, 1, 1}, {192, keys, 1, 1, 1}};
+  }
+  const AttentionConfig tiled[] = {{128, 64},  {64, 64},   {256, 64},
+                                   {128, 112}, {128, 128}, {192, 128}};
+  all.insert(all.end(), std::begin(tiled), std::end(tiled));
+  std::int64_t rows = all.front().rows;
+  if (p.queries.is_constant()) rows = rounded_up(std::max<std::int64_t>(p.queries.value(), 1), 64);
+  std::vector<AttentionConfig> out;
+  for (const AttentionConfig& config : all) {
+    const bool new_one = std::ranges::none_of(out, [&](const AttentionConfig& other) {
+      return other.rows == config.rows && other.keys == config.keys;
+    });
+    // 64 Ki registers of a multiprocessor are 168 for each thread of three warpgroups.
+    const bool fits = WgmmaSizes(p, config).shared_bytes <= shared_bytes &&
+                      WgmmaSizes(p, config).registers * 2 * config.rows <= 65536;
+    if (new_one && fits && config.rows < rows + 64) out.push_back(config);
+  }
+  return out;
+}
+
+LaunchStep wgmma_attention_step(const AttentionProblem& p, const AttentionConfig& c,
+                                int compute_capability) {
+  STROP_CHECK(not_for_warpgroups(p).empty(), "a problem for warpgroups");
+  const WgmmaSizes sizes(p, c);
+  const auto source = [&](int min_blocks) {
+    const std::string constants =
+        tiles_source(p, c, static_cast<int>(p.size), static_cast<int>(p.value_size), min_blocks,
+                     c.stages == 1 ? p.keys.value() : 0) +
+        product_source("set_to_product", c.keys, p.element, false, false) +
+        product_source("add_product", c.keys, p.element, true, false) +
+        product_source("add_product_by_rows", static_cast<int>(p.value_size), p.element, true,
+                       true);
+    const std::string_view kernels[] = {"tensor_core", "warpgroup_products", "flash_tiles",
+                                        "flash_products_wgmma", "flash_attention"};
+    return source_of(p, c.rows, constants, kernels);
+  };
+  return step_of(p, without_spills(source, sizes.min_blocks, compute_capability),
+                 blocks_of(p, c.rows), sizes.threads, sizes.shared_bytes, compute_capability);
 }
 
 LaunchStep simt_attention_step(const AttentionProblem& p, int compute_capability) {
@@ -240,11 +353,12 @@ LaunchStep simt_attention_step(const AttentionProblem& p, int compute_capability
         "constexpr int kVectorQ = {}, kVectorK = {}, kVectorV = {}, kVectorY = {};\n",
         depth, columns, kKeys, min_blocks, vector_of(p.q, p.size, 4), vector_of(p.k, p.size, 4),
         vector_of(p.v, p.value_size, 4), vector_of(p.y, p.value_size, 4));
-    return source_of(p, kRows, more, "flash_attention_simt");
+    const std::string_view kernels[] = {"flash_attention_simt"};
+    return source_of(p, kRows, more, kernels);
   };
   const Dim blocks = blocks_of(p, kRows) * Dim((p.value_size + columns - 1) / columns);
   return step_of(p, without_spills(source, columns > 64 ? 1 : 2, compute_capability), blocks,
-                 kThreads, shared_bytes);
+                 kThreads, shared_bytes, compute_capability);
 }
 
 }  // namespace strop::cuda

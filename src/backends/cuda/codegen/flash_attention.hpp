@@ -56,6 +56,14 @@ std::vector<AttentionConfig> mma_attention_configs(const AttentionProblem& probl
 LaunchStep mma_attention_step(const AttentionProblem& problem, const AttentionConfig& config,
                               int compute_capability);
 
+// The same by warpgroups, on sm_90a: one group, one tile of queries a warp. With one stage, one
+// tile has all keys there are.
+std::string not_for_warpgroups(const AttentionProblem& problem);
+std::vector<AttentionConfig> wgmma_attention_configs(const AttentionProblem& problem,
+                                                     std::int64_t shared_bytes);
+LaunchStep wgmma_attention_step(const AttentionProblem& problem, const AttentionConfig& config,
+                                int compute_capability);
+
 // With products in f32, for every type and size. Compiles likewise.
 LaunchStep simt_attention_step(const AttentionProblem& problem, int compute_capability);
 

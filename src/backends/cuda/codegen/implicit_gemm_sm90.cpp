@@ -436,6 +436,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   const Geometry sizes = geometry(gemm, config);
   STROP_CHECK(sizes.stages >= 2, "the configuration fits");
   std::string out;
+  out += kernel_source("warpgroup_products");
   out += kernel_source("hopper_primitives");
   out += kernel_source("pointwise_functions");
   out += constants_source(gemm, config, sizes);

@@ -93,6 +93,7 @@ __device__ __forceinline__ void weigh(float (&s)[kLines][kPerThread], Rows& rows
 
 extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PROBLEM_PARAMETERS) {
   extern __shared__ __align__(128) unsigned char shared[];
+  take_turn();
   const Problem p = PROBLEM;
   float* tile_q = reinterpret_cast<float*>(shared);
   float* tile_k = tile_q + kTileRows * kPitch;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Instructions of sm_90a that CUDA C++ has no words for: transaction barriers, tensor copies
-// (TMA), fences between proxies, warpgroup products. Addresses of shared memory are 32-bit.
+// (TMA), registers of warpgroups. Addresses of shared memory are 32-bit. After
+// warpgroup_products.cuh.
 
 using u16 = unsigned short;
-using u32 = unsigned int;
-using u64 = unsigned long long;
 
 // A CUtensorMap, passed by value.
 struct alignas(64) TensorMap {
@@ -114,11 +113,6 @@ __device__ __forceinline__ void wait_stores_read() {
 __device__ __forceinline__ void wait_stores() {
   asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
 }
-// Ordinary accesses to shared memory before it come before what the copy engine and the tensor
-// cores do after it.
-__device__ __forceinline__ void fence_async_proxy() {
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
 
 // --- threads
 
@@ -147,30 +141,6 @@ __device__ __forceinline__ void wait_for_earlier_launch() {
 }
 __device__ __forceinline__ void allow_later_launch() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
-
-// --- warpgroup products
-
-__device__ __forceinline__ void product_fence() {
-  asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-}
-__device__ __forceinline__ void product_commit() {
-  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-template <int N>
-__device__ __forceinline__ void product_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(N) : "memory");
-}
-// Keeps the compiler from moving an accumulator across.
-__device__ __forceinline__ void pin(float& value) { asm volatile("" : "+f"(value)::"memory"); }
-__device__ __forceinline__ void pin(int& value) { asm volatile("" : "+r"(value)::"memory"); }
-
-// Descriptor of a K-major operand of rows of `row_bytes` (32, 64, 128), swizzled over as many.
-// Another 32 bytes of K: two more.
-__device__ __forceinline__ u64 product_operand(u32 address, u32 row_bytes) {
-  const u64 layout = row_bytes == 128 ? 1 : row_bytes == 64 ? 2 : 3;
-  return static_cast<u64>((address & 0x3ffff) >> 4) | (1ull << 16) |
-         (static_cast<u64>(row_bytes / 2) << 32) | (layout << 62);
 }
 
 // --- shared memory in 16 bytes

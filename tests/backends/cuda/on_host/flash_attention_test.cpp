@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention in tiles: every template compiles for old and new chips without spilled registers, and
 // gives what the reference gives.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -45,6 +46,26 @@ TEST(CudaFlashAttention, gives_the_same_in_tiles_of_every_size) {
   check.sizes = {sizes(1, 40, 140)};
   check_cuda(heads("bf16", 40, "scale=0.3, right=0", ", %b: bf16[B,1,1,T]", ", %b"),
              {kSimple, "attention_flash/16x128_t1_g4_s2"}, check);
+}
+
+TEST(CudaFlashAttention, compiles_for_warpgroups) {
+  CudaCheck check;
+  check.only = "attention_wgmma";
+  check_cuda(
+      "graph main(%q: f16[2,3,197,64], %k: f16[2,3,197,64], %v: f16[2,3,197,64]) -> (%y) {\n"
+      "%y = attention{scale=0.125}(%q, %k, %v) }",
+      {"attention_wgmma/128x208_t1_g1_s1", "attention_wgmma/128x64_t1_g1_s2"}, check);
+  check_cuda(
+      "graph main(%q: bf16[2,3,128,128], %k: bf16[2,1,128,128], %v: bf16[2,1,128,64], %b: "
+      "bf16[2,1,1,128]) -> (%y) { %y = attention{scale=0.125}(%q, %k, %v, %b) }",
+      {"attention_wgmma/64x128_t1_g1_s1"}, check);
+  check_cuda(heads("f16", 64, "right=0"), {"attention_wgmma/128x64_t1_g1_s2"}, check);
+  for (const int keys : {1, 33, 256}) {
+    const std::string operand = fmt::format(": f16[1,2,{},128]", keys);
+    check_cuda("graph main(%q" + operand + ", %k" + operand + ", %v" + operand +
+                   ") -> (%y) { %y = attention{scale=0.3}(%q, %k, %v) }",
+               {fmt::format("attention_wgmma/64x{}_t1_g1_s1", (keys + 15) / 16 * 16)}, check);
+  }
 }
 
 TEST(CudaFlashAttention, takes_heads_of_many_sizes) {

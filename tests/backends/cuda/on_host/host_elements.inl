@@ -80,4 +80,5 @@ void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, T
   }
   host::sync_warp();
 }
+inline void take_turn() {}
 inline float power_of_2(float x) { return std::exp2(x); }

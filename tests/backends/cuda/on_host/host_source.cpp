@@ -67,6 +67,11 @@ std::string translated(std::string source, bool with_ptx) {
          at = source.find(from, at + to.size()))
       source.replace(at, from.size(), to);
   };
+  if (!with_ptx) {
+    replace(std::string(cuda::kernel_source("elements")),
+            "#include \"" STROP_SOURCE_DIR "/tests/backends/cuda/on_host/host_elements.inl\"\n");
+    replace(std::string(cuda::kernel_source("tensor_core")), "");
+  }
   replace(R"(  float out;
   asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(bits));
   return out;)",
@@ -96,11 +101,7 @@ std::string translated(std::string source, bool with_ptx) {
                    : "unsigned char* const shared = host::dynamic_shared;");
   replace("extern __shared__ __align__(16) float shared[];",
           "float* const shared = reinterpret_cast<float*>(host_shared);");
-  if (with_ptx) return with_calls_for_asm(source);
-  replace(std::string(cuda::kernel_source("elements")),
-          "#include \"" STROP_SOURCE_DIR "/tests/backends/cuda/on_host/host_elements.inl\"\n");
-  replace(std::string(cuda::kernel_source("tensor_core")), "");
-  return source;
+  return with_ptx ? with_calls_for_asm(source) : source;
 }
 
 }  // namespace

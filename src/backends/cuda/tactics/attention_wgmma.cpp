@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention of f16 and bf16 with heads of 64 or 128 by warpgroups, on sm_90a.
+#include "backends/cuda/tactics/attention_support.hpp"
+#include "backends/cuda/tactics/wgmma_support.hpp"
+#include "base/error.hpp"
+#include "ops/attention.hpp"
+#include "ops/reshape.hpp"
+#include "ops/slice.hpp"
+
+namespace strop::cuda {
+const Tactic& tactic_attention_wgmma();
+namespace {
+
+Acceptance accepts(const Problem& problem) {
+  std::string refusal = wgmma_device_refusal(problem);
+  if (!refusal.empty()) return Acceptance::refuse(refusal);
+  const auto attention = read_attention(problem, refusal);
+  if (attention) refusal = not_for_warpgroups(*attention);
+  return refusal.empty() ? Acceptance::accept() : Acceptance::refuse(refusal);
+}
+
+std::vector<std::string> configs(const Problem& problem) {
+  std::vector<std::string> out;
+  for (const AttentionConfig& config :
+       wgmma_attention_configs(accepted_attention(problem), shared_bytes_for_attention(problem)))
+    out.push_back(config.name());
+  return out;
+}
+
+KernelChoice lower(const Problem& problem, std::string_view name) {
+  const auto config = AttentionConfig::parse(name);
+  STROP_CHECK(config.has_value(), "a configuration that configs named");
+  return to_choice(problem, wgmma_attention_step(accepted_attention(problem), *config,
+                                                 problem.device->compute_capability));
+}
+
+}  // namespace
+
+const Tactic& tactic_attention_wgmma() {
+  static const Tactic tactic{.name = "attention_wgmma",
+                             .backend = "cuda",
+                             .ops = {op_attention, op_reshape, op_slice},
+                             .reads_bodies = true,
+                             .accepts = accepts,
+                             .configs = configs,
+                             .lower = lower};
+  return tactic;
+}
+
+}  // namespace strop::cuda
