@@ -296,7 +296,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
                        (config.ping_pong ? 1.2 : 1.0) *
                        (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0) *
-                       (config.multicast > 1 ? 1.2 : 1.0);
+                       (config.multicast > 1 ? 1.05 : 1.0);
   const double products = tile * 64 / 2048 * shape + 20;
   const double starved = 1 + 0.15 * std::max(0, 4 - sizes.stages);
   const double main = steps * std::max(products, loaded / 40) * starved;
@@ -311,7 +311,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
 }
 
 // Beyond that, starting early gains nothing.
-constexpr double kShortCycles = 40000;
+constexpr double kShortCycles = 70000;
 constexpr std::size_t kMostCandidates = 20;
 
 }  // namespace
