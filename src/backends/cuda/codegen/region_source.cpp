@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "backends/cuda/codegen/pointwise_expression.hpp"
 #include "backends/cuda/codegen/scalar_source.hpp"
@@ -24,26 +25,50 @@ namespace strop::cuda {
 namespace {
 
 constexpr int kMostReads = 64;
+constexpr int kMostHeld = 64;  // elements that a group reads on one way through the branches
+constexpr int kVectorBytes = 16;
 constexpr std::int64_t kLargeValue = std::int64_t{1} << 30;  // elements that 32 bits count
 constexpr std::int64_t kSmall = 16;  // an input of fewer elements than the output's by this factor
 
-// Where an element lies on one axis.
+// Where an element lies on one axis: the first of the group.
 struct Coordinate {
   std::string text;
-  std::optional<Dim> step;  // by how much it grows from one element of the output to the next
+  // By how much it grows from one element of the group to the next; known where a group has
+  // several. Of a group of one: from one element of the output to the next.
+  std::optional<Dim> step;
+  // A power of two, at most the group's count: divided by run * step, `text` leaves less than step.
+  // With a step of 1 it is a multiple of the run.
+  int run = 1;
 
   static Coordinate zero() { return {"0", Dim(0)}; }
+  bool stands() const { return step && step->is(0); }
 };
 using Coordinates = std::vector<Coordinate>;
+
+bool divides(const Dim& factor, const Dim& dim) {
+  if (dim.is(0)) return true;
+  return !factor.is(0) && mod(dim, factor).is(0);
+}
+
+// The largest part of the run of which `dim` is a whole number of steps.
+int run_within(int run, const Dim& step, const Dim& dim) {
+  while (run > 1 && !divides(step * Dim(run), dim)) run /= 2;
+  return run;
+}
+
+// Values that differ within a group are arrays.
+constexpr std::string_view kEach = "[k]";
+bool varies(std::string_view value) { return value.ends_with(kEach); }
 
 class Writer {
  public:
   Writer(const Problem& problem, const LaunchShapes& shapes, KernelWriter& writer,
-         std::string& refusal)
+         RegionGroup group, std::string& refusal)
       : problem_(problem),
         graph_(body_of(*problem.node)),
         shapes_(shapes),
         writer_(writer),
+        group_(group),
         refusal_(refusal) {}
 
   std::optional<RegionSource> run() {
@@ -52,14 +77,16 @@ class Writer {
     const auto order =
         memory_order(static_cast<std::int64_t>(whole.size()), problem_.layouts.output(0));
     Coordinates at(whole.size(), Coordinate::zero());
-    bool innermost = true;
-    for (std::size_t i = order.size(); i-- > 0;) {
-      const bool moves = !whole[order[i]].is(1);
-      at[order[i]] = {fmt::format("c{}", i), Dim(innermost && moves ? 1 : 0)};
-      innermost = innermost && !moves;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const bool moves = i == group_.axis && !whole[order[i]].is(1);
+      at[order[i]] = {fmt::format("c{}", i), Dim(moves ? 1 : 0), group_.count};
     }
     out_.element = element(graph_.outputs()[0], at);
     if (out_.element.empty()) return std::nullopt;
+    if (parts_) {
+      refuse("the elements of a group come from several sides of a cut");
+      return std::nullopt;
+    }
     out_.code = std::move(code_);
     return std::move(out_);
   }
@@ -94,10 +121,37 @@ class Writer {
 
   std::string fresh(char kind) { return fmt::format("{}{}", kind, names_++); }
 
-  Coordinate index(std::string expression, std::optional<Dim> step) {
+  Coordinate index(std::string expression, std::optional<Dim> step, int run) {
     const std::string name = fresh('i');
     code_ += fmt::format("  const I {} = {};\n", name, expression);
-    return {name, std::move(step)};
+    return {name, std::move(step), run};
+  }
+
+  bool is_group() const { return group_.count > 1; }
+
+  // A line for each element of a group.
+  std::string for_each(const std::string& line) const {
+    return fmt::format("#pragma unroll\n  for (int k = 0; k < {}; ++k) {}\n", group_.count, line);
+  }
+
+  // Whether all elements of the group lie on one side of that place.
+  bool on_one_side(const Coordinate& at, const Dim& place) const {
+    if (!is_group() || at.stands()) return true;
+    return is_upward(at) && at.run == group_.count && divides(*at.step * Dim(group_.count), place);
+  }
+
+  static bool is_upward(const Coordinate& at) {
+    return at.step && at.step->is_constant() && at.step->value() > 0;
+  }
+
+  // The coordinate, times a number, with an offset added ('+') or taken away ('-').
+  Coordinate moved(const Coordinate& at, std::int64_t times, char sign, const Dim& offset) {
+    const std::string factor = times == 1 ? "" : fmt::format(" * ({})", times);
+    std::optional<Dim> step;
+    if (at.step) step = *at.step * Dim(times);
+    const int run = step && times > 0 ? run_within(at.run, *step, offset) : 1;
+    return index(fmt::format("{}{} {} {}", at.text, factor, sign, writer_.number(offset)),
+                 std::move(step), run);
   }
 
   SymShape shape_of(ValueId id) const {
@@ -171,16 +225,47 @@ class Writer {
         step = *step + *at[axis].step * strides[axis];
     }
     if (address.empty()) address = "0";
-    const std::string name = fmt::format("{}[{}]", writer_.input(i, element_type(dtype)), address);
-    const std::string key = "read " + name;
+    const std::string x = writer_.input(i, element_type(dtype));
+    const std::string key = fmt::format("read {} {}", x, address);
     if (const auto known = known_.find(key); known != known_.end()) return known->second;
-    if (++reads_ > kMostReads) return refuse("an element is made from too many others");
-    const std::string value = fresh('u');
-    code_ += fmt::format("  const {} {} = wide({});\n", compute_type(dtype), value, name);
+    const bool one = !is_group() || (step && step->is(0));
+    held_ += one ? 1 : group_.count;
+    if (++reads_ > kMostReads || (is_group() && held_ > kMostHeld))
+      return refuse("an element is made from too many others");
+    std::string value = fresh('u');
+    if (one) {
+      code_ +=
+          fmt::format("  const {} {} = wide({}[{}]);\n", compute_type(dtype), value, x, address);
+    } else {
+      code_ += fmt::format("  {} {}[{}];\n", compute_type(dtype), value, group_.count);
+      const int side_by_side = vector_of(i, at);
+      code_ += side_by_side > 1 ? fmt::format("  read_neighbours<{}>({} + ({}), {});\n",
+                                              side_by_side, x, address, value)
+                                : fmt::format("  read_apart({} + ({}), {}, {});\n", x, address,
+                                              writer_.number(*step), value);
+      if (side_by_side == 1) out_.apart.insert(i);
+      value += kEach;
+    }
     known_[key] = value;
     const bool near = step && (step->is(0) || step->is(1));
     if (!near && !is_small(i)) out_.scattered.insert(i);
     return value;
+  }
+
+  // How many elements of a group can be read from an input at once.
+  int vector_of(std::size_t i, const Coordinates& at) const {
+    const SymShape& strides = shapes_.input_strides(i);
+    int out = kVectorBytes * 8 / bits_of(problem_.input_type(i).dtype), moving = 0;
+    for (std::size_t axis = 0; axis < at.size(); ++axis) {
+      if (at[axis].stands()) {
+        const bool moves = at[axis].text != "0";
+        while (moves && out > 1 && !is_multiple(strides[axis], out)) out /= 2;
+        continue;
+      }
+      if (!at[axis].step->is(1) || !strides[axis].is(1) || ++moving > 1) return 1;
+      out = std::min(out, at[axis].run);
+    }
+    return out;
   }
 
   bool is_small(std::size_t i) const {
@@ -201,9 +286,14 @@ class Writer {
         node, graph_, operands, [&](ValueId id) { return constant_of(id); }, refusal_);
     if (expression.empty()) return {};
     const std::string name = fresh('v');
-    code_ += fmt::format("  const {} {} = {};\n",
-                         compute_type(graph_.value(node.outputs[0]).type.dtype), name, expression);
-    return name;
+    const std::string type = compute_type(graph_.value(node.outputs[0]).type.dtype);
+    if (std::ranges::none_of(operands, varies)) {
+      code_ += fmt::format("  const {} {} = {};\n", type, name, expression);
+      return name;
+    }
+    code_ += fmt::format("  {} {}[{}];\n", type, name, group_.count) +
+             for_each(fmt::format("{}[k] = {};", name, expression));
+    return name + std::string(kEach);
   }
 
   // The element of an operand that is stretched to `whole`.
@@ -257,9 +347,16 @@ class Writer {
         continue;
       }
       std::optional<Dim> step;
-      if (out.step && at[i].step) step = *out.step * sizes[i] + *at[i].step;
+      int run = 1;
+      if (out.step && at[i].step) {
+        step = *out.step * sizes[i] + *at[i].step;
+        if (at[i].stands())
+          run = out.run;
+        else if (out.stands() && is_upward(at[i]))
+          run = run_within(at[i].run, *at[i].step, sizes[i]);
+      }
       out = index(fmt::format("{} * {} + {}", out.text, writer_.number(sizes[i]), at[i].text),
-                  std::move(step));
+                  std::move(step), run);
     }
     return out;
   }
@@ -277,19 +374,41 @@ class Writer {
       } else if (i == outermost || rest.text == "0") {
         reversed.push_back(rest);
       } else {
-        const std::string size = writer_.number(sizes[i]);
-        const bool slow = rest.step && rest.step->is(0);
-        // But for where an axis ends, the next element is the next on the innermost axis.
-        std::optional<Dim> inner =
-            slow || (rest.step && rest.step->is(1)) ? rest.step : std::nullopt;
-        Coordinate outer = index(fmt::format("{} / {}", rest.text, size),
-                                 inner ? std::optional(Dim(0)) : std::nullopt);
-        reversed.push_back(
-            index(fmt::format("{} - {} * {}", rest.text, outer.text, size), std::move(inner)));
-        rest = std::move(outer);
+        Quotient made = quotient(rest, sizes[i]);
+        reversed.push_back(std::move(made.inner));
+        rest = std::move(made.outer);
       }
     }
     out.insert(out.end(), reversed.rbegin(), reversed.rend());
+  }
+
+  struct Quotient {
+    Coordinate outer, inner;
+  };
+
+  Quotient quotient(const Coordinate& of, const Dim& size) {
+    std::optional<Dim> outer, inner;
+    if (of.stands()) {
+      outer = inner = Dim(0);
+    } else if (of.step && !size.is(0) && divides(size, *of.step)) {
+      outer = floordiv(*of.step, size);
+      inner = Dim(0);
+    } else if (is_upward(of) && of.run == group_.count &&
+               divides(*of.step * Dim(group_.count), size)) {
+      // But for where an axis ends, which a group does not cross, the next element is as far off on
+      // the innermost axis.
+      outer = Dim(0);
+      inner = of.step;
+    } else if (is_group()) {
+      parts_ = true;
+      outer = inner = Dim(0);
+    }
+    const std::string text = writer_.number(size);
+    Quotient out;
+    out.outer = index(fmt::format("{} / {}", of.text, text), std::move(outer), of.run);
+    out.inner =
+        index(fmt::format("{} - {} * {}", of.text, out.outer.text, text), std::move(inner), of.run);
+    return out;
   }
 
   Coordinates whole_of_split(const Node& node, ValueId id, const Coordinates& at) {
@@ -301,9 +420,7 @@ class Writer {
       start = start + shape_of(piece)[axis];
     }
     Coordinates from = at;
-    if (!start.is(0))
-      from[axis] =
-          index(fmt::format("{} + {}", at[axis].text, writer_.number(start)), at[axis].step);
+    if (!start.is(0)) from[axis] = moved(at[axis], 1, '+', start);
     return from;
   }
 
@@ -320,22 +437,26 @@ class Writer {
     for (const SliceCut& cut : *cuts) {
       Coordinate& each = from[static_cast<std::size_t>(cut.axis)];
       if (cut.start == 0 && cut.step == 1) continue;
-      std::optional<Dim> step;
-      if (each.step) step = *each.step * Dim(cut.step);
-      each = index(fmt::format("{} * ({}) + {}", each.text, cut.step, cut.start), std::move(step));
+      each = moved(each, cut.step, '+', Dim(cut.start));
     }
     return element(node.inputs[0], from);
   }
 
-  // One branch for each piece; what a branch has computed is known in it alone.
+  // One branch for each piece, the same for all elements of a group; what a branch has computed is
+  // known in it alone.
   std::string joined(const Node& node, const Coordinates& at) {
     const auto axis = static_cast<std::size_t>(
         normalize_axis(node.as<ConcatAttributes>().axis, static_cast<std::int64_t>(at.size())));
     const DType dtype = graph_.value(node.outputs[0]).type.dtype;
     if (!has_element(dtype))
       return refuse("there are no kernels for " + std::string(to_string(dtype)));
+    const bool one = !is_group() || std::ranges::all_of(at, &Coordinate::stands);
     const std::string name = fresh('v');
-    code_ += fmt::format("  {} {};\n", compute_type(dtype), name);
+    code_ += fmt::format("  {} {}{};\n", compute_type(dtype), name,
+                         one ? "" : fmt::format("[{}]", group_.count));
+    const std::string value = one ? name : name + std::string(kEach);
+    const int held_before = held_;
+    int most_held = held_;
     Dim start(0);
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const Dim end = start + shape_of(node.inputs[i])[axis];
@@ -343,37 +464,41 @@ class Writer {
       if (i + 1 < node.inputs.size())
         code_ += fmt::format("  if ({} < {}) ", at[axis].text, writer_.number(end));
       code_ += "{\n";
+      if (i + 1 < node.inputs.size() && !on_one_side(at[axis], end)) parts_ = true;
       const auto before = known_;
       Coordinates from = at;
-      if (!start.is(0)) {
-        from[axis] =
-            index(fmt::format("{} - {}", at[axis].text, writer_.number(start)), at[axis].step);
-      }
+      if (!start.is(0)) from[axis] = moved(at[axis], 1, '-', start);
       const std::string piece = element(node.inputs[i], from);
       if (piece.empty()) return {};
-      code_ += fmt::format("  {} = {};\n  }}\n", name, piece);
+      const std::string line = fmt::format("{} = {};", value, piece);
+      code_ += (one ? fmt::format("  {}\n", line) : for_each(line)) + "  }\n";
       known_ = before;
+      most_held = std::max(most_held, std::exchange(held_, held_before));
       start = end;
     }
-    return name;
+    held_ = most_held;
+    return value;
   }
 
   const Problem& problem_;
   const Graph& graph_;  // the body
   const LaunchShapes& shapes_;
   KernelWriter& writer_;
+  RegionGroup group_;
   std::string& refusal_;
   RegionSource out_;
   std::string code_;
   std::map<std::string, std::string> known_;  // names by what they stand for
-  int names_ = 0, reads_ = 0;
+  int names_ = 0, reads_ = 0, held_ = 0;
+  bool parts_ = false;  // whether a group would
 };
 
 }  // namespace
 
 std::optional<RegionSource> region_source(const Problem& problem, const LaunchShapes& shapes,
-                                          KernelWriter& writer, std::string& refusal) {
-  return Writer(problem, shapes, writer, refusal).run();
+                                          KernelWriter& writer, RegionGroup group,
+                                          std::string& refusal) {
+  return Writer(problem, shapes, writer, group, refusal).run();
 }
 
 }  // namespace strop::cuda

@@ -103,15 +103,21 @@ SymShape broadcast_strides(const SymShape& shape, const SymShape& strides, const
   return out;
 }
 
-std::string coordinates(KernelWriter& writer, const std::string& item, const SymShape& sizes) {
+std::string coordinates(KernelWriter& writer, const std::string& item, const SymShape& sizes,
+                        std::size_t packed, int pack) {
   std::string out, rest = item;
   for (std::size_t axis = sizes.size(); axis-- > 0;) {
+    const bool scaled = pack > 1 && axis == packed;
+    const std::string scale = scaled ? fmt::format(" * {}", pack) : "";
     if (axis == 0) {
-      out += fmt::format("  const I c0 = {};\n", rest);
+      out += fmt::format("  const I c0 = {}{};\n", rest, scale);
       break;
     }
-    out += fmt::format("  const I r{0} = {1} / {2};\n  const I c{0} = {1} - r{0} * {2};\n", axis,
-                       rest, writer.number(sizes[axis]));
+    const std::string size = writer.number(scaled ? floordiv(sizes[axis], Dim(pack)) : sizes[axis]);
+    out += fmt::format("  const I r{} = {} / {};\n", axis, rest, size);
+    out += scaled
+               ? fmt::format("  const I c{0} = ({1} - r{0} * {2}){3};\n", axis, rest, size, scale)
+               : fmt::format("  const I c{0} = {1} - r{0} * {2};\n", axis, rest, size);
     rest = fmt::format("r{}", axis);
   }
   return out;

@@ -39,8 +39,10 @@ struct Walk {
 SymShape broadcast_strides(const SymShape& shape, const SymShape& strides, const SymShape& whole);
 
 // Lines that define the coordinate `c<i>` of item `item` on each axis of a tensor, sizes outermost
-// first.
-std::string coordinates(KernelWriter& writer, const std::string& item, const SymShape& sizes);
+// first, and what is left of the item's number before axis i, `r<i>`. An item may be `pack`
+// neighbours on axis `packed`, whose size is a multiple of it: c<packed> is that of the first.
+std::string coordinates(KernelWriter& writer, const std::string& item, const SymShape& sizes,
+                        std::size_t packed = 0, int pack = 1);
 
 // Axes of a tensor of that rank in the order of memory.
 std::vector<std::size_t> memory_order(std::int64_t rank, Layout layout);

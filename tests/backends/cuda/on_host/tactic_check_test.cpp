@@ -84,8 +84,12 @@ void* open_source(const std::string& source, const std::string& extra) {
   [[maybe_unused]] const int made = std::system(("mkdir -p " + folder).c_str());
   const std::string file = fmt::format("{}/k{}", folder, number++);
   std::ofstream(file + ".cpp") << as_host_source(source) << extra;
-  const std::string command =
-      fmt::format("g++ -std=c++20 -O0 -w -ffp-contract=off -shared -fPIC {0}.cpp -o {0}.so", file);
+  // A processor reads at any address, where a GPU stops.
+  const std::string command = fmt::format(
+      "g++ -std=c++20 -O0 -w -ffp-contract=off -fsanitize=alignment "
+      "-fsanitize-undefined-trap-on-error "
+      "-shared -fPIC {0}.cpp -o {0}.so",
+      file);
   EXPECT_EQ(std::system(command.c_str()), 0) << file << ".cpp";
   void* library = dlopen((file + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
   EXPECT_NE(library, nullptr) << dlerror();
@@ -252,6 +256,13 @@ void check_cuda(const std::string& text, const std::vector<std::string>& candida
       candidate.tactic->lower(Problem{&node, &graph, false, candidate.layouts, device},
                               candidate.config);
       cuda::parse_launch_record(to_text(cuda::last_step.record));
+      const bool named = std::ranges::find(candidates, candidate.name()) != candidates.end();
+      for (const std::string& text : named ? check.holds : std::vector<std::string>()) {
+        const std::string& source = cuda::last_step.sources.at(0);
+        const std::size_t body =
+            source.find("template <class I>\n__device__ __forceinline__ void body");
+        EXPECT_TRUE(source.find(text) != std::string::npos) << text << "\n" << source.substr(body);
+      }
       // What runs on Hopper's tensor cores has no stand-ins.
       if (device != &hopper || !check.on_host || !can_run_on_host() ||
           candidate.tactic->name.find("wgmma") != std::string_view::npos)
