@@ -243,7 +243,7 @@ class Writer {
                                               side_by_side, x, address, value)
                                 : fmt::format("  read_apart({} + ({}), {}, {});\n", x, address,
                                               writer_.number(*step), value);
-      if (side_by_side == 1) out_.apart.insert(i);
+      if (side_by_side == 1 && !is_small(i)) out_.apart.insert(i);
       value += kEach;
     }
     known_[key] = value;

@@ -28,7 +28,7 @@ struct RegionSource {
   std::string code, element;
   // Inputs that are not small in which neighbours in the output come from places far apart.
   std::set<std::size_t> scattered;
-  // Inputs that a group reads one element at a time.
+  // Inputs that are not small which a group reads one element at a time.
   std::set<std::size_t> apart;
 };
 
