@@ -20,6 +20,7 @@ struct CudaCheck {
   double tolerance = -1;                 // negative: what base/tolerance.hpp says
   bool on_host = true;                   // false: compiled only
   std::string only = {};                 // candidates whose names begin so, and no others
+  bool may_refuse = false;               // the candidates that must be offered
   std::vector<std::string> holds = {};   // texts in the source of each candidate that is named
 };
 
