@@ -285,7 +285,7 @@ class Writer {
     const std::string expression = pointwise_expression(
         node, graph_, operands, [&](ValueId id) { return constant_of(id); }, refusal_);
     if (expression.empty()) return {};
-    const std::string name = fresh('v');
+    std::string name = fresh('v');
     const std::string type = compute_type(graph_.value(node.outputs[0]).type.dtype);
     if (std::ranges::none_of(operands, varies)) {
       code_ += fmt::format("  const {} {} = {};\n", type, name, expression);
@@ -454,7 +454,7 @@ class Writer {
     const std::string name = fresh('v');
     code_ += fmt::format("  {} {}{};\n", compute_type(dtype), name,
                          one ? "" : fmt::format("[{}]", group_.count));
-    const std::string value = one ? name : name + std::string(kEach);
+    std::string value = one ? name : name + std::string(kEach);
     const int held_before = held_;
     int most_held = held_;
     Dim start(0);

@@ -65,13 +65,13 @@ class RandomRegion {
   }
 
   std::string constant(const Shape& values) {
-    const std::string name = fmt::format("%c{}", names_++);
+    std::string name = fmt::format("%c{}", names_++);
     body_ += fmt::format("    const {} = i64[{}]{{{}}}\n", name, values.size(), numbers(values));
     return name;
   }
 
   std::string emit(const std::string& made) {
-    const std::string name = fmt::format("%v{}", names_++);
+    std::string name = fmt::format("%v{}", names_++);
     body_ += fmt::format("    {} = {}\n", name, made);
     return name;
   }
