@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/parallel.hpp"
+#include "builder/one_sample.hpp"
 #include "builder/plan_execution.hpp"
 #include "builder/self_check.hpp"
 #include "builder/targets.hpp"
@@ -73,11 +74,9 @@ void add_views(const Graph& graph, ValueRanges& ranges) {
   }
 }
 
-}  // namespace
-
-ValueRanges measure_value_ranges(const Graph& graph, const BuildConfig& config) {
-  auto sample = find_small_sample(graph, config.shapes, 1);
-  if (!sample) sample = find_sample_symbols(graph, config.shapes);
+ValueRanges measure(const Graph& graph, const WantedShapes& shapes, const BuildConfig& config) {
+  auto sample = find_small_sample(graph, shapes, 1);
+  if (!sample) sample = find_sample_symbols(graph, shapes);
   if (!sample)
     return no_ranges("no valid sizes were found for the open dimensions; give them with --shapes");
   const BuildTarget target = measuring_target(config);
@@ -128,6 +127,28 @@ ValueRanges measure_value_ranges(const Graph& graph, const BuildConfig& config) 
   }
   add_views(graph, ranges);
   return ranges;
+}
+
+// What is wanted of the inputs, where that of one sample leaves it to the graph how many there are.
+WantedShapes shapes_of_one(const Graph& one, WantedShapes shapes) {
+  for (const ValueId id : one.inputs()) {
+    const Value& input = one.value(id);
+    const auto shape = shapes.find(input.name);
+    if (shape != shapes.end() && !shape->second.empty() && !input.type.shape->empty() &&
+        (*input.type.shape)[0].is(1))
+      shape->second[0] = -1;
+  }
+  return shapes;
+}
+
+}  // namespace
+
+ValueRanges measure_value_ranges(const Graph& graph, const BuildConfig& config) {
+  if (const auto one = one_sample_of(graph)) {
+    ValueRanges ranges = measure(*one, shapes_of_one(*one, config.shapes), config);
+    if (ranges.note.empty()) return ranges;
+  }
+  return measure(graph, config.shapes, config);
 }
 
 }  // namespace strop
