@@ -55,6 +55,73 @@ TEST(ValueRanges, one_sample_of_an_open_batch_is_enough) {
   EXPECT_TRUE(ranges.of.contains("y"));
 }
 
+// Of `main`, with BATCH as each of the batches.
+void expect_same_ranges(std::string text, int batch) {
+  const auto with = [&](int size) {
+    std::string out = text;
+    for (std::size_t at = 0; (at = out.find("BATCH", at)) != std::string::npos;)
+      out.replace(at, 5, std::to_string(size));
+    return measure(out);
+  };
+  const ValueRanges one = with(1), many = with(batch);
+  EXPECT_EQ(many.note, "");
+  for (const auto& [name, range] : one.of) {
+    ASSERT_TRUE(many.of.contains(name)) << name;
+    EXPECT_EQ(many.of.at(name).lowest, range.lowest) << name;
+    EXPECT_EQ(many.of.at(name).highest, range.highest) << name;
+  }
+}
+
+TEST(ValueRanges, one_sample_of_a_fixed_batch_is_enough) {
+  expect_same_ranges(R"(graph main(%x: f32[BATCH,3,4,4]) -> (%y) {
+    %a = unary{function="exp"}(%x)
+    %p = pool{function="average", kernel=[4, 4]}(%a)
+    %y = reshape{flatten_axis=1}(%p)
+  })",
+                     16);
+  BuildConfig config;
+  config.shapes = {{"x", {1 << 20, 1 << 10}}};  // 4 GiB
+  const ValueRanges ranges = measure(R"(graph main(%x: f32[1048576,1024]) -> (%y) {
+    %y = unary{function="neg"}(%x)
+  })",
+                                     config);
+  EXPECT_TRUE(ranges.of.contains("y"));
+}
+
+TEST(ValueRanges, one_sample_is_enough_where_constants_hold_the_batch) {
+  expect_same_ranges(R"(graph main(%x: f32[BATCH,4,6]) -> (%y) {
+    const %token = f32[1,1,6]{1, 2, 3, 4, 5, 6}
+    const %many = i64[3]{BATCH, 1, 1}
+    const %shape = i64[4]{BATCH, 5, -1, 3}
+    %tokens = expand(%token, %many)
+    %all = concat{axis=1}(%tokens, %x)
+    %heads = reshape(%all, %shape)
+    %turned = transpose{perm=[0, 2, 1, 3]}(%heads)
+    %y = unary{function="exp"}(%turned)
+  })",
+                     8);
+}
+
+TEST(ValueRanges, all_samples_are_measured_where_they_are_mixed) {
+  const ValueRanges ranges = measure(R"(graph main(%x: f32[64,2]) -> (%y) {
+    const %axes = i64[1]{0}
+    %a = unary{function="exp"}(%x)
+    %y = reduce{function="sum"}(%a, %axes)
+  })");
+  EXPECT_GT(ranges.of.at("y").highest, 32);
+}
+
+TEST(ValueRanges, all_samples_are_measured_where_one_cannot_be_run) {
+  // The first sample looks up what belongs to the last.
+  const ValueRanges ranges = measure(R"(graph main(%x: f32[4,1]) -> (%y) {
+    const %index = i64[4]{3, 2, 1, 0}
+    %a = gather{axis=0}(%x, %index)
+    %y = unary{function="exp"}(%a)
+  })");
+  EXPECT_EQ(ranges.note, "");
+  EXPECT_TRUE(ranges.of.contains("y"));
+}
+
 TEST(ValueRanges, a_graph_that_cannot_be_run_gives_the_reason) {
   const ValueRanges ranges = measure(R"(graph main(%x: f32[N,4], %c: f32[1000,4]) -> (%y) {
     %two = concat{axis=0}(%x, %x, %x)
