@@ -203,7 +203,9 @@ class DeviceTuner::Inputs {
     for (const std::uint32_t input : plan.inputs) {
       const Slot& slot = plan.slots[input];
       const Shape shape = *to_concrete(*slot.shape);
-      auto* memory = static_cast<std::byte*>(pools_.at(slot.dtype).block->data());
+      const auto pool = pools_.find(slot.dtype);
+      STROP_CHECK(pool != pools_.end(), "operands are of a type that memory was reserved for");
+      auto* memory = static_cast<std::byte*>(pool->second.block->data());
       std::int64_t& at = used[slot.dtype];
       out.push_back({slot.dtype, shape, memory + at});
       at += aligned(byte_size(slot.dtype, shape));

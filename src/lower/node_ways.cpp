@@ -121,6 +121,7 @@ CandidateList list_candidates(const Problem& problem, const LowerOptions& option
 Problem problem_of(const Node& node, const Graph& graph, const LowerOptions& options) {
   Problem problem{&node, &graph, options.precise};
   if (options.device) problem.device = &*options.device;
+  problem.sample = &options.sample;
   return problem;
 }
 

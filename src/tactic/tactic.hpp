@@ -27,6 +27,9 @@ struct Problem {
   bool precise = false;                      // leave out whatever reassociates
   OperandLayouts layouts{};                  // of the candidate being lowered; plain otherwise
   const DeviceProperties* device = nullptr;  // what the engine is for; null: the processor
+  // Sizes that the engine is made for, of the symbols that have one; null: of none. Never what a
+  // step depends on: only which of several is looked at first.
+  const SymbolValues* sample = nullptr;
 
   const OpDef& op() const { return *node->op; }
   bool is(const OpDef& other) const { return node->is(other); }

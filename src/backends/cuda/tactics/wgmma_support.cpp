@@ -14,7 +14,8 @@
 namespace strop::cuda {
 namespace {
 
-constexpr std::int64_t kTypicalSize = 16;  // of a dimension that the model leaves open
+constexpr std::int64_t kTypicalSize = 16;  // of a dimension of which nothing is known
+constexpr double kMostRows = 1e12;         // beyond, the order of configurations stays
 
 std::vector<float> floats_of(const Tensor& tensor) {
   std::vector<float> out;
@@ -127,12 +128,18 @@ bool add_step(const Problem& problem, const strop::EpilogueStep& step, std::size
   return true;
 }
 
-std::int64_t typical(const Dim& dim) {
-  std::set<std::string> symbols;
-  dim.collect_symbols(symbols);
-  SymbolValues values;
-  for (const std::string& symbol : symbols) values[symbol] = kTypicalSize;
-  return std::max<std::int64_t>(dim.try_evaluate(values).value_or(1), 1);
+// The size that the engine is made for, else one for which all that is open is of a typical size.
+double typical(const Dim& dim, const SymbolValues* sample) {
+  std::optional<std::int64_t> size;
+  if (sample != nullptr) size = dim.try_evaluate(*sample);
+  if (!size) {
+    std::set<std::string> symbols;
+    dim.collect_symbols(symbols);
+    SymbolValues values;
+    for (const std::string& symbol : symbols) values[symbol] = kTypicalSize;
+    size = dim.try_evaluate(values);
+  }
+  return static_cast<double>(std::max<std::int64_t>(size.value_or(1), 1));
 }
 
 // Zeros before and after an axis; nothing when they depend on a size that is open.
@@ -286,12 +293,12 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
 }
 
 std::vector<std::string> wgmma_configs(const Problem& problem, const WgmmaProblem& wgmma) {
-  std::int64_t rows = 1;
-  const SymShape& output = *problem.output_type(0).shape;
-  for (const Dim& dim : output) rows *= typical(dim);
+  double rows = 1 / static_cast<double>(wgmma.gemm.columns);
+  for (const Dim& dim : *problem.output_type(0).shape) rows *= typical(dim, problem.sample);
   std::vector<std::string> out;
   for (const sm90::GemmConfig& config : sm90::candidate_configs(
-           wgmma.gemm, rows / wgmma.gemm.columns, std::max(problem.device->multiprocessors, 1)))
+           wgmma.gemm, static_cast<std::int64_t>(std::min(rows + 0.5, kMostRows)),
+           std::max(problem.device->multiprocessors, 1)))
     out.push_back(to_text(config));
   return out;
 }

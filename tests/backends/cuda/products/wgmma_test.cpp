@@ -104,6 +104,28 @@ TEST(wgmma_config, candidates_fit_shared_memory) {
   }
 }
 
+TEST(wgmma_config, the_first_is_best_for_the_sizes_that_are_made_for) {
+  Question question(graph_of("graph main(%x: f16[N,256]) -> (%y) {\nconst %w: f16[256,256] = @0\n"
+                             "%y = matmul(%x, %w) }",
+                             {{DType::f16, {256, 256}}}),
+                    90);
+  const auto configs = cuda::tactic_matmul_wgmma().configs;
+  const auto made_for = [&](std::int64_t rows) {
+    const SymbolValues sample{{"N", rows}};
+    question.problem.sample = &sample;
+    std::vector<std::string> out = configs(question.problem);
+    question.problem.sample = nullptr;
+    return out;
+  };
+  EXPECT_EQ(made_for(16), configs(question.problem));
+  EXPECT_NE(made_for(16), made_for(1 << 16));
+  EXPECT_EQ(cuda::sm90::parse_gemm_config(made_for(1).at(0))->tile_m, 64);
+  EXPECT_GT(cuda::sm90::parse_gemm_config(made_for(1 << 16).at(0))->tile_m, 64);
+  const SymbolValues others{{"M", 1 << 16}};
+  question.problem.sample = &others;
+  EXPECT_EQ(configs(question.problem), made_for(16));
+}
+
 TEST(wgmma_weights, hold_every_element_once_in_rows_of_whole_blocks) {
   const ImplicitGemm gemm = conv_3x3(24, 40);
   Tensor weights = Tensor::allocate(DType::f16, {40, 24, 3, 3});
