@@ -10,6 +10,7 @@
 // becomes its body's nodes again.
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 
 #include "ir/inline.hpp"
@@ -58,6 +59,34 @@ bool is_float(DType type) {
   return type == DType::f32 || type == DType::f16 || type == DType::bf16;
 }
 
+// The sizes that a reshape is given at run time, as a constant that means the same: an axis that x
+// has at the same place is copied, and one that is open is what is left over. Nothing where there
+// is no such constant.
+std::optional<Tensor> constant_sizes(const Graph& graph, const Node& node) {
+  if (!node.is(op_reshape()) || node.as<ReshapeAttributes>().allow_zero) return std::nullopt;
+  const SymShape& x = *graph.value(node.inputs[0]).type.shape;
+  const SymShape& y = *graph.value(node.outputs[0]).type.shape;
+  std::vector<std::int64_t> sizes;
+  std::optional<std::size_t> open;
+  Dim others(1);
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const bool copied = !y[i].is_constant() && i < x.size() && x[i] == y[i];
+    if (!copied && !y[i].is_constant()) {
+      if (open) return std::nullopt;
+      open = i;
+      sizes.push_back(-1);
+      continue;
+    }
+    if (!copied && y[i].value() <= 0) return std::nullopt;
+    sizes.push_back(copied ? 0 : y[i].value());
+    others = others * y[i];
+  }
+  // Where a copied axis is empty, nobody can tell what is left over.
+  if (open && (!others.is_constant() || !(floordiv(product(x), others) == y[*open])))
+    return std::nullopt;
+  return Tensor::from<std::int64_t>({static_cast<std::int64_t>(sizes.size())}, sizes);
+}
+
 class Fuser {
  public:
   Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
@@ -99,7 +128,9 @@ class Fuser {
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       if (!node.inputs[i].exists()) continue;
       if (!has_shape(node.inputs[i])) return false;
-      if (says_where(node, i) && !graph_.value(node.inputs[i]).is_constant()) return false;
+      if (says_where(node, i) && !graph_.value(node.inputs[i]).is_constant() &&
+          !constant_sizes(graph_, node))
+        return false;
     }
     return true;
   }
@@ -196,6 +227,10 @@ class Fuser {
       std::vector<ValueId> arguments;
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {
         const ValueId input = node.inputs[i];
+        if (says_where(node, i) && !graph_.value(input).is_constant()) {
+          arguments.push_back(builder.constant(*constant_sizes(graph_, node)));
+          continue;
+        }
         if (says_where(node, i) && find(input) == inside.end())
           inside.emplace_back(input, builder.constant(graph_.value(input).constant));
         arguments.push_back(input.exists() ? find(input)->second : input);

@@ -50,6 +50,39 @@ TEST(FuseMoves, takes_chains_apart) {
              {.target = kDevice});
 }
 
+TEST(FuseMoves, takes_reshapes_to_sizes_that_are_open) {
+  check_pass(fuse_moves(),
+             R"(graph main(%x: f32[N,M,6]) -> (%y) {
+               %s = dims{values=[N, M, 2, 3]}()
+               %r = reshape(%x, %s)
+               %t = transpose{perm=[0, 1, 3, 2]}(%r)
+               %u = dims{values=[N*M, 6]}()
+               %v = reshape(%t, %u)
+               %y = unary{function="neg"}(%v)
+             })",
+             R"(graph main(%x: f32[N,M,6]) -> (%y) {
+               %y = fused{kind="moves", moves=true}(%x) body graph body(%x: f32[N,M,6]) -> (%y) {
+                 const %constant_1 = i64[4]{0, 0, 2, 3}
+                 %r = reshape(%x, %constant_1)
+                 %t = transpose{perm=[0, 1, 3, 2]}(%r)
+                 const %constant_4 = i64[2]{-1, 6}
+                 %v = reshape(%t, %constant_4)
+                 %y = unary{function="neg"}(%v)
+               }
+             })",
+             {.target = kDevice});
+}
+
+TEST(FuseMoves, leaves_reshapes_to_sizes_that_only_running_tells) {
+  check_unchanged(fuse_moves(),
+                  R"(graph main(%x: f32[N,M,6]) -> (%y) {
+                    %s = dims{values=[2*N, 3*M]}()
+                    %r = reshape(%x, %s)
+                    %y = transpose{perm=[1, 0]}(%r)
+                  })",
+                  {.target = kDevice});
+}
+
 TEST(FuseMoves, leaves_what_others_read) {
   check_unchanged(fuse_moves(),
                   R"(graph main(%x: f32[2,6,5]) -> (%t, %y) {

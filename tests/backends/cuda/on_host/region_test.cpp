@@ -50,6 +50,21 @@ TEST(CudaRegion, cuts_expands_and_broadcasts_in_any_layout) {
       {"region_cuda", "region_cuda@nhwc"}, {.sizes = {{{"N", 1}}}});
 }
 
+TEST(CudaRegion, reshapes_to_a_size_that_is_left_over) {
+  check_cuda(
+      R"(graph main(%x: f32[N,4,6,5]) -> (%y) {
+        %y = fused{kind="moves", moves=true}(%x) body graph body(%x: f32[N,4,6,5]) -> (%y) {
+          const %r = i64[4]{-1, 2, 6, 5}
+          const %f = i64[2]{-1, 10}
+          %a = reshape(%x, %r)
+          %c = concat{axis=3}(%a, %a)
+          %n = unary{function="neg"}(%c)
+          %y = reshape(%n, %f)
+        }
+      })",
+      {"region_cuda"}, {.sizes = kBatches});
+}
+
 TEST(CudaRegion, reads_inputs_of_fewer_axes_as_they_lie) {
   check_cuda(
       R"(graph main(%x: f32[2,6,5]) -> (%y) {
