@@ -78,5 +78,24 @@ TEST(CudaGather, takes_rows_by_index) {
       {"gather_cuda"}, {.constants = {Tensor::from<std::int32_t>({2}, {4, -2})}});
 }
 
+TEST(CudaRange, counts_in_constant_steps) {
+  const auto numbers = [](auto start, auto limit, auto delta) {
+    return std::vector{Tensor::scalar(start), Tensor::scalar(limit), Tensor::scalar(delta)};
+  };
+  const auto check = [](const std::string& type, std::vector<Tensor> constants,
+                        const std::vector<std::string>& candidates) {
+    check_cuda("graph main(%const_start: " + type + "[], %const_limit: " + type +
+                   "[], %const_delta: " + type +
+                   "[]) -> (%y) { %y = range(%const_start, %const_limit, %const_delta) }",
+               candidates, {.constants = std::move(constants)});
+  };
+  check("i64", numbers(std::int64_t{-7}, std::int64_t{1000}, std::int64_t{3}), {"range_cuda"});
+  check("i64", numbers(std::int64_t{1} << 60, std::int64_t{0}, -(std::int64_t{1} << 57)),
+        {"range_cuda"});
+  check("i32", numbers(std::int32_t{5}, std::int32_t{-5}, std::int32_t{-2}), {"range_cuda"});
+  check("i32", numbers(std::int32_t{5}, std::int32_t{5}, std::int32_t{1}), {"range_cuda"});
+  check("f32", numbers(0.0f, 5.0f, 1.0f), {});
+}
+
 }  // namespace
 }  // namespace strop::testing
