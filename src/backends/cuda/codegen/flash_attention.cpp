@@ -184,27 +184,83 @@ struct WgmmaSizes {
   }
 };
 
-// NAME(sums, a, b): a warpgroup's product of 64 rows of A in registers.
-std::string product_source(std::string_view name, int columns, DType element, bool add,
-                           bool by_rows) {
-  const int count = columns / 2;
-  std::string registers, sums;
+// Sizes of flash_heads.cuh with so many teams.
+struct HeadSizes {
+  int keys, shared_bytes, registers, most_registers;
+
+  HeadSizes(const AttentionProblem& p, int teams)
+      : keys(rounded_up(p.keys.value(), 16)), most_registers(65536 / (128 * (teams + 1)) / 8 * 8) {
+    constexpr int kAlignment = 1024, kBuffers = 2, kBarrierBytes = 256;
+    const int size = static_cast<int>(p.size), value_size = static_cast<int>(p.value_size);
+    shared_bytes = kAlignment + kBarrierBytes + kBuffers * 2 * keys * (size + value_size) +
+                   2 * teams * 2 * 64 * std::max(size, value_size);
+    const int bias = !p.bias ? 0 : p.bias->sizes[2].is(1) ? keys / 8 : keys / 4;
+    registers = std::max(keys / 2, keys / 4 + value_size / 2) + bias + 56;
+  }
+};
+
+// Rows of one head as boxes of 64 columns and so many rows.
+TensorMap map_of_heads(const AttentionProblem& p, const AttentionOperand& operand, const Dim& heads,
+                       const Dim& rows, std::int64_t size, int box_rows) {
+  const std::int64_t bytes = bits_of(p.element) / 8;
+  TensorMap out;
+  out.operand = operand.operand;
+  out.operand.offset = out.operand.offset + Dim(operand.offset * bytes);
+  out.type = to_string(p.element);
+  out.sizes = {size, rows, heads, p.batches};
+  out.strides = {operand.row * Dim(bytes), operand.head * Dim(bytes), operand.batch * Dim(bytes)};
+  out.box = {64, static_cast<std::uint32_t>(box_rows), 1, 1};
+  out.element_strides = {1, 1, 1, 1};
+  out.swizzle = 128;
+  out.l2_promotion = 256;
+  return out;
+}
+
+struct Product {
+  std::string_view name;
+  int columns = 0;
+  bool add = true;       // or set
+  bool by_rows = false;  // b has rows of k
+  bool shared_a = false;
+};
+
+// NAME(sums, a, b): a warpgroup's product of 64 rows of A, in registers or in shared memory.
+std::string product_source(const Product& product, DType element) {
+  const int count = product.columns / 2;
+  std::string registers, sums, a_places, a_values;
   for (int i = 0; i < count; ++i) {
     registers += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
-    sums +=
-        fmt::format("{}\"{}f\"(sums[{}][{}])", i == 0 ? "" : ", ", add ? '+' : '=', i / 4, i % 4);
+    sums += fmt::format("{}\"{}f\"(sums[{}][{}])", i == 0 ? "" : ", ", product.add ? '+' : '=',
+                        i / 4, i % 4);
+  }
+  if (product.shared_a) {
+    a_places = fmt::format("%{}", count);
+    a_values = "\"l\"(a)";
+  } else {
+    a_places = fmt::format("{{%{}, %{}, %{}, %{}}}", count, count + 1, count + 2, count + 3);
+    a_values = "\"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3])";
   }
   const std::string_view type = element == DType::bf16 ? "bf16" : "f16";
   return fmt::format(
-      "__device__ __forceinline__ void {0}(float (&sums)[{1}][4], const unsigned (&a)[4], "
-      "unsigned long long b) {{\n"
-      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, {2}, 0;\\n\"\n"
-      "    \"wgmma.mma_async.sync.aligned.m64n{3}k16.f32.{4}.{4} {{{5}}}, {{%{6}, %{7}, %{8}, "
-      "%{9}}}, "
-      "%{10}, add, 1, 1, {11};\\n}}\"\n"
-      "    : {12} : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b));\n}}\n",
-      name, columns / 8, add ? 1 : 0, columns, type, registers, count, count + 1, count + 2,
-      count + 3, count + 4, by_rows ? 1 : 0, sums);
+      "__device__ __forceinline__ void {}(float (&sums)[{}][4], {}, unsigned long long b) {{\n"
+      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, {}, 0;\\n\"\n"
+      "    \"wgmma.mma_async.sync.aligned.m64n{}k16.f32.{}.{} {{{}}}, {}, %{}, add, 1, 1, "
+      "{}{};\\n}}\"\n"
+      "    : {} : {}, \"l\"(b));\n}}\n",
+      product.name, product.columns / 8,
+      product.shared_a ? "unsigned long long a" : "const unsigned (&a)[4]", product.add ? 1 : 0,
+      product.columns, type, type, registers, a_places, count + (product.shared_a ? 1 : 4),
+      product.shared_a ? "0, " : "", product.by_rows ? 1 : 0, sums, a_values);
+}
+
+// What flash_products_wgmma.cuh wants to know.
+std::string products_source(const AttentionProblem& p, int keys) {
+  return product_source({.name = "set_to_product", .columns = keys, .add = false}, p.element) +
+         product_source({.name = "add_product", .columns = keys}, p.element) +
+         product_source({.name = "add_product_by_rows",
+                         .columns = static_cast<int>(p.value_size),
+                         .by_rows = true},
+                        p.element);
 }
 
 // What flash_tiles.cuh wants to know.
@@ -329,16 +385,53 @@ LaunchStep wgmma_attention_step(const AttentionProblem& p, const AttentionConfig
     const std::string constants =
         tiles_source(p, c, static_cast<int>(p.size), static_cast<int>(p.value_size), min_blocks,
                      c.stages == 1 ? p.keys.value() : 0) +
-        product_source("set_to_product", c.keys, p.element, false, false) +
-        product_source("add_product", c.keys, p.element, true, false) +
-        product_source("add_product_by_rows", static_cast<int>(p.value_size), p.element, true,
-                       true);
+        products_source(p, c.keys);
     const std::string_view kernels[] = {"tensor_core", "warpgroup_products", "flash_tiles",
                                         "flash_products_wgmma", "flash_attention"};
     return source_of(p, c.rows, constants, kernels);
   };
   return step_of(p, without_spills(source, sizes.min_blocks, compute_capability),
                  blocks_of(p, c.rows), sizes.threads, sizes.shared_bytes, compute_capability);
+}
+
+std::vector<int> attention_teams(const AttentionProblem& p, std::int64_t shared_bytes) {
+  std::vector<int> out;
+  if (!has_plain_keys(p) || p.keys.value() < 1 || p.keys.value() > kMostKeysAtOnce) return out;
+  for (const int teams : {3, 2}) {
+    const HeadSizes sizes(p, teams);
+    if (sizes.shared_bytes <= shared_bytes && sizes.registers <= sizes.most_registers)
+      out.push_back(teams);
+  }
+  return out;
+}
+
+LaunchStep heads_attention_step(const AttentionProblem& p, int teams, int compute_capability) {
+  STROP_CHECK(not_for_warpgroups(p).empty(), "a problem for warpgroups");
+  const HeadSizes sizes(p, teams);
+  const AttentionConfig config{64, sizes.keys, 1, 1, 1};
+  const std::string constants =
+      tiles_source(p, config, static_cast<int>(p.size), static_cast<int>(p.value_size), 1,
+                   p.keys.value()) +
+      fmt::format("constexpr int kTeams = {};\n", teams) + products_source(p, sizes.keys) +
+      product_source(
+          {.name = "set_to_product_of", .columns = sizes.keys, .add = false, .shared_a = true},
+          p.element) +
+      product_source({.name = "add_product_of", .columns = sizes.keys, .shared_a = true},
+                     p.element);
+  const std::string_view kernels[] = {"tensor_core",          "warpgroup_products", "flash_tiles",
+                                      "flash_products_wgmma", "hopper_primitives",  "flash_heads"};
+  const Dim heads = p.batches * p.heads;
+  LaunchStep out = step_of(p, source_of(p, config.rows, constants, kernels),
+                           min(multiprocessors(), heads * min(p.queries, 1)), 128 * (teams + 1),
+                           sizes.shared_bytes, compute_capability);
+  auto& arguments = out.record.launches.back().arguments;
+  const LaunchArgument maps[] = {
+      LaunchArgument::tensor(map_of_heads(p, p.q, p.heads, p.queries, p.size, 64)),
+      LaunchArgument::tensor(map_of_heads(p, p.k, p.kv_heads, p.keys, p.size, sizes.keys)),
+      LaunchArgument::tensor(map_of_heads(p, p.v, p.kv_heads, p.keys, p.value_size, sizes.keys)),
+      LaunchArgument::int32(p.batches)};
+  arguments.insert(arguments.begin(), std::begin(maps), std::end(maps));
+  return out;
 }
 
 LaunchStep simt_attention_step(const AttentionProblem& p, int compute_capability) {

@@ -64,6 +64,11 @@ std::vector<AttentionConfig> wgmma_attention_configs(const AttentionProblem& pro
 LaunchStep wgmma_attention_step(const AttentionProblem& problem, const AttentionConfig& config,
                                 int compute_capability);
 
+// The same where one tile has all keys: blocks that stay and take heads in turn, a head ahead of
+// the arithmetic, by so many warpgroups. Numbers of them that fit, the likely best first.
+std::vector<int> attention_teams(const AttentionProblem& problem, std::int64_t shared_bytes);
+LaunchStep heads_attention_step(const AttentionProblem& problem, int teams, int compute_capability);
+
 // With products in f32, for every type and size. Compiles likewise.
 LaunchStep simt_attention_step(const AttentionProblem& problem, int compute_capability);
 

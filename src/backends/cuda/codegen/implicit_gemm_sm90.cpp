@@ -438,6 +438,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   std::string out;
   out += kernel_source("warpgroup_products");
   out += kernel_source("hopper_primitives");
+  out += kernel_source("gemm_words");
   out += kernel_source("pointwise_functions");
   out += constants_source(gemm, config, sizes);
   out += multiply_source(gemm.element, config.tile_n);

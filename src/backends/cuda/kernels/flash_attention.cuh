@@ -96,46 +96,6 @@ __device__ __forceinline__ void gather_groups(Warp& warp, float* shared) {
   }
 }
 
-// Through the warp's rows of `tile`, so that its stores are long. Nobody else touches them.
-__device__ __forceinline__ void store_rows(Warp& warp, unsigned char* tile, Element* y,
-                                           long long stride, int queries) {
-  const int lane = warp.lane;
-  __syncwarp();
-#pragma unroll
-  for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      float sum = warp.sum[i][h];
-      sum += __shfl_xor_sync(~0u, sum, 1);
-      sum += __shfl_xor_sync(~0u, sum, 2);
-      const float factor = sum == 0.f ? 0.f : 1.f / sum;
-      const int row = 16 * i + 8 * h + lane / 4;
-#pragma unroll
-      for (int j = 0; j < kWidth / 8; ++j) {
-        *reinterpret_cast<unsigned*>(tile + 2 * (row * kPitchQ + 8 * j + 2 * (lane % 4))) =
-            pack(divided(warp.o[i][j][2 * h], factor, sum),
-                 divided(warp.o[i][j][2 * h + 1], factor, sum), Element{});
-      }
-    }
-  }
-  __syncwarp();
-  constexpr int kChunks = kValueSize / kVectorY;
-  for (int i = lane; i < 16 * kTiles * kChunks; i += 32) {
-    const int row = i / kChunks, column = i % kChunks * kVectorY;
-    if (warp.first + row >= queries) break;
-    store_words<kVectorY / 2>(y + (warp.first + row) * stride + column,
-                              load_words<kVectorY / 2>(tile + 2 * (row * kPitchQ + column)));
-  }
-}
-
-__device__ __forceinline__ void clear(Sums& o) {
-#pragma unroll
-  for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-    for (int j = 0; j < kWidth / 8; ++j) o[i][j][0] = o[i][j][1] = o[i][j][2] = o[i][j][3] = 0.f;
-  }
-}
-
 // One tile, whose part for this warp begins at `key`. `come` waits for its values.
 template <bool kFull, class Come>
 __device__ __forceinline__ void attend(Warp& warp, const Block& block, HeldQ& held, unsigned tile_q,
@@ -192,16 +152,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
   const int first = block.row + index % kWarps / kTogether * (16 * kTiles * kTogether);
   const int last = first + 16 * kTiles * kTogether - 1;
   const bool busy = first < p.queries;
-  float sink_score = HIDDEN;
-  if (kHasSink && warp.group == 0) sink_score = to_float(p.sink[block.head]) * (kLog2e / kFactor);
-#pragma unroll
-  for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      warp.largest[i][h] = sink_score;
-      warp.sum[i][h] = sink_score != HIDDEN && warp.lane % 4 == 0 ? 1.f : 0.f;
-    }
-  }
+  begin_sums(warp, p, block.head);
   if (!kOneTile) clear(warp.o);
 
   const int row_in_tile = warp.first - block.row;
@@ -214,14 +165,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
 #pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     const int key = begin + step * kKeys + warp.group * kPart;
-#pragma unroll
-    for (int line = 0; line < kBiasLines; ++line) {
-      const int query = kBiasRows ? min(warp.query(line / 2, line % 2), p.queries - 1) : 0;
-#pragma unroll
-      for (int j = 0; j < kPart / 8; ++j)
-        bias_words[line][j] = load_bias(head_bias, head_bias.data + query * head_bias.row,
-                                        key + 8 * j + 2 * (warp.lane % 4), p.keys);
-    }
+    load_biases(warp, head_bias, key, p, bias_words);
     // All buffers were filled at first; from then on one is, when all warps are done with it.
     if (step == 0) {
       wait_copies<kOneTile ? 1 : kStages - 1>();
@@ -273,6 +217,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
     __syncthreads();  // other threads' copies of queries
   }
   if (!busy) return;
-  store_rows(warp, tiles + 2 * row_in_tile * kPitchQ,
-             p.y + offset_of(p.y_strides, block.batch, block.head), p.y_strides.row, p.queries);
+  store_rows<QueryRows>(warp, tiles, row_in_tile,
+                        p.y + offset_of(p.y_strides, block.batch, block.head), p.y_strides.row,
+                        p.queries);
 }

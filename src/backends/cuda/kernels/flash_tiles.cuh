@@ -9,6 +9,7 @@ constexpr int kThreads = 32 * kWarps * kGroups;
 constexpr int kPart = kKeys / kGroups;           // keys of a warp in a tile
 constexpr int kSteps = kDepth / 16;              // of the products with the keys
 constexpr bool kHoldQ = kTiles * kDepth <= 128;  // in registers, for all keys
+constexpr int kAtOnce = 4;                       // partial maxima and sums of a row
 // Exponents are powers of 2.
 constexpr float kLog2e = 1.4426950408889634f;
 // Scores stay as the products are until the exponentials are taken.
@@ -66,6 +67,41 @@ struct Warp {
   }
 };
 
+// Of keys from `key` on.
+__device__ __forceinline__ void load_biases(const Warp& warp, const BiasOfHead& bias, int key,
+                                            const Problem& p, BiasWords& words) {
+#pragma unroll
+  for (int line = 0; line < kBiasLines; ++line) {
+    const int query = kBiasRows ? min(warp.query(line / 2, line % 2), p.queries - 1) : 0;
+#pragma unroll
+    for (int j = 0; j < kPart / 8; ++j)
+      words[line][j] =
+          load_bias(bias, bias.data + query * bias.row, key + 8 * j + 2 * (warp.lane % 4), p.keys);
+  }
+}
+
+// A sink counts once, for all groups together.
+__device__ __forceinline__ void begin_sums(Warp& warp, const Problem& p, int head) {
+  float sink_score = HIDDEN;
+  if (kHasSink && warp.group == 0) sink_score = to_float(p.sink[head]) * (kLog2e / kFactor);
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      warp.largest[i][h] = sink_score;
+      warp.sum[i][h] = sink_score != HIDDEN && warp.lane % 4 == 0 ? 1.f : 0.f;
+    }
+  }
+}
+
+__device__ __forceinline__ void clear(Sums& o) {
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+    for (int j = 0; j < kWidth / 8; ++j) o[i][j][0] = o[i][j][1] = o[i][j][2] = o[i][j][3] = 0.f;
+  }
+}
+
 // One row's maximum grows: what was summed so far shrinks.
 __device__ __forceinline__ float rescale(Warp& warp, int i, int h, float largest) {
   const float base = largest == HIDDEN ? 0.f : largest * kFactor;
@@ -105,23 +141,44 @@ __device__ __forceinline__ void take_exponentials(Warp& warp, const Block& block
         s[i][j][e] = x;
       }
     }
+    // Several at a time: each step of one alone would wait for the step before.
+    float largest[2][kAtOnce], sums[2][kAtOnce];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      float largest = warp.largest[i][h];
 #pragma unroll
-      for (int j = 0; j < kPart / 8; ++j)
-        largest = fmaxf(largest, fmaxf(s[i][j][2 * h], s[i][j][2 * h + 1]));
-      largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 1));
-      largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 2));
-      const float base = rescale(warp, i, h, largest);
+      for (int a = 0; a < kAtOnce; ++a)
+        largest[h][a] = a == 0 ? warp.largest[i][h] : HIDDEN, sums[h][a] = 0.f;
+    }
 #pragma unroll
-      for (int j = 0; j < kPart / 8; ++j) {
+    for (int j = 0; j < kPart / 8; ++j) {
 #pragma unroll
-        for (int e = 2 * h; e < 2 * h + 2; ++e) {
-          s[i][j][e] = power_of_2(fmaf(s[i][j][e], kFactor, -base));
-          warp.sum[i][h] += s[i][j][e];
-        }
+      for (int e = 0; e < 4; ++e) {
+        float& of = largest[e / 2][(2 * j + e % 2) % kAtOnce];
+        of = fmaxf(of, s[i][j][e]);
       }
+    }
+    float base[2];
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      float of_row = largest[h][0];
+#pragma unroll
+      for (int a = 1; a < kAtOnce; ++a) of_row = fmaxf(of_row, largest[h][a]);
+      of_row = fmaxf(of_row, __shfl_xor_sync(~0u, of_row, 1));
+      of_row = fmaxf(of_row, __shfl_xor_sync(~0u, of_row, 2));
+      base[h] = rescale(warp, i, h, of_row);
+    }
+#pragma unroll
+    for (int j = 0; j < kPart / 8; ++j) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        s[i][j][e] = power_of_2(fmaf(s[i][j][e], kFactor, -base[e / 2]));
+        sums[e / 2][(2 * j + e % 2) % kAtOnce] += s[i][j][e];
+      }
+    }
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+#pragma unroll
+      for (int a = 0; a < kAtOnce; ++a) warp.sum[i][h] += sums[h][a];
     }
   }
 }
@@ -133,4 +190,39 @@ __device__ __forceinline__ void pack_weights(const float (&s)[kPart / 8][4], int
   a[1] = pack(s[2 * j][2], s[2 * j][3], Element{});
   a[2] = pack(s[2 * j + 1][0], s[2 * j + 1][1], Element{});
   a[3] = pack(s[2 * j + 1][2], s[2 * j + 1][3], Element{});
+}
+
+// Through the warp's rows of a tile, from `first_row` on, so that its stores are long. Nobody else
+// touches them.
+template <class Rows>
+__device__ __forceinline__ void store_rows(Warp& warp, unsigned char* tile, int first_row,
+                                           Element* y, long long stride, int queries) {
+  const int lane = warp.lane;
+  __syncwarp();
+#pragma unroll
+  for (int i = 0; i < kTiles; ++i) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      float sum = warp.sum[i][h];
+      sum += __shfl_xor_sync(~0u, sum, 1);
+      sum += __shfl_xor_sync(~0u, sum, 2);
+      const float factor = sum == 0.f ? 0.f : 1.f / sum;
+      const int row = 16 * i + 8 * h + lane / 4;
+#pragma unroll
+      for (int j = 0; j < kWidth / 8; ++j) {
+        *reinterpret_cast<unsigned*>(tile + 2 * Rows::at(first_row + row, 8 * j + 2 * (lane % 4))) =
+            pack(divided(warp.o[i][j][2 * h], factor, sum),
+                 divided(warp.o[i][j][2 * h + 1], factor, sum), Element{});
+      }
+    }
+  }
+  __syncwarp();
+  constexpr int kChunks = kValueSize / kVectorY;
+  for (int i = lane; i < 16 * kTiles * kChunks; i += 32) {
+    const int row = i / kChunks, column = i % kChunks * kVectorY;
+    if (warp.first + row >= queries) break;
+    store_words<kVectorY / 2>(
+        y + (warp.first + row) * stride + column,
+        load_words<kVectorY / 2>(tile + 2 * Rows::at(first_row + row, column)));
+  }
 }

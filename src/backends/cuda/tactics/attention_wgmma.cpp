@@ -19,19 +19,29 @@ Acceptance accepts(const Problem& problem) {
   return refusal.empty() ? Acceptance::accept() : Acceptance::refuse(refusal);
 }
 
+constexpr std::string_view kHeads = "heads";  // with so many warpgroups: "heads3"
+
 std::vector<std::string> configs(const Problem& problem) {
+  const AttentionProblem attention = accepted_attention(problem);
+  const std::int64_t shared_bytes = shared_bytes_for_attention(problem);
   std::vector<std::string> out;
-  for (const AttentionConfig& config :
-       wgmma_attention_configs(accepted_attention(problem), shared_bytes_for_attention(problem)))
+  for (const int teams : attention_teams(attention, shared_bytes))
+    out.push_back(std::string(kHeads) + std::to_string(teams));
+  for (const AttentionConfig& config : wgmma_attention_configs(attention, shared_bytes))
     out.push_back(config.name());
   return out;
 }
 
 KernelChoice lower(const Problem& problem, std::string_view name) {
+  const AttentionProblem attention = accepted_attention(problem);
+  const int chip = problem.device->compute_capability;
+  if (name.starts_with(kHeads)) {
+    const int teams = name.back() - '0';
+    return to_choice(problem, heads_attention_step(attention, teams, chip));
+  }
   const auto config = AttentionConfig::parse(name);
   STROP_CHECK(config.has_value(), "a configuration that configs named");
-  return to_choice(problem, wgmma_attention_step(accepted_attention(problem), *config,
-                                                 problem.device->compute_capability));
+  return to_choice(problem, wgmma_attention_step(attention, *config, chip));
 }
 
 }  // namespace

@@ -54,11 +54,21 @@ TEST(CudaFlashAttention, compiles_for_warpgroups) {
   check_cuda(
       "graph main(%q: f16[2,3,197,64], %k: f16[2,3,197,64], %v: f16[2,3,197,64]) -> (%y) {\n"
       "%y = attention{scale=0.125}(%q, %k, %v) }",
-      {"attention_wgmma/128x208_t1_g1_s1", "attention_wgmma/128x64_t1_g1_s2"}, check);
+      {"attention_wgmma/heads2", "attention_wgmma/128x208_t1_g1_s1",
+       "attention_wgmma/128x64_t1_g1_s2"},
+      check);
   check_cuda(
       "graph main(%q: bf16[2,3,128,128], %k: bf16[2,1,128,128], %v: bf16[2,1,128,64], %b: "
       "bf16[2,1,1,128]) -> (%y) { %y = attention{scale=0.125}(%q, %k, %v, %b) }",
       {"attention_wgmma/64x128_t1_g1_s1"}, check);
+  check_cuda(
+      "graph main(%q: f16[2,3,128,64], %k: f16[2,3,128,64], %v: f16[2,3,128,64], %b: "
+      "f16[2,1,1,128]) -> (%y) { %y = attention{scale=0.125}(%q, %k, %v, %b) }",
+      {"attention_wgmma/heads2"}, check);
+  check_cuda(
+      "graph main(%q: f16[2,3,128,64], %k: f16[2,3,128,64], %v: f16[2,3,128,64]) -> (%y) {\n"
+      "%y = attention{scale=0.125}(%q, %k, %v) }",
+      {"attention_wgmma/heads3"}, check);
   check_cuda(heads("f16", 64, "right=0"), {"attention_wgmma/128x64_t1_g1_s2"}, check);
   for (const int keys : {1, 33, 256}) {
     const std::string operand = fmt::format(": f16[1,2,{},128]", keys);
