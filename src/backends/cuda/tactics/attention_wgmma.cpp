@@ -15,7 +15,8 @@ Acceptance accepts(const Problem& problem) {
   std::string refusal = wgmma_device_refusal(problem);
   if (!refusal.empty()) return Acceptance::refuse(refusal);
   const auto attention = read_attention(problem, refusal);
-  if (attention) refusal = not_for_warpgroups(*attention);
+  if (!attention) return Acceptance::refuse(refusal);
+  refusal = not_for_warpgroups(*attention);
   return refusal.empty() ? Acceptance::accept() : Acceptance::refuse(refusal);
 }
 
