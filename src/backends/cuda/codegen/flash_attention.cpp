@@ -195,7 +195,7 @@ struct HeadSizes {
     shared_bytes = kAlignment + kBarrierBytes + kBuffers * 2 * keys * (size + value_size) +
                    2 * teams * 2 * 64 * std::max(size, value_size);
     const int bias = !p.bias ? 0 : p.bias->sizes[2].is(1) ? keys / 8 : keys / 4;
-    registers = std::max(keys / 2, keys / 4 + value_size / 2) + bias + 56;
+    registers = std::max(keys / 2, keys / 4 + value_size / 2) + bias + 48;
   }
 };
 

@@ -92,7 +92,8 @@ __device__ __forceinline__ void produce(const Problem& p, const Maps& maps, cons
   }
 }
 
-__device__ __forceinline__ void score_queries(unsigned queries, unsigned keys, Scores& s) {
+// Scores are there when finish_scores has been called.
+__device__ __forceinline__ void begin_scores(unsigned queries, unsigned keys, Scores& s) {
   product_fence();
 #pragma unroll
   for (int step = 0; step < kSteps; ++step) {
@@ -106,6 +107,8 @@ __device__ __forceinline__ void score_queries(unsigned queries, unsigned keys, S
     }
   }
   product_commit();
+}
+__device__ __forceinline__ void finish_scores(Scores& s) {
   product_wait<0>();
   pin_all(s[0]);
 }
@@ -126,10 +129,6 @@ __device__ __forceinline__ void consume(const Problem& p, const Places& s, unsig
     block.batch = item / p.heads;
     block.row = tile % tiles * 64;
     warp.first = block.row + 16 * warp_of_team;
-    const BiasOfHead head_bias = bias_of(p, block);
-    BiasWords bias;
-    load_biases(warp, head_bias, 0, p, bias);
-    begin_sums(warp, p, block.head);
     const int slot = tile % kSlots, buffer = turn % kBuffers;
     const unsigned head_parity = turn / kBuffers & 1;
     const unsigned keys = s.keys + buffer * KeyRows::kBytes;
@@ -137,7 +136,11 @@ __device__ __forceinline__ void consume(const Problem& p, const Places& s, unsig
     barrier_wait(s.keys_full + 8 * buffer, head_parity);
     barrier_wait(s.slot_full + 8 * slot, tile / kSlots & 1);
     Scores scores;
-    score_queries(s.slots + slot * SlotRows::kBytes, keys, scores);
+    begin_scores(s.slots + slot * SlotRows::kBytes, keys, scores);
+    BiasWords bias;
+    load_biases(warp, bias_of(p, block), 0, p, bias);
+    begin_sums(warp, p, block.head);
+    finish_scores(scores);
     take_exponentials<kOnlyKeys == kKeys>(warp, block, 0, bias, scores);
     barrier_wait(s.values_full + 8 * buffer, head_parity);
     clear(warp.o);

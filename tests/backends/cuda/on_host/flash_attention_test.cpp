@@ -64,7 +64,7 @@ TEST(CudaFlashAttention, compiles_for_warpgroups) {
   check_cuda(
       "graph main(%q: f16[2,3,128,64], %k: f16[2,3,128,64], %v: f16[2,3,128,64], %b: "
       "f16[2,1,1,128]) -> (%y) { %y = attention{scale=0.125}(%q, %k, %v, %b) }",
-      {"attention_wgmma/heads2"}, check);
+      {"attention_wgmma/heads3"}, check);
   check_cuda(
       "graph main(%q: f16[2,3,128,64], %k: f16[2,3,128,64], %v: f16[2,3,128,64]) -> (%y) {\n"
       "%y = attention{scale=0.125}(%q, %k, %v) }",
