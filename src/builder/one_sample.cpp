@@ -9,6 +9,7 @@
 #include "ops/attention.hpp"
 #include "ops/batch_norm.hpp"
 #include "ops/conv.hpp"
+#include "ops/conv_integer.hpp"
 #include "ops/conv_transpose.hpp"
 #include "ops/dequantize_linear.hpp"
 #include "ops/expand.hpp"
@@ -17,14 +18,17 @@
 #include "ops/layer_norm.hpp"
 #include "ops/lrn.hpp"
 #include "ops/matmul.hpp"
+#include "ops/matmul_integer.hpp"
 #include "ops/pool.hpp"
 #include "ops/quantize_linear.hpp"
 #include "ops/reduce.hpp"
+#include "ops/requantize.hpp"
 #include "ops/reshape.hpp"
 #include "ops/resize.hpp"
 #include "ops/shape.hpp"
 #include "ops/size.hpp"
 #include "ops/softmax.hpp"
+#include "ops/table_lookup.hpp"
 
 namespace strop {
 namespace {
@@ -39,11 +43,19 @@ bool is_one_of(const Node& node, std::span<const OpDef* const> ops) {
 // Whether the elements of a sample follow from that sample alone, where samples lie along `axis` of
 // an input and along some axis of the result: a sum over them has none.
 bool keeps_samples_apart(const Node& node, Axis axis) {
-  const std::array anywhere = {&op_matmul(),           &op_gemm(),       &op_reduce(),
-                               &op_arg_reduce(),       &op_batch_norm(), &op_quantize_linear(),
-                               &op_dequantize_linear()};
-  const std::array leading = {&op_conv(), &op_conv_transpose(), &op_pool(),     &op_resize(),
-                              &op_lrn(),  &op_group_norm(),     &op_attention()};
+  const std::array anywhere = {&op_matmul(),
+                               &op_gemm(),
+                               &op_reduce(),
+                               &op_arg_reduce(),
+                               &op_batch_norm(),
+                               &op_quantize_linear(),
+                               &op_dequantize_linear(),
+                               &op_matmul_integer(),
+                               &op_requantize(),
+                               &op_table_lookup()};
+  const std::array leading = {&op_conv(),       &op_conv_integer(), &op_conv_transpose(),
+                              &op_pool(),       &op_resize(),       &op_lrn(),
+                              &op_group_norm(), &op_attention()};
   if (!node.subgraphs.empty() || node.op->traits.nondeterministic) return false;
   if (node.is(op_softmax())) return node.as<SoftmaxAttributes>().axis != axis;
   if (node.is(op_layer_norm())) return axis < node.as<LayerNormAttributes>().axis;

@@ -45,6 +45,18 @@ TEST(OneSample, the_leading_dimension_becomes_one_through_all_values) {
   EXPECT_EQ(types.at("y"), "f32[1,75]");
 }
 
+TEST(OneSample, exact_products_of_bytes_keep_samples_apart) {
+  const auto types = types_of_one(R"(graph main(%x: i8[8,2,5,5]) -> (%y) {
+    const %w = i8[3,2,1,1]{1, 2, 3, 4, 5, 6}
+    const %multiplier = f32[3]{0.01, 0.02, 0.03}
+    const %offset = f32[1]{0.5}
+    %a = conv_integer{strides=[1, 1], dilations=[1, 1], pads=[0, 0, 0, 0]}(%x, %w)
+    %y = requantize{axis=1}(%a, %multiplier, %offset)
+  })");
+  EXPECT_EQ(types.at("a"), "i32[1,3,5,5]");
+  EXPECT_EQ(types.at("y"), "i8[1,3,5,5]");
+}
+
 // "of, of, ..." so many times
 std::string repeated(std::string_view of, int times) {
   std::string out;
