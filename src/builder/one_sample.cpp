@@ -36,13 +36,22 @@ namespace {
 using Axis = std::int64_t;
 constexpr Axis kNoAxis = -1;
 
+// Where samples lie in a value: along `axis`, of whose indices each sample has a run, once in every
+// `slices` parts of the axis. More than one slice: what was before the batch was merged with it.
+struct Place {
+  Axis axis = kNoAxis;
+  std::int64_t slices = 1;
+
+  bool exists() const { return axis != kNoAxis; }
+};
+
 bool is_one_of(const Node& node, std::span<const OpDef* const> ops) {
   return std::ranges::any_of(ops, [&](const OpDef* op) { return node.is(*op); });
 }
 
 // Whether the elements of a sample follow from that sample alone, where samples lie along `axis` of
 // an input and along some axis of the result: a sum over them has none.
-bool keeps_samples_apart(const Node& node, Axis axis) {
+bool keeps_samples_apart(const Node& node, Axis axis, std::int64_t rank) {
   const std::array anywhere = {&op_matmul(),
                                &op_gemm(),
                                &op_reduce(),
@@ -57,7 +66,7 @@ bool keeps_samples_apart(const Node& node, Axis axis) {
                               &op_pool(),       &op_resize(),       &op_lrn(),
                               &op_group_norm(), &op_attention()};
   if (!node.subgraphs.empty() || node.op->traits.nondeterministic) return false;
-  if (node.is(op_softmax())) return node.as<SoftmaxAttributes>().axis != axis;
+  if (node.is(op_softmax())) return normalize_axis(node.as<SoftmaxAttributes>().axis, rank) != axis;
   if (node.is(op_layer_norm())) return axis < node.as<LayerNormAttributes>().axis;
   if (is_one_of(node, leading)) return axis == 0;
   const OpTraits& traits = node.op->traits;
@@ -80,29 +89,31 @@ std::optional<std::int64_t> elements_before(const SymShape& shape, Axis axis) {
   return out.value();
 }
 
-// Of the batch along `axis` of what a view reads, the axis of the result that has it; kNoAxis where
-// none has.
-Axis axis_of_view(const SymShape& from, const SymShape& to, Axis axis, std::int64_t batch) {
-  const auto before = elements_before(from, axis);
-  if (!before) {  // the same place, if all before it is the same
-    const bool same = static_cast<std::size_t>(axis) < to.size() &&
-                      std::equal(from.begin(), from.begin() + axis, to.begin());
-    return same ? axis : kNoAxis;
+// Where a view has the batch that what it reads has at `place`.
+Place place_in_view(const SymShape& from, const SymShape& to, Place place, std::int64_t batch) {
+  const auto outer = elements_before(from, place.axis);
+  if (!outer) {  // the same place, if all before it is the same
+    const bool same = static_cast<std::size_t>(place.axis) < to.size() &&
+                      std::equal(from.begin(), from.begin() + place.axis, to.begin());
+    return same ? place : Place{};
   }
-  const Dim end = Dim(*before) * Dim(batch);
+  const std::int64_t before = *outer * place.slices;  // the batch
   for (Axis at = 0; at < static_cast<Axis>(to.size()); ++at) {
-    const auto outer = elements_before(to, at);
-    if (!outer || *outer > *before) return kNoAxis;
-    const Dim reached = Dim(*outer) * to[static_cast<std::size_t>(at)];
-    if (reached.is_constant() ? reached.value() >= end.value() : *outer == *before) return at;
+    const auto now = elements_before(to, at);
+    if (!now || *now > before) return {};
+    const Dim reached = Dim(*now) * to[static_cast<std::size_t>(at)];
+    const bool here =
+        reached.is_constant() ? (reached - Dim(before) * Dim(batch)).value() >= 0 : *now == before;
+    if (!here) continue;
+    return *now > 0 && before % *now == 0 ? Place{at, before / *now} : Place{};
   }
-  return kNoAxis;
+  return {};
 }
 
-// What a constant holds for the first of `batch` samples along an axis. Numbers that stand for
-// indices may differ between samples, others may not: of those the first sample says nothing.
-std::optional<Tensor> first_sample(const Tensor& all, Axis axis, std::int64_t batch) {
-  const bool indices = all.dtype() == DType::i64 || all.dtype() == DType::i32;
+// What a constant holds for the first of `batch` samples along an axis. `may_differ`: between
+// samples; else the first would say nothing of the others.
+std::optional<Tensor> first_sample(const Tensor& all, Axis axis, std::int64_t batch,
+                                   bool may_differ) {
   if (all.rank() <= axis || all.size() == 0 || all.dim(axis) % batch != 0 ||
       all.bytes() % all.size() != 0 || all.bytes() == 0)
     return std::nullopt;
@@ -114,7 +125,7 @@ std::optional<Tensor> first_sample(const Tensor& all, Axis axis, std::int64_t ba
   const auto block = static_cast<std::size_t>(out.bytes() / rows);
   for (std::int64_t row = 0; row < rows; ++row) {
     const std::byte* first = all.data() + all.bytes() / rows * row;
-    for (std::int64_t sample = 1; sample < batch && !indices; ++sample) {
+    for (std::int64_t sample = 1; sample < batch && !may_differ; ++sample) {
       if (std::memcmp(first, first + block * static_cast<std::size_t>(sample), block) != 0)
         return std::nullopt;
     }
@@ -130,7 +141,7 @@ class OneSample {
         batch_(batch),
         out_(graph.name(), graph.scope()),
         ids_(graph.value_count()),
-        axes_(graph.value_count(), kNoAxis) {}
+        places_(graph.value_count()) {}
 
   std::optional<Graph> run() {
     for (const ValueId id : graph_.inputs()) add_input(id);
@@ -144,13 +155,14 @@ class OneSample {
 
  private:
   const Value& value(ValueId id) const { return graph_.value(id); }
-  Axis axis_of(ValueId id) const { return id.exists() ? axes_[id.index] : kNoAxis; }
+  Place place_of(ValueId id) const { return id.exists() ? places_[id.index] : Place{}; }
+  Axis axis_of(ValueId id) const { return place_of(id).axis; }
 
   void add_input(ValueId id) {
     Type type = value(id).type;
     if (!type.shape->empty() && (*type.shape)[0].is(batch_)) {
       (*type.shape)[0] = 1;
-      axes_[id.index] = 0;
+      places_[id.index].axis = 0;
     }
     ids_[id.index] = out_.add_input(value(id).name, std::move(type));
   }
@@ -175,30 +187,33 @@ class OneSample {
     const bool apart = many == node.inputs.end() || node.is(op_shape()) || node.is(op_size());
     if (!apart) {
       for (const ValueId id : node.inputs) {
-        if (axis_of(id) != kNoAxis && !keeps_samples_apart(node, axis_of(id))) return false;
+        if (axis_of(id) == kNoAxis) continue;
+        const std::int64_t rank = value(id).type.rank();
+        if (!keeps_samples_apart(node, axis_of(id), rank)) return false;
+        if (place_of(id).slices != place_of(*many).slices) return false;
       }
     }
-    std::optional<std::vector<Axis>> axes = try_node(node, inputs, apart);
-    if (!axes && !apart) {
+    std::optional<std::vector<Place>> places = try_node(node, inputs, apart);
+    if (!places && !apart) {
       inputs = inputs_of_one(node, *many);
-      axes = try_node(node, inputs, apart);
+      places = try_node(node, inputs, apart);
     }
-    if (!axes) return false;
+    if (!places) return false;
     Emitter::Options options{.name = node.name, .subgraphs = node.subgraphs};
     for (const ValueId id : node.outputs) options.output_names.push_back(value(id).name);
     const std::vector<ValueId> made = out_.emit(*node.op, node.attributes, std::move(inputs),
                                                 node.outputs.size(), std::move(options));
     for (std::size_t i = 0; i < made.size(); ++i) {
       ids_[node.outputs[i].index] = made[i];
-      axes_[node.outputs[i].index] = (*axes)[i];
+      places_[node.outputs[i].index] = (*places)[i];
     }
     return true;
   }
 
-  // The axis of the batch in each output; nothing where the outputs are not those of one sample.
+  // The place of the batch in each output; nothing where the outputs are not those of one sample.
   // `apart`: they have no batch.
-  std::optional<std::vector<Axis>> try_node(const Node& node, const std::vector<ValueId>& inputs,
-                                            bool apart) const {
+  std::optional<std::vector<Place>> try_node(const Node& node, const std::vector<ValueId>& inputs,
+                                             bool apart) const {
     Node probe = node;
     probe.inputs = inputs;
     std::vector<InferOutput> outputs;
@@ -211,15 +226,17 @@ class OneSample {
       if (!is_about_shapes(error)) throw;
       return std::nullopt;
     }
-    std::vector<Axis> axes;
+    std::vector<Place> places;
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const Type& before = value(node.outputs[i]).type;
       const Axis axis = apart ? kNoAxis : divided_axis(before, outputs[i].type);
       if (apart ? !(before == outputs[i].type) : axis == kNoAxis) return std::nullopt;
-      if (!apart && node.op->traits.view && axis != view_axis(node)) return std::nullopt;
-      axes.push_back(axis);
+      places.push_back({axis, apart ? 1 : slices_of_inputs(node)});
+      if (apart || !node.op->traits.view) continue;
+      places.back() = view_place(node);
+      if (axis != places.back().axis) return std::nullopt;
     }
-    return axes;
+    return places;
   }
 
   // The one dimension that is divided by the batch, with all others as before.
@@ -237,11 +254,19 @@ class OneSample {
     return found;
   }
 
-  Axis view_axis(const Node& node) const {
+  // The same in all inputs that have the batch.
+  std::int64_t slices_of_inputs(const Node& node) const {
+    for (const ValueId id : node.inputs) {
+      if (axis_of(id) != kNoAxis) return place_of(id).slices;
+    }
+    return 1;
+  }
+
+  Place view_place(const Node& node) const {
     const Type& from = value(node.inputs[0]).type;
     const Type& to = value(node.outputs[0]).type;
-    if (!from.shape || !to.shape || axis_of(node.inputs[0]) == kNoAxis) return kNoAxis;
-    return axis_of_view(*from.shape, *to.shape, axis_of(node.inputs[0]), batch_);
+    if (!from.shape || !to.shape || axis_of(node.inputs[0]) == kNoAxis) return {};
+    return place_in_view(*from.shape, *to.shape, place_of(node.inputs[0]), batch_);
   }
 
   // The inputs with what has the batch in it, but follows from no input of the graph, for one
@@ -259,7 +284,7 @@ class OneSample {
   }
 
   std::optional<ValueId> parameter_of_one(const Node& node, ValueId id, ValueId many) {
-    if (node.is(op_reshape())) return sizes_of_one(id, view_axis(node));
+    if (node.is(op_reshape())) return sizes_of_one(id, view_place(node).axis);
     if (node.is(op_expand()) || node.is(op_resize())) {
       return sizes_of_one(id, axis_of(many) + length_of(id) - value(many).type.rank());
     }
@@ -267,11 +292,16 @@ class OneSample {
   }
 
   std::optional<ValueId> operand_of_one(const Node& node, ValueId id, ValueId many) {
+    if (place_of(many).slices > 1) return std::nullopt;
     if (node.op->traits.pointwise) {  // broadcast: axes count from the last one
-      return made_for_one(id, axis_of(many) + value(id).type.rank() - value(many).type.rank());
+      const Axis axis = axis_of(many) + value(id).type.rank() - value(many).type.rank();
+      return made_for_one(id, axis, false);
     }
+    // What moves are told by may be indices, which differ between samples.
+    const DType dtype = value(id).type.dtype;
+    const bool indices = dtype == DType::i64 || dtype == DType::i32;
     if (node.op->traits.moves_only || node.is(op_attention()))
-      return made_for_one(id, axis_of(many));
+      return made_for_one(id, axis_of(many), node.op->traits.moves_only && indices);
     return std::nullopt;
   }
 
@@ -296,10 +326,10 @@ class OneSample {
   }
 
   // A constant, or a constant expanded to the batch, with the batch along `axis`.
-  std::optional<ValueId> made_for_one(ValueId id, Axis axis) {
+  std::optional<ValueId> made_for_one(ValueId id, Axis axis, bool may_differ) {
     if (axis < 0) return std::nullopt;
     if (value(id).is_constant()) {
-      auto one = first_sample(value(id).constant, axis, batch_);
+      auto one = first_sample(value(id).constant, axis, batch_, may_differ);
       if (!one) return std::nullopt;
       return out_.constant(std::move(*one), name_of_one(id));
     }
@@ -318,8 +348,8 @@ class OneSample {
   const Graph& graph_;
   const std::int64_t batch_;
   GraphBuilder out_;
-  std::vector<ValueId> ids_;  // by value: its copy
-  std::vector<Axis> axes_;    // by value: that of the batch, kNoAxis where it depends on no sample
+  std::vector<ValueId> ids_;   // by value: its copy
+  std::vector<Place> places_;  // by value: that of the batch; none where it depends on no sample
 };
 
 // The leading dimension above 1 that inputs of rank 2 and more have in common; 1 when there is

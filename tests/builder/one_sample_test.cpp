@@ -57,6 +57,32 @@ TEST(OneSample, exact_products_of_bytes_keep_samples_apart) {
   EXPECT_EQ(types.at("y"), "i8[1,3,5,5]");
 }
 
+TEST(OneSample, a_batch_behind_what_it_was_merged_with_is_found_again) {
+  const std::string merged = R"(graph main(%x: f32[4,128,8]) -> (%y) {
+    const %flat = i64[2]{512, 8}
+    const %apart = i64[3]{128, 4, 8}
+    %t = transpose{perm=[1, 0, 2]}(%x)
+    %f = reshape(%t, %flat)
+    %n = unary{function="neg"}(%f)
+    %s = reshape(%n, %apart)
+)";
+  const auto types = types_of_one(merged + "%y = unary{function=\"neg\"}(%s) }");
+  EXPECT_EQ(types.at("n"), "f32[128,8]");
+  EXPECT_EQ(types.at("y"), "f32[128,1,8]");
+  EXPECT_FALSE(has_one(merged + "%y = reduce{function=\"mean\", axes=[1]}(%s) }"));
+}
+
+TEST(OneSample, factors_that_differ_between_samples_are_no_indices) {
+  EXPECT_FALSE(has_one(R"(graph main(%x: i64[4,3,2]) -> (%y) {
+    const %k = i64[4,1,1]{0, 1, 2, 60000}
+    %y = binary{function="mul"}(%x, %k)
+  })"));
+  EXPECT_FALSE(has_one(R"(graph main(%x: f32[4,3]) -> (%y) {
+    %t = transpose{perm=[1, 0]}(%x)
+    %y = softmax{axis=-1}(%t)
+  })"));
+}
+
 // "of, of, ..." so many times
 std::string repeated(std::string_view of, int times) {
   std::string out;
