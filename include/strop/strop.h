@@ -255,6 +255,16 @@ typedef struct strop_context_options {
   int32_t device;          /* number of the GPU, of an engine for one; default: the first */
   int32_t reserved2;       /* 0 */
   int64_t device_memory_bytes; /* of the context on it, planned and working memory; default: none */
+  /* Where the context's memory on the device comes from instead of the driver: both or neither.
+   * `allocate_device` gives at least `bytes` bytes on device number `device`, at a multiple of 256,
+   * for work in any stream; or null where there are none (STROP_OUT_OF_MEMORY). The context owns
+   * them until `release_device`, called once for each with the same `bytes` when none of its work
+   * uses them any more. Both are called in the threads that bind, run and destroy the context, one
+   * call at a time for one context; they must not throw or use the context. Weights, which
+   * contexts share, stay the driver's. */
+  void* (*allocate_device)(void* user, uint64_t bytes, int32_t device);
+  void (*release_device)(void* user, void* memory, uint64_t bytes, int32_t device);
+  void* allocator_user; /* passed on */
 } strop_context_options;
 
 /* `options` may be null. Backend libraries are opened when shapes are first prepared. */

@@ -182,6 +182,11 @@ struct ContextOptions {
   std::int64_t memory_bytes = 0;
   std::int32_t device = 0;
   std::int64_t device_memory_bytes = 0;
+  // As in strop_context_options.
+  void* (*allocate_device)(void* user, std::uint64_t bytes, std::int32_t device) = nullptr;
+  void (*release_device)(void* user, void* memory, std::uint64_t bytes,
+                         std::int32_t device) = nullptr;
+  void* allocator_user = nullptr;
 };
 
 struct NamedShape {
@@ -380,6 +385,9 @@ class Engine {
     raw.memory_bytes = options.memory_bytes;
     raw.device = options.device;
     raw.device_memory_bytes = options.device_memory_bytes;
+    raw.allocate_device = options.allocate_device;
+    raw.release_device = options.release_device;
+    raw.allocator_user = options.allocator_user;
     strop_context* context = nullptr;
     c_api::call(strop_context_create, static_cast<const strop_engine*>(handle()),
                 static_cast<const strop_context_options*>(&raw), &context);

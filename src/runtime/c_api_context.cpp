@@ -61,6 +61,11 @@ strop::ContextOptions context_options(const strop_context_options* given) {
   refuse_negative(options.device, "device");
   out.device = options.device;
   limit(options.device_memory_bytes, "device_memory_bytes", out.device_memory_bytes);
+  if ((options.allocate_device == nullptr) != (options.release_device == nullptr)) {
+    throw Error(ErrorCode::bad_option, "one of allocate_device and release_device is null",
+                "what one gives the other takes back", "set both or neither");
+  }
+  out.device_allocator = {options.allocate_device, options.release_device, options.allocator_user};
   return out;
 }
 

@@ -7,6 +7,13 @@
 
 namespace strop {
 
+// The caller's, of memory on a device; see strop_context_options. Without `allocate` the driver's.
+struct DeviceAllocator {
+  void* (*allocate)(void* user, std::uint64_t bytes, std::int32_t device) = nullptr;
+  void (*release)(void* user, void* memory, std::uint64_t bytes, std::int32_t device) = nullptr;
+  void* user = nullptr;
+};
+
 struct ContextOptions {
   int threads = 0;  // of kernels on the CPU; 0: the CPUs that this process may use
   int prepared_shapes =
@@ -21,6 +28,7 @@ struct ContextOptions {
 
   int device = 0;                        // number of the GPU, of an engine for one
   std::int64_t device_memory_bytes = 0;  // planned and working memory of the context on it
+  DeviceAllocator device_allocator;
 };
 
 }  // namespace strop

@@ -27,8 +27,12 @@ std::string mib(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " Mi
 
 }  // namespace
 
-DeviceSession::DeviceSession(const std::string& backend, int ordinal, std::int64_t memory_limit)
-    : backend_(find_backend(backend)), table_(device_table(backend_)) {
+DeviceSession::DeviceSession(const std::string& backend, int ordinal, std::int64_t memory_limit,
+                             const DeviceAllocator& allocator)
+    : backend_(find_backend(backend)),
+      table_(device_table(backend_)),
+      ordinal_(ordinal),
+      allocator_(allocator) {
   memory_.limit = memory_limit;
   StropAbiError error{};
   throw_reported(backend_, table_.open(ordinal, &device_, &error), error);
@@ -121,7 +125,8 @@ void* DeviceSession::allocate(std::int64_t bytes) {
                     " bytes of its limit are in use",
                 "raise device_memory_bytes of the context's options, or give smaller inputs");
   }
-  void* memory = allocate_uncounted(bytes);
+  void* memory =
+      allocator_.allocate != nullptr ? allocate_by_caller(bytes) : allocate_uncounted(bytes);
   memory_.used += bytes;
   memory_.peak = std::max(memory_.peak, memory_.used);
   return memory;
@@ -148,9 +153,36 @@ void* DeviceSession::allocate_uncounted(std::int64_t bytes) {
   return memory;
 }
 
+void* DeviceSession::allocate_by_caller(std::int64_t bytes) {
+  constexpr std::uintptr_t kAlignment = 256;
+  const auto size = static_cast<std::uint64_t>(bytes);
+  void* memory = allocator_.allocate(allocator_.user, size, ordinal_);
+  if (memory == nullptr) {
+    throw Error(ErrorCode::out_of_memory,
+                "no memory on the device for " + std::to_string(bytes) + " bytes",
+                "allocate_device of the context's options gave none; this context holds " +
+                    mib(static_cast<std::uint64_t>(memory_.used)));
+  }
+  if (reinterpret_cast<std::uintptr_t>(memory) % kAlignment != 0) {
+    allocator_.release(allocator_.user, memory, size, ordinal_);
+    throw Error(ErrorCode::bad_argument, "memory of allocate_device",
+                "it does not begin at a multiple of 256 bytes");
+  }
+  return memory;
+}
+
 void DeviceSession::release(void* memory, std::int64_t bytes) noexcept {
-  table_.release(device_, memory);
   memory_.used -= bytes;
+  if (allocator_.allocate == nullptr) {
+    table_.release(device_, memory);
+    return;
+  }
+  try {
+    synchronize();  // the driver waits by itself
+  } catch (const Error&) {
+    // What the device was doing has failed, and is over.
+  }
+  allocator_.release(allocator_.user, memory, static_cast<std::uint64_t>(bytes), ordinal_);
 }
 
 void DeviceSession::mark(int which) {

@@ -10,6 +10,7 @@
 
 #include "base/tensor.hpp"
 #include "plan/backend_abi.h"
+#include "runtime/context_options.hpp"
 #include "runtime/memory.hpp"
 
 namespace strop {
@@ -26,7 +27,8 @@ struct DeviceMemory {
 
 class DeviceSession {
  public:
-  DeviceSession(const std::string& backend, int ordinal, std::int64_t memory_limit);
+  DeviceSession(const std::string& backend, int ordinal, std::int64_t memory_limit,
+                const DeviceAllocator& allocator = {});
   ~DeviceSession();
   DeviceSession(const DeviceSession&) = delete;
   DeviceSession& operator=(const DeviceSession&) = delete;
@@ -72,6 +74,7 @@ class DeviceSession {
 
  private:
   void* allocate_uncounted(std::int64_t bytes);
+  void* allocate_by_caller(std::int64_t bytes);
   void mark(int which);
   std::int64_t between_marks();
 
@@ -87,6 +90,8 @@ class DeviceSession {
   bool end_marked_ = false;  // since something was ordered
   void* events_[2] = {nullptr, nullptr};
   MemoryBudget memory_;
+  int ordinal_ = 0;
+  DeviceAllocator allocator_;
   bool busy_ = false;
 };
 

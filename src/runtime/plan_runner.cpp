@@ -23,8 +23,8 @@ const StropBackendTable& RunSession::boxes() {
 
 DeviceSession& RunSession::device(const std::string& backend) {
   if (!open_device) {
-    open_device =
-        std::make_unique<DeviceSession>(backend, options.device, options.device_memory_bytes);
+    open_device = std::make_unique<DeviceSession>(
+        backend, options.device, options.device_memory_bytes, options.device_allocator);
     device_workspace = std::make_unique<DeviceBlock>(*open_device);
   }
   return *open_device;
