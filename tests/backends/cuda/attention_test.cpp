@@ -6,6 +6,7 @@
 #include <map>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "backends/cuda/gpu.hpp"
 #include "base/tolerance.hpp"
@@ -122,6 +123,23 @@ TEST(CudaFlashAttention, all_keys_in_one_tile) {
                         operands, bias),
             {}, {}, kAll);
     }
+  }
+}
+
+// More heads than multiprocessors: blocks that stay come to a second and a third one.
+TEST(CudaFlashAttention, blocks_take_heads_in_turn) {
+  STROP_SKIP_WITHOUT_GPU();
+  for (const auto& [queries, keys] : {std::pair(64, 64), std::pair(20, 144), std::pair(200, 70)}) {
+    const std::string q = fmt::format("f16[40,12,{},64]", queries);
+    const std::string k = fmt::format("f16[40,4,{},64]", keys);
+    check(fmt::format("graph main(%q: {}, %k: {}, %v: {}) -> (%y) {{\n"
+                      "%y = attention{{scale=0.2}}(%q, %k, %v) }}",
+                      q, k, k),
+          {}, {}, kAll);
+    check(fmt::format("graph main(%q: {}, %k: {}, %v: {}, %b: f16[40,1,{},{}]) -> (%y) {{\n"
+                      "%y = attention{{scale=0.2}}(%q, %k, %v, %b) }}",
+                      q, k, k, queries, keys),
+          {});
   }
 }
 

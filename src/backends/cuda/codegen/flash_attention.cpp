@@ -195,7 +195,7 @@ struct HeadSizes {
     shared_bytes = kAlignment + kBarrierBytes + kBuffers * 2 * keys * (size + value_size) +
                    2 * teams * 2 * 64 * std::max(size, value_size);
     const int bias = !p.bias ? 0 : p.bias->sizes[2].is(1) ? keys / 8 : keys / 4;
-    registers = std::max(keys / 2, keys / 4 + value_size / 2) + bias + 48;
+    registers = std::max(keys / 2, keys / 4 + value_size / 2) + bias + 40 + keys / 16;
   }
 };
 
@@ -362,7 +362,7 @@ std::vector<AttentionConfig> wgmma_attention_configs(const AttentionProblem& p,
   const AttentionConfig tiled[] = {{128, 64},  {64, 64},   {256, 64},
                                    {128, 112}, {128, 128}, {192, 128}};
   all.insert(all.end(), std::begin(tiled), std::end(tiled));
-  std::int64_t rows = all.front().rows;
+  std::int64_t rows = 256;  // as many as there may be
   if (p.queries.is_constant()) rows = rounded_up(std::max<std::int64_t>(p.queries.value(), 1), 64);
   std::vector<AttentionConfig> out;
   for (const AttentionConfig& config : all) {
@@ -370,8 +370,9 @@ std::vector<AttentionConfig> wgmma_attention_configs(const AttentionProblem& p,
       return other.rows == config.rows && other.keys == config.keys;
     });
     // 64 Ki registers of a multiprocessor are 168 for each thread of three warpgroups.
-    const bool fits = WgmmaSizes(p, config).shared_bytes <= shared_bytes &&
-                      WgmmaSizes(p, config).registers * 2 * config.rows <= 65536;
+    const WgmmaSizes sizes(p, config);
+    const bool fits = sizes.shared_bytes <= shared_bytes && sizes.registers <= 255 &&
+                      sizes.registers * sizes.threads <= 65536;
     if (new_one && fits && config.rows < rows + 64) out.push_back(config);
   }
   return out;
@@ -412,7 +413,8 @@ LaunchStep heads_attention_step(const AttentionProblem& p, int teams, int comput
   const std::string constants =
       tiles_source(p, config, static_cast<int>(p.size), static_cast<int>(p.value_size), 1,
                    p.keys.value()) +
-      fmt::format("constexpr int kTeams = {};\n", teams) + products_source(p, sizes.keys) +
+      fmt::format("constexpr int kTeams = {}, kSharedBytes = {};\n", teams, sizes.shared_bytes) +
+      products_source(p, sizes.keys) +
       product_source(
           {.name = "set_to_product_of", .columns = sizes.keys, .add = false, .shared_a = true},
           p.element) +

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention as CUDA source (kernels/flash_attention_*.cuh) and what launches it, for heads wherever
+// Attention as CUDA source (kernels/flash_*.cuh) and what launches it, for heads wherever
 // they lie. Numbers of batches, queries and keys may be open.
 #pragma once
 

@@ -8,6 +8,7 @@
 // product with the values as they are.
 
 constexpr int kBytesQ = (2 * kTileRows * kPitchQ + kAlignment - 1) / kAlignment * kAlignment;
+constexpr int kPendingLater = kStages > 1 ? kStages - 2 : 0;
 constexpr int kBytesK = KeyRows::kBytes, kBytesV = ValueRows::kBytes;
 
 struct QueryRows {
@@ -170,7 +171,7 @@ extern "C" __global__ void __launch_bounds__(kThreads, kMinBlocks) attention(PRO
     if (step == 0) {
       wait_copies<kOneTile ? 1 : kStages - 1>();
     } else {
-      wait_copies < kStages<2 ? 0 : kStages - 2>();
+      wait_copies<kPendingLater>();
     }
     open_tiles();
     __syncthreads();

@@ -2,7 +2,7 @@
 // Attention where one tile has all keys of a head, on Hopper. A persistent block takes heads in
 // turn; kTeams warpgroups take tiles of 64 queries in turn, whatever head they are of; one more
 // thread issues copies (TMA), of a head ahead of the arithmetic. After flash_products_wgmma.cuh,
-// hopper_primitives.cuh and
+// hopper_primitives.cuh, constexpr int kTeams, kSharedBytes (of the block) and
 //
 //   set_to_product_of(float (&sums)[kKeys / 8][4], u64 a, u64 b)  // a and b in shared memory
 //   add_product_of(...)
@@ -39,12 +39,12 @@ __device__ __forceinline__ Places lay_out(unsigned begin) {
   return out;
 }
 
-// `arrivals` of warps when they are done with a head.
-__device__ __forceinline__ void init_barriers(const Places& s, int arrivals) {
+// A head is done with when its tiles are.
+__device__ __forceinline__ void init_barriers(const Places& s, int tiles) {
   for (int i = 0; i < kBuffers; ++i) {
     barrier_init(s.keys_full + 8 * i, 1);
     barrier_init(s.values_full + 8 * i, 1);
-    barrier_init(s.head_empty + 8 * i, arrivals);
+    barrier_init(s.head_empty + 8 * i, tiles);
   }
   for (int i = 0; i < kSlots; ++i) {
     barrier_init(s.slot_full + 8 * i, 1);
@@ -53,6 +53,12 @@ __device__ __forceinline__ void init_barriers(const Places& s, int arrivals) {
   fence_barrier_init();
   fence_async_proxy();
 }
+
+static_assert(kAlignment + kBuffers * (KeyRows::kBytes + ValueRows::kBytes) +
+                      kSlots * SlotRows::kBytes + 8 * (3 * kBuffers + 2 * kSlots) <=
+                  kSharedBytes,
+              "all places are there");
+static_assert(kOneTile, "one tile has all keys");
 
 // Rows from `row` on of a head, kColumns wide, in panels of 64 columns.
 template <int kColumns>
@@ -133,8 +139,11 @@ __device__ __forceinline__ void consume(const Problem& p, const Places& s, unsig
     const unsigned head_parity = turn / kBuffers & 1;
     const unsigned keys = s.keys + buffer * KeyRows::kBytes;
     const unsigned values = s.values + buffer * ValueRows::kBytes;
-    barrier_wait(s.keys_full + 8 * buffer, head_parity);
+    // A team's slots are its own, so it knows their phase. Queries that have come tell that the
+    // head before in these buffers is over, so that a phase of keys is not taken for the one before
+    // it.
     barrier_wait(s.slot_full + 8 * slot, tile / kSlots & 1);
+    barrier_wait(s.keys_full + 8 * buffer, head_parity);
     Scores scores;
     begin_scores(s.slots + slot * SlotRows::kBytes, keys, scores);
     BiasWords bias;
@@ -145,8 +154,9 @@ __device__ __forceinline__ void consume(const Problem& p, const Places& s, unsig
     barrier_wait(s.values_full + 8 * buffer, head_parity);
     clear(warp.o);
     add_values(scores, values, warp.lane, kKeys, warp.o);
-    sync_threads(1 + team, 128);  // all have read the queries, which results replace
-    if (warp.lane == 0) barrier_arrive(s.head_empty + 8 * buffer);
+    // All have read keys and values, and the queries, which results replace.
+    sync_threads(1 + team, 128);
+    if (threadIdx.x % 128 == 0) barrier_arrive(s.head_empty + 8 * buffer);
     store_rows<SlotRows>(warp, memory + (s.slots - s.keys) + slot * SlotRows::kBytes,
                          16 * warp_of_team, p.y + offset_of(p.y_strides, block.batch, block.head),
                          p.y_strides.row, p.queries);
@@ -164,7 +174,7 @@ extern "C" __global__ void __launch_bounds__(kBlockThreads, 1)
   const Problem p = PROBLEM;
   const Places s = lay_out(shared_address(memory));
   const int tiles = (p.queries + 63) / 64, items = batches * p.heads;
-  if (threadIdx.x == 0) init_barriers(s, 4 * tiles);
+  if (threadIdx.x == 0) init_barriers(s, tiles);
   __syncthreads();
   take_turn();
   if (threadIdx.x < 128 * kTeams) {

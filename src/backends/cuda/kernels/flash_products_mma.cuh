@@ -21,7 +21,7 @@ constexpr int kPitchQ = (kDepth > kWidth ? kDepth : kWidth) + 8;
 // Copies have come; what follows reads them.
 __device__ __forceinline__ void open_tiles() {}
 
-// Scores with the first `there` keys of a tile; the others' are anything.
+// Scores with the first `there` keys of a tile; the others' are anything finite.
 __device__ __forceinline__ void multiply_keys(HeldQ& held, unsigned tile_q, unsigned tile_k,
                                               int lane, int there, Scores& s) {
   constexpr int kPitchK = KeyRows::kPitch;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a warp of flash_attention.cuh has of its queries, and what becomes of scores. After
-// flash_attention_problem.cuh and tensor_core.cuh.
+// flash_attention_problem.cuh, tensor_core.cuh and
+//
+//   constexpr int kDepth, kWidth, kTiles, kWarps, kGroups, kKeys, kStages, kMinBlocks;
+//   constexpr int kOnlyKeys (where one tile has all keys, their number; else 0);
+//   constexpr int kVectorQ, kVectorK, kVectorV, kVectorY (elements that may be moved at once);
 //
 // kSize and kValueSize are what heads have, kDepth and kWidth the same rounded up to what products
 // take. A warp has 16 kTiles queries, in the layout of C of the products.

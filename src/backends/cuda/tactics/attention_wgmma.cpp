@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention of f16 and bf16 with heads of 64 or 128 by warpgroups, on sm_90a.
+#include <algorithm>
+
 #include "backends/cuda/tactics/attention_support.hpp"
 #include "backends/cuda/tactics/wgmma_support.hpp"
 #include "base/error.hpp"
@@ -37,8 +39,11 @@ KernelChoice lower(const Problem& problem, std::string_view name) {
   const AttentionProblem attention = accepted_attention(problem);
   const int chip = problem.device->compute_capability;
   if (name.starts_with(kHeads)) {
-    const int teams = name.back() - '0';
-    return to_choice(problem, heads_attention_step(attention, teams, chip));
+    const auto known = attention_teams(attention, shared_bytes_for_attention(problem));
+    const auto teams = std::ranges::find_if(
+        known, [&](int each) { return name.substr(kHeads.size()) == std::to_string(each); });
+    STROP_CHECK(teams != known.end(), "a configuration that configs named");
+    return to_choice(problem, heads_attention_step(attention, *teams, chip));
   }
   const auto config = AttentionConfig::parse(name);
   STROP_CHECK(config.has_value(), "a configuration that configs named");
