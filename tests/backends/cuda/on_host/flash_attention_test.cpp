@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <utility>
 
 #include "backends/cuda/on_host/tactic_check.hpp"
 
@@ -51,6 +52,7 @@ TEST(CudaFlashAttention, gives_the_same_in_tiles_of_every_size) {
 TEST(CudaFlashAttention, compiles_for_warpgroups) {
   CudaCheck check;
   check.only = "attention_wgmma";
+  check.on_host = false;
   check_cuda(
       "graph main(%q: f16[2,3,197,64], %k: f16[2,3,197,64], %v: f16[2,3,197,64]) -> (%y) {\n"
       "%y = attention{scale=0.125}(%q, %k, %v) }",
@@ -76,6 +78,34 @@ TEST(CudaFlashAttention, compiles_for_warpgroups) {
                    ") -> (%y) { %y = attention{scale=0.3}(%q, %k, %v) }",
                {fmt::format("attention_wgmma/64x{}_t1_g1_s1", (keys + 15) / 16 * 16)}, check);
   }
+}
+
+TEST(CudaFlashAttention, gives_the_same_by_warpgroups) {
+  CudaCheck check;
+  check.only = "attention_wgmma";
+  check.sizes = {sizes(1, 70, 133)};
+  check_cuda(heads("f16", 64), {"attention_wgmma/128x64_t1_g1_s2"}, check);
+  check_cuda(heads("bf16", 128, "scale=0.3, right=0", ", %b: bf16[B,1,1,T]", ", %b"),
+             {"attention_wgmma/64x64_t1_g1_s2"}, check);
+}
+
+// One block for all heads, so that buffers and slots are used again and again.
+TEST(CudaFlashAttention, takes_heads_in_turn) {
+  CudaCheck check;
+  check.only = "attention_wgmma/heads";
+  check.multiprocessors = 1;
+  for (const auto& [queries, keys] : {std::pair(20, 30), std::pair(64, 16), std::pair(130, 37)}) {
+    const std::string q = fmt::format("f16[2,4,{},64]", queries);
+    const std::string k = fmt::format("f16[2,2,{},64]", keys);
+    check_cuda("graph main(%q: " + q + ", %k: " + k + ", %v: " + k +
+                   ") -> (%y) { %y = attention{scale=0.3}(%q, %k, %v) }",
+               {"attention_wgmma/heads3", "attention_wgmma/heads2"}, check);
+  }
+  check_cuda(
+      "graph main(%q: f16[1,6,70,128], %k: f16[1,6,20,128], %v: f16[1,6,20,64], %b: "
+      "f16[1,1,70,20]) "
+      "-> (%y) { %y = attention{scale=0.3}(%q, %k, %v, %b) }",
+      {"attention_wgmma/heads3"}, check);
 }
 
 TEST(CudaFlashAttention, takes_heads_of_many_sizes) {

@@ -16,6 +16,7 @@
 #define __shared__ static
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 #define __restrict__ __restrict
 #define __align__(x) __attribute__((aligned(x)))
 #define __CUDA_ARCH__ 0

@@ -60,6 +60,24 @@ std::string with_calls_for_asm(const std::string& source) {
   return out + source.substr(done);
 }
 
+// The products of warpgroups that codegen/flash_attention.cpp writes, as calls of host_product.
+std::string with_products(const std::string& source) {
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t at = source.find("wgmma.mma_async"); at != std::string::npos;
+       at = source.find("wgmma.mma_async", at)) {
+    const std::size_t begin = source.rfind("asm volatile(", at), end = source.find(");\n}", at);
+    const std::string text = source.substr(begin, end - begin);
+    const bool add = text.find("setp.ne.b32 add, 1") != std::string::npos;
+    const bool by_rows = text.find(", 1;\\n}") != std::string::npos;
+    const bool bfloat = text.find(".bf16.") != std::string::npos;
+    out += source.substr(done, begin - done) + "host_product<" + (bfloat ? "bf16" : "f16") +
+           ">(sums, a, b, " + (add ? "true" : "false") + ", " + (by_rows ? "true" : "false");
+    done = at = end;
+  }
+  return out + source.substr(done);
+}
+
 // What CUDA has and C++ has not, in the text of a kernel.
 std::string translated(std::string source, bool with_ptx) {
   const auto replace = [&](const std::string& from, const std::string& to) {
@@ -68,9 +86,22 @@ std::string translated(std::string source, bool with_ptx) {
       source.replace(at, from.size(), to);
   };
   if (!with_ptx) {
+    const bool by_warpgroups = source.find("wgmma") != std::string::npos;
+    const std::string folder = STROP_SOURCE_DIR "/tests/backends/cuda/on_host/";
     replace(std::string(cuda::kernel_source("elements")),
-            "#include \"" STROP_SOURCE_DIR "/tests/backends/cuda/on_host/host_elements.inl\"\n");
+            "#include \"" + folder + "host_elements.inl\"\n" +
+                (by_warpgroups ? "#include \"" + folder + "host_warpgroups.inl\"\n" : ""));
     replace(std::string(cuda::kernel_source("tensor_core")), "");
+    for (const char* line :
+         {"  asm volatile(\"fence.proxy.async.shared::cta;\" ::: \"memory\");\n",
+          "  asm volatile(\"wgmma.fence.sync.aligned;\" ::: \"memory\");\n",
+          "  asm volatile(\"wgmma.commit_group.sync.aligned;\" ::: \"memory\");\n",
+          "  asm volatile(\"wgmma.wait_group.sync.aligned %0;\" ::\"n\"(N) : \"memory\");\n",
+          " asm volatile(\"\" : \"+f\"(value)::\"memory\");",
+          " asm volatile(\"\" : \"+r\"(value)::\"memory\");"})
+      replace(line, "");
+    replace(std::string(cuda::kernel_source("hopper_primitives")), "");
+    source = with_products(source);
   }
   replace(R"(  float out;
   asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(bits));

@@ -18,6 +18,7 @@ struct CudaCheck {
   std::vector<Tensor> inputs = {};       // instead of made-up ones
   std::vector<Tensor> constants = {};    // of the inputs named const_...
   double tolerance = -1;                 // negative: what base/tolerance.hpp says
+  std::int64_t multiprocessors = 132;    // that a grid is made for
   bool on_host = true;                   // false: compiled only
   std::string only = {};                 // candidates whose names begin so, and no others
   bool may_refuse = false;               // the candidates that must be offered

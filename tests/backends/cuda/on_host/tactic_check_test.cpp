@@ -124,9 +124,25 @@ void run_on_host(const cuda::LaunchRecord& record, const std::vector<std::string
     if (grid[0] * grid[1] * grid[2] == 0) continue;
     ASSERT_LT(grid[1], 65536);
     ASSERT_LT(grid[2], 65536);
-    std::string call;
+    std::string call, maps;
     for (const cuda::LaunchArgument& argument : launch.arguments) {
       if (!call.empty()) call += ", ";
+      if (argument.kind == cuda::LaunchArgument::tensor_map) {
+        const std::string name = fmt::format("map{}", maps.size());
+        const auto numbers = [&](const std::vector<Dim>& dims) {
+          std::string out;
+          for (const Dim& dim : dims) out += fmt::format("{}, ", dim.evaluate(symbols));
+          return out;
+        };
+        maps += fmt::format(
+            "static const TensorMap {} = {{reinterpret_cast<const unsigned char*>({}ull), "
+            "{{{}}}, {{{}}}, {{{}, {}}}}};\n",
+            name, reinterpret_cast<std::uintptr_t>(address(argument.map.operand)),
+            numbers(argument.map.sizes), numbers(argument.map.strides), argument.map.box[0],
+            argument.map.box[1]);
+        call += name;
+        continue;
+      }
       if (argument.kind == cuda::LaunchArgument::memory) {
         call +=
             fmt::format("PTR({}ull)", reinterpret_cast<std::uintptr_t>(address(argument.operand)));
@@ -138,12 +154,13 @@ void run_on_host(const cuda::LaunchRecord& record, const std::vector<std::string
         "struct PTR {{ unsigned long long v; explicit PTR(unsigned long long x) : v(x) {{}} "
         "template "
         "<class T> operator T*() const {{ return reinterpret_cast<T*>(v); }} }};\n"
-        "extern \"C\" void host_run() {{\n gridDim = {{{0}, {1}, {2}}}; blockDim = {{{3}, 1, 1}};\n"
+        "{6}extern \"C\" void host_run() {{\n gridDim = {{{0}, {1}, {2}}}; blockDim = {{{3}, 1, "
+        "1}};\n"
         " host::entry = [] {{ {4}({5}); }};\n"
         " for (unsigned z = 0; z < {2}; ++z) for (unsigned y = 0; y < {1}; ++y)\n"
         "  for (unsigned x = 0; x < {0}; ++x) {{ blockIdx = {{x, y, z}}; host::run_block({3}); }}\n"
         "}}\n",
-        grid[0], grid[1], grid[2], launch.block[0], launch.entry, call);
+        grid[0], grid[1], grid[2], launch.block[0], launch.entry, call, maps);
     void* library = open_source(sources.at(launch.image), extra);
     ASSERT_NE(library, nullptr);
     reinterpret_cast<void (*)()>(dlsym(library, "host_run"))();
@@ -210,7 +227,7 @@ void check_sizes(const Graph& graph, const Candidate& candidate, const CudaCheck
     learn(results.back().shape(), 'o', i);
   }
   for (Tensor& result : results) outputs.push_back(result.mutable_data());
-  symbols["sms"] = 132;
+  symbols["sms"] = check.multiprocessors;
   run_on_host(step.record, step.sources, inputs, outputs, symbols);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const Tensor& wanted = expected[i].tensor();
@@ -262,10 +279,10 @@ void check_cuda(const std::string& text, const std::vector<std::string>& candida
             source.find("template <class I>\n__device__ __forceinline__ void body");
         EXPECT_TRUE(source.find(text) != std::string::npos) << text << "\n" << source.substr(body);
       }
-      // What runs on Hopper's tensor cores has no stand-ins.
-      if (device != &hopper || !check.on_host || !can_run_on_host() ||
-          candidate.tactic->name.find("wgmma") != std::string_view::npos)
-        continue;
+      // Products that come by TMA have no stand-ins.
+      const bool products = candidate.tactic->name.find("wgmma") != std::string_view::npos &&
+                            candidate.tactic->name != "attention_wgmma";
+      if (device != &hopper || !check.on_host || !can_run_on_host() || products) continue;
       const std::vector<SymbolValues> all =
           check.sizes.empty() ? std::vector<SymbolValues>(1) : check.sizes;
       const cuda::LaunchStep step = cuda::last_step;
