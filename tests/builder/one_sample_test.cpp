@@ -69,7 +69,8 @@ TEST(OneSample, a_batch_behind_what_it_was_merged_with_is_found_again) {
   const auto types = types_of_one(merged + "%y = unary{function=\"neg\"}(%s) }");
   EXPECT_EQ(types.at("n"), "f32[128,8]");
   EXPECT_EQ(types.at("y"), "f32[128,1,8]");
-  EXPECT_FALSE(has_one(merged + "%y = reduce{function=\"mean\", axes=[1]}(%s) }"));
+  EXPECT_FALSE(
+      has_one(merged + "const %axes = i64[1]{1}\n%y = reduce{function=\"mean\"}(%s, %axes) }"));
 }
 
 TEST(OneSample, factors_that_differ_between_samples_are_no_indices) {
