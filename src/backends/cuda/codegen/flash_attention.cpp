@@ -11,6 +11,7 @@
 #include "backends/cuda/codegen/kernel_source.hpp"
 #include "backends/cuda/codegen/launch_shapes.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
+#include "backends/cuda/codegen/scalar_source.hpp"
 #include "base/error.hpp"
 
 namespace strop::cuda {
@@ -290,7 +291,7 @@ std::optional<AttentionConfig> AttentionConfig::parse(std::string_view name) {
 }
 
 std::string not_for_tensor_cores(const AttentionProblem& p) {
-  if (p.element != DType::f16 && p.element != DType::bf16)
+  if (!is_half(p.element))
     return "tensor cores take f16 and bf16, not " + std::string(to_string(p.element));
   if (p.size > kLargestHead || p.value_size > kLargestHead)
     return "its heads are larger than " + std::to_string(kLargestHead);

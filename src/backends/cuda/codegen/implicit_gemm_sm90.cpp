@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "backends/cuda/codegen/kernel_source.hpp"
+#include "backends/cuda/codegen/scalar_source.hpp"
 #include "base/error.hpp"
 
 namespace strop::cuda::sm90 {
@@ -360,8 +361,7 @@ std::optional<GemmConfig> parse_gemm_config(std::string_view text) {
 
 std::string refusal(const ImplicitGemm& gemm) {
   const bool bytes = gemm.element == DType::i8 || gemm.element == DType::u8;
-  if (bytes != gemm.requantize.has_value() ||
-      (!bytes && gemm.element != DType::f16 && gemm.element != DType::bf16))
+  if (bytes != gemm.requantize.has_value() || (!bytes && !is_half(gemm.element)))
     return "the kernel is for f16, bf16, and bytes that are requantised";
   if (gemm.channels * gemm.element_bytes() % 16 != 0)
     return fmt::format("{} input channels are no multiple of {}", gemm.channels,

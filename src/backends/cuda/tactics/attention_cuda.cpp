@@ -97,7 +97,7 @@ Acceptance accepts(const Problem& problem) {
 
 bool on_tensor_cores(const Problem& problem, const Operands& operands) {
   const DType dtype = problem.output_type(0).dtype;
-  if (dtype != DType::f16 && dtype != DType::bf16) return false;
+  if (!is_half(dtype)) return false;
   if (problem.device->compute_capability < 80) return false;
   const std::int64_t size = operands.q.size.value();
   if (size != operands.v.size.value() || size % 8 != 0 || size > kMostTensorSize) return false;

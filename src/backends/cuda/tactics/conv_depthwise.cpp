@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Depthwise convolution of f32, f16 or bf16 with its epilogue, channels last; bound by memory.
+#include "backends/cuda/codegen/scalar_source.hpp"
 #include "backends/cuda/tactics/gemm_tactic.hpp"
 #include "ops/conv.hpp"
 
@@ -10,8 +11,7 @@ namespace {
 struct Family {
   static std::optional<GemmView> view(const Problem& problem, bool pack, std::string& refusal) {
     const DType type = problem.output_type(0).dtype;
-    const bool narrow = type == DType::f16 || type == DType::bf16;
-    return view_as_depthwise(problem, narrow ? type : DType::f32, pack, refusal);
+    return view_as_depthwise(problem, is_half(type) ? type : DType::f32, pack, refusal);
   }
   static std::vector<DepthwiseConfig> configs(const GemmProblem& gemm, int) {
     return depthwise_configs(gemm);

@@ -2,6 +2,7 @@
 // Products of one to eight rows by a constant matrix, f32, f16 or bf16; bound by the matrix's
 // bytes.
 #include "backends/cuda/codegen/gemm_view.hpp"
+#include "backends/cuda/codegen/scalar_source.hpp"
 #include "base/error.hpp"
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
@@ -14,9 +15,8 @@ constexpr std::int64_t kMostRows = 8;
 
 std::optional<GemmView> view_of(const Problem& problem, bool pack, std::string& refusal) {
   const DType type = problem.output_type(0).dtype;
-  const bool narrow = type == DType::f16 || type == DType::bf16;
-  auto out =
-      view_as_product(problem, narrow ? type : DType::f32, WeightOrder::k_inner, pack, refusal);
+  auto out = view_as_product(problem, is_half(type) ? type : DType::f32, WeightOrder::k_inner, pack,
+                             refusal);
   if (!out) return std::nullopt;
   const GemmProblem& p = out->problem;
   const Tensor* matrix = problem.constant(p.b.index);

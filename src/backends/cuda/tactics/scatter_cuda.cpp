@@ -41,8 +41,7 @@ Acceptance accepts(const Problem& problem) {
     return Acceptance::refuse("there are no kernels for " + std::string(to_string(dtype)));
   }
   const bool sums = reduction == ScatterReduction::add || reduction == ScatterReduction::mul;
-  if (sums && (dtype == DType::f16 || dtype == DType::bf16))
-    return Acceptance::refuse("sums of 16 bits are to be rounded once");
+  if (sums && is_half(dtype)) return Acceptance::refuse("sums of 16 bits are to be rounded once");
   if (!problem.is(op_scatter_nd())) {
     return problem.input_type(0).rank() > 0 ? Acceptance::accept()
                                             : Acceptance::refuse("x is a number");

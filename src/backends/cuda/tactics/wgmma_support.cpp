@@ -6,6 +6,7 @@
 #include <set>
 
 #include "backends/cuda/codegen/launch_step.hpp"
+#include "backends/cuda/codegen/scalar_source.hpp"
 #include "base/error.hpp"
 #include "base/float_types.hpp"
 #include "ops/conv.hpp"
@@ -169,7 +170,7 @@ std::string wgmma_device_refusal(const Problem& problem) {
 
 std::string wgmma_refusal(const Problem& problem) {
   const DType element = problem.output_type(0).dtype;
-  if (element != DType::f16 && element != DType::bf16) return "it is for f16 and bf16";
+  if (!is_half(element)) return "it is for f16 and bf16";
   return wgmma_device_refusal(problem);
 }
 
