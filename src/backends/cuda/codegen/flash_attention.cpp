@@ -255,13 +255,10 @@ std::string product_source(const Product& product, DType element) {
 }
 
 // What flash_products_wgmma.cuh wants to know.
-std::string products_source(const AttentionProblem& p, int keys) {
-  return product_source({.name = "set_to_product", .columns = keys, .add = false}, p.element) +
-         product_source({.name = "add_product", .columns = keys}, p.element) +
-         product_source({.name = "add_product_by_rows",
-                         .columns = static_cast<int>(p.value_size),
-                         .by_rows = true},
-                        p.element);
+std::string products_source(const AttentionProblem& p) {
+  return product_source(
+      {.name = "add_product_by_rows", .columns = static_cast<int>(p.value_size), .by_rows = true},
+      p.element);
 }
 
 // What flash_tiles.cuh wants to know.
@@ -387,9 +384,12 @@ LaunchStep wgmma_attention_step(const AttentionProblem& p, const AttentionConfig
     const std::string constants =
         tiles_source(p, c, static_cast<int>(p.size), static_cast<int>(p.value_size), min_blocks,
                      c.stages == 1 ? p.keys.value() : 0) +
-        products_source(p, c.keys);
-    const std::string_view kernels[] = {"tensor_core", "warpgroup_products", "flash_tiles",
-                                        "flash_products_wgmma", "flash_attention"};
+        products_source(p) +
+        product_source({.name = "set_to_product", .columns = c.keys, .add = false}, p.element) +
+        product_source({.name = "add_product", .columns = c.keys}, p.element);
+    const std::string_view kernels[] = {"tensor_core",        "warpgroup_products",
+                                        "flash_tiles",        "flash_products_wgmma",
+                                        "flash_scores_wgmma", "flash_attention"};
     return source_of(p, c.rows, constants, kernels);
   };
   return step_of(p, without_spills(source, sizes.min_blocks, compute_capability),
@@ -415,7 +415,7 @@ LaunchStep heads_attention_step(const AttentionProblem& p, int teams, int comput
       tiles_source(p, config, static_cast<int>(p.size), static_cast<int>(p.value_size), 1,
                    p.keys.value()) +
       fmt::format("constexpr int kTeams = {}, kSharedBytes = {};\n", teams, sizes.shared_bytes) +
-      products_source(p, sizes.keys) +
+      products_source(p) +
       product_source(
           {.name = "set_to_product_of", .columns = sizes.keys, .add = false, .shared_a = true},
           p.element) +

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of flash_attention.cuh by warpgroups of Hopper, queries and weights from registers, keys
-// and values from swizzled tiles. After flash_tiles.cuh, warpgroup_products.cuh and
+// Tiles of keys and values for warpgroups of Hopper, and the product with values, weights from
+// registers; for flash_attention.cuh and flash_heads.cuh. After flash_tiles.cuh,
+// warpgroup_products.cuh and
 //
-//   set_to_product(float (&sums)[kPart / 8][4], const unsigned (&a)[4], u64 b)
-//   add_product(float (&sums)[kPart / 8][4], ...)         // b has rows of columns
-//   add_product_by_rows(float (&sums)[kWidth / 8][4], ...)  // b has rows of k
+//   add_product_by_rows(float (&sums)[kWidth / 8][4], const unsigned (&a)[4], u64 b)
 
 constexpr int kTogether = 4;      // warps that take part in a product
 constexpr int kAlignment = 1024;  // of tiles
@@ -37,24 +36,6 @@ __device__ __forceinline__ void pin_all(float (&sums)[kBlocks][4]) {
 #pragma unroll
     for (int e = 0; e < 4; ++e) pin(sums[j][e]);
   }
-}
-
-// Scores with all keys of a tile.
-__device__ __forceinline__ void multiply_keys(HeldQ& held, unsigned, unsigned tile_k, int, int,
-                                              Scores& s) {
-  product_fence();
-#pragma unroll
-  for (int step = 0; step < kSteps; ++step) {
-    const unsigned from = tile_k + step / 4 * (2 * KeyRows::kPanel) + step % 4 * 32;
-    if (step == 0) {
-      set_to_product(s[0], held[0][step], product_operand(from, 128));
-    } else {
-      add_product(s[0], held[0][step], product_operand(from, 128));
-    }
-  }
-  product_commit();
-  product_wait<0>();
-  pin_all(s[0]);
 }
 
 // Adds all values of a tile, by their weights.
