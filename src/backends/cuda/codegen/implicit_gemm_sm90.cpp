@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -21,7 +22,9 @@ constexpr std::int64_t kBarrierBytes = 1024, kAlignment = 1024;
 constexpr int kMaxStages = 12;
 constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
 constexpr std::size_t kMaxPieces = 4;
-constexpr int kPieceBytes = 32;  // the narrowest block of K
+
+// The narrowest block of K. A thread reads f32 by runs of 16 bytes, four threads a row.
+int least_block_bytes(const ImplicitGemm& gemm) { return gemm.element == DType::f32 ? 64 : 32; }
 
 // How a configuration divides K and shared memory.
 struct Geometry {
@@ -51,12 +54,13 @@ bool cuts_pieces(const ImplicitGemm& gemm, int block_bytes) {
 // Wide blocks feed the tensor cores better, unless they are filled with zeros. A block is of one
 // tensor.
 int block_bytes_for(const ImplicitGemm& gemm) {
-  int best = kPieceBytes;
+  int best = least_block_bytes(gemm);
   double least = std::numeric_limits<double>::infinity();
   for (const auto& [bytes, factor] : {std::pair{128, 1.0}, {64, 1.05}, {32, 1.25}}) {
     const double cost =
         factor * static_cast<double>(round_up(gemm.channels, bytes / gemm.element_bytes()));
-    if (!cuts_pieces(gemm, bytes) && cost < least) best = bytes, least = cost;
+    if (bytes >= least_block_bytes(gemm) && !cuts_pieces(gemm, bytes) && cost < least)
+      best = bytes, least = cost;
   }
   return best;
 }
@@ -82,21 +86,23 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   const int block_elements = out.block_bytes / gemm.element_bytes();
   out.channel_blocks = (gemm.channels + block_elements - 1) / block_elements;
   out.blocks = out.channel_blocks * gemm.taps();
-  out.box_store =
-      config.split == 1 && gemm.columns * gemm.element_bytes() % 16 == 0 && tensor_count(gemm) <= 1;
   const std::int64_t stage_a = static_cast<std::int64_t>(config.tile_m) * 128;
-  const std::int64_t stage_b = static_cast<std::int64_t>(config.tile_n) * 128;
+  const std::int64_t stage_b = static_cast<std::int64_t>(config.tile_n) * 128 * gemm.parts();
   const std::int64_t stage = stage_a + (config.resident ? 0 : stage_b);
-  const std::int64_t weights = config.resident ? out.blocks * config.tile_n * out.block_bytes : 0;
+  const std::int64_t weights =
+      config.resident ? out.blocks * config.tile_n * out.block_bytes * gemm.parts() : 0;
   const std::int64_t rows_of_group =
       config.ping_pong ? config.tile_m : config.tile_m / config.groups;
-  const std::int64_t buffer =
-      out.box_store ? rows_of_group * config.tile_n * gemm.element_bytes() * config.groups : 0;
+  std::int64_t buffer = rows_of_group * config.tile_n * gemm.element_bytes() * config.groups;
   const auto stages_with = [&](int buffers) {
     const std::int64_t left =
         kSharedBytes - kAlignment - kBarrierBytes - weights - buffers * buffer;
     return static_cast<int>(std::clamp<std::int64_t>(left / stage, 0, kMaxStages));
   };
+  // A buffer of f32 takes the room of one or two stages.
+  out.box_store = config.split == 1 && gemm.columns * gemm.element_bytes() % 16 == 0 &&
+                  tensor_count(gemm) <= 1 && (gemm.parts() == 1 || stages_with(1) >= 3);
+  if (!out.box_store) buffer = 0;
   // Loads that hide the products' latency come before stores that overlap.
   out.output_buffers = tensor_count(gemm) > 0 && stages_with(3) >= 4 ? 3
                        : stages_with(2) >= 4                         ? 2
@@ -116,8 +122,28 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   return out;
 }
 
+// One wgmma whose A is in registers.
+std::string multiply_f32_source(int columns) {
+  const int count = columns / 2;
+  std::string sums, operands;
+  for (int i = 0; i < count; ++i) {
+    sums += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
+    operands += fmt::format("{}\"+f\"(d[{}])", i == 0 ? "" : ", ", i);
+  }
+  return fmt::format(
+      "__device__ __forceinline__ void multiply(float (&d)[{0}], const int (&a)[4], u64 b, "
+      "bool add) {{\n"
+      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, %{1}, 0;\\n\"\n"
+      "    \"wgmma.mma_async.sync.aligned.m64n{2}k8.f32.tf32.tf32 {{{3}}}, {{%{0}, %{4}, %{5}, "
+      "%{6}}}, %{7}, add, 1, 1;\\n}}\"\n"
+      "    : {8} : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b), "
+      "\"r\"(static_cast<int>(add)));\n}}\n",
+      count, count + 5, columns, sums, count + 1, count + 2, count + 3, count + 4, operands);
+}
+
 // One wgmma: 64 rows, the tile's columns, 32 bytes of K.
 std::string multiply_source(DType element, int columns) {
+  if (element == DType::f32) return multiply_f32_source(columns);
   const int count = columns / 2;
   const bool bytes = element == DType::i8 || element == DType::u8;
   std::string registers, operands;
@@ -161,8 +187,11 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
       gemm.requantize
           ? "#define STROP_BYTES 1\nusing SumType = int;\nusing Storage = unsigned char;\n" +
                 requantize_source(*gemm.requantize) + std::string(kernel_source("requantize"))
-          : fmt::format("using Element = {};\nusing SumType = float;\nusing Storage = u16;\n",
-                        gemm.element == DType::bf16 ? "Bfloat" : "Half");
+          : fmt::format("using Element = {};\nusing SumType = float;\nusing Storage = {};\n",
+                        gemm.element == DType::f32    ? "Float"
+                        : gemm.element == DType::bf16 ? "Bfloat"
+                                                      : "Half",
+                        gemm.element == DType::f32 ? "u32" : "u16");
   const auto number = [&](std::string_view name, std::int64_t value) {
     out += fmt::format("constexpr int {} = {};\n", name, value);
   };
@@ -170,6 +199,7 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
     out += fmt::format("constexpr bool {} = {};\n", name, value);
   };
   number("kElementBytes", gemm.element_bytes());
+  number("kParts", gemm.parts());
   number("kTileM", config.tile_m);
   number("kTileN", config.tile_n);
   number("kGroups", config.groups);
@@ -229,8 +259,9 @@ TensorMap map_of_weights(const ImplicitGemm& gemm, const GemmConfig& config, con
   const int block_elements = sizes.block_bytes / gemm.element_bytes();
   map.operand = Operand::in(operand);
   map.type = type_of_map(gemm);
-  map.sizes = {sizes.blocks * block_elements, round_up(gemm.columns, panel_columns(gemm, config))};
-  map.strides = {sizes.blocks * sizes.block_bytes};
+  const std::int64_t blocks = sizes.blocks * gemm.parts();
+  map.sizes = {blocks * block_elements, round_up(gemm.columns, panel_columns(gemm, config))};
+  map.strides = {blocks * sizes.block_bytes};
   map.box = {static_cast<std::uint32_t>(block_elements),
              static_cast<std::uint32_t>(config.tile_n / config.multicast)};
   map.element_strides = {1, 1};
@@ -273,10 +304,23 @@ std::int64_t channel_at(std::int64_t at, int columns, int element_bytes) {
   return thread * (columns / 4) + part * run + step * 2 + at % 2;
 }
 
+// Which element of a block of f32 stands at place `at`: gemm_products_f32.cuh reads a block by runs
+// of a quarter of it and calls them columns t and t + 4 of a step, two by two.
+std::int64_t element_at(std::int64_t at, std::int64_t elements) {
+  const std::int64_t step = at / 8, column = at % 8;
+  return column % 4 * (elements / 4) + step * 2 + column / 4;
+}
+
+// To the nearest number of 11 bits; of two as near, away from 0.
+float round_to_tf32(float value) {
+  if (!std::isfinite(value)) return value;
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) + 0x1000u) & 0xffffe000u);
+}
+
 // Cycles that a configuration is thought to take: what is the same for all of them (each tensor
-// once through memory) left out. Constants as measured on an H100: products at 2,048 elements a
-// cycle and multiprocessor, loads from L2 at 40 bytes, launch and drain 2,000 cycles, an epilogue
-// 400 and a cycle for 24 bytes of result or operand.
+// once through memory) left out. Constants as measured on an H100: products at 2,048 halves a cycle
+// and multiprocessor (of f32 three products of twice the bytes for one), loads from L2 at 40 bytes,
+// launch and drain 2,000 cycles, an epilogue 400 and a cycle for 24 bytes of result or operand.
 double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std::int64_t rows,
                         std::int64_t multiprocessors) {
   const Geometry sizes = geometry(gemm, config);
@@ -290,24 +334,29 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   const double steps =
       std::ceil(static_cast<double>(sizes.blocks) / sizes.blocks_of_stage / config.split);
   const double loaded =
-      128.0 * (config.tile_m +
-               (config.resident ? 0 : static_cast<double>(config.tile_n) / config.multicast));
+      128.0 * (config.tile_m + (config.resident ? 0
+                                                : static_cast<double>(config.tile_n) *
+                                                      gemm.parts() / config.multicast));
   // Narrow tiles wait for shared memory, wide ones for their own accumulators, turns for turns,
   // blocks of a cluster for each other.
   const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
                        (config.ping_pong ? 1.2 : 1.0) *
                        (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0) *
                        (config.multicast > 1 ? 1.05 : 1.0);
-  const double products = tile * 64 / 2048 * shape + 20;
+  const double products = tile * 64 / 2048 * (gemm.element == DType::f32 ? 3 : 1) * shape + 20;
   const double starved = 1 + 0.15 * std::max(0, 4 - sizes.stages);
   const double main = steps * std::max(products, loaded / 40) * starved;
-  const double epilogue = 400 + tile * 2 * (1 + tensor_count(gemm)) / 24 / config.split +
-                          (config.split > 1 ? 800 + 250 * config.split : 0);
+  const double epilogue =
+      400 +
+      tile * std::max(gemm.element_bytes(), 2) * (1 + tensor_count(gemm)) / 24 / config.split +
+      (config.split > 1 ? 800 + 250 * config.split : 0);
   const double of_tile =
       config.ping_pong ? std::max(main, epilogue / (config.groups - 1)) : main + epilogue;
   const double weights =
-      config.resident ? static_cast<double>(sizes.blocks * config.tile_n * sizes.block_bytes) / 32
-                      : 0;
+      config.resident
+          ? static_cast<double>(sizes.blocks * config.tile_n * sizes.block_bytes * gemm.parts()) /
+                32
+          : 0;
   return 2000 + weights + waves * of_tile + (config.ping_pong ? epilogue : 0);
 }
 
@@ -361,17 +410,18 @@ std::optional<GemmConfig> parse_gemm_config(std::string_view text) {
 
 std::string refusal(const ImplicitGemm& gemm) {
   const bool bytes = gemm.element == DType::i8 || gemm.element == DType::u8;
-  if (bytes != gemm.requantize.has_value() || (!bytes && !is_half(gemm.element)))
-    return "the kernel is for f16, bf16, and bytes that are requantised";
+  const bool floats = is_half(gemm.element) || gemm.element == DType::f32;
+  if (bytes != gemm.requantize.has_value() || (!bytes && !floats))
+    return "the kernel is for f16, bf16, f32, and bytes that are requantised";
   if (gemm.channels * gemm.element_bytes() % 16 != 0)
     return fmt::format("{} input channels are no multiple of {}", gemm.channels,
                        16 / gemm.element_bytes());
   if (tensor_count(gemm) > 2) return "the epilogue reads more than two tensors";
   if (gemm.pieces.size() > kMaxPieces)
     return fmt::format("it reads more than {} tensors side by side", kMaxPieces);
-  if (cuts_pieces(gemm, kPieceBytes))
+  if (cuts_pieces(gemm, least_block_bytes(gemm)))
     return fmt::format("the channels of a tensor beside others are no multiple of {}",
-                       kPieceBytes / gemm.element_bytes());
+                       least_block_bytes(gemm) / gemm.element_bytes());
   if (!gemm.window) return {};
   if (gemm.pieces.size() > 1) return "only products read several tensors side by side";
   const GemmWindow& w = *gemm.window;
@@ -392,9 +442,12 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
                      config.split >= 1 && config.split <= kMaxSplit && config.multicast >= 1 &&
                      config.multicast <= 2;
   if (!sound) return false;
-  // Accumulators of a thread beside addresses and operands of the epilogue.
+  // Accumulators of a thread beside addresses and operands of the epilogue; of f32 there are those
+  // of a stage too, and A.
   const int accumulators = group_m / 64 * config.tile_n / 2;
-  if (accumulators > (config.groups == 3 ? 64 : 128)) return false;
+  const int most =
+      gemm.element == DType::f32 ? (config.groups == 3 ? 48 : 64) : (config.groups == 3 ? 64 : 128);
+  if (accumulators > most) return false;
   if (config.resident && (config.split > 1 || config.multicast > 1)) return false;
   if (config.split > 1 && (config.ping_pong || config.multicast > 1)) return false;
   const Geometry sizes = geometry(gemm, config);
@@ -407,15 +460,15 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
 std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
                                           std::int64_t multiprocessors) {
   static constexpr std::string_view kTiles[] = {
-      "co64x32",     "co64x64",       "co64x96",     "co64x128",    "co128x32",    "co128x64",
-      "co128x64R",   "co128x96",      "co128x128",   "co128x128R",  "co128x128c2", "co128x192",
-      "co128x192c2", "co128x256",     "co128x256c2", "co256x64",    "co256x64R",   "co256x128",
-      "co256x128R",  "co256x128c2",   "pp64x64",     "pp64x64w3",   "pp64x64w3R",  "pp64x128",
-      "pp64x128R",   "pp64x128w3",    "pp64x128w3R", "pp64x256",    "pp128x64",    "pp128x64R",
-      "pp128x64w3R", "pp128x128",     "pp128x128R",  "pp128x128c2", "co192x96w3",  "co192x96w3c2",
-      "co192x128w3", "co192x128w3c2", "co64x32k2",   "co64x32k3",   "co64x32k4",   "co64x32k6",
-      "co64x64k2",   "co64x64k4",     "co64x64k6",   "co64x64k8",   "co64x96k2",   "co64x96k4",
-      "co64x128k2",  "co64x128k4",    "co128x128k2", "co128x128k4"};
+      "co64x32",      "co64x64",     "co64x96",       "co64x128",    "co128x32",    "co128x64",
+      "co128x64R",    "co128x96",    "co128x128",     "co128x128R",  "co128x128c2", "co128x192",
+      "co128x192c2",  "co128x256",   "co128x256c2",   "co256x64",    "co256x64R",   "co256x128",
+      "co256x128R",   "co256x128c2", "pp64x64",       "pp64x64w3",   "pp64x64w3R",  "pp64x128",
+      "pp64x128R",    "pp64x128w3",  "pp64x128w3R",   "pp64x256",    "pp128x64",    "pp128x64R",
+      "pp128x64w3R",  "pp128x128",   "pp128x128R",    "pp128x128c2", "co192x64w3",  "co192x96w3",
+      "co192x96w3c2", "co192x128w3", "co192x128w3c2", "co64x32k2",   "co64x32k3",   "co64x32k4",
+      "co64x32k6",    "co64x64k2",   "co64x64k4",     "co64x64k6",   "co64x64k8",   "co64x96k2",
+      "co64x96k4",    "co64x128k2",  "co64x128k4",    "co128x128k2", "co128x128k4"};
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {
@@ -442,7 +495,9 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   out += kernel_source("pointwise_functions");
   out += constants_source(gemm, config, sizes);
   out += multiply_source(gemm.element, config.tile_n);
-  if (!gemm.requantize) out += epilogue_source(gemm.epilogue, true);
+  if (!gemm.requantize) out += epilogue_source(gemm.epilogue, is_half(gemm.element));
+  out += kernel_source("gemm_ring");
+  out += kernel_source(gemm.element == DType::f32 ? "gemm_products_f32" : "gemm_products");
   out += kernel_source("implicit_gemm_sm90");
   return out;
 }
@@ -510,29 +565,48 @@ Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Te
   const Geometry sizes = geometry(gemm, config);
   const int panel = panel_columns(gemm, config);
   const std::int64_t padded_columns = round_up(gemm.columns, panel);
-  const std::int64_t padded = sizes.channel_blocks * sizes.block_bytes / gemm.element_bytes();
-  const bool bytes = gemm.element_bytes() == 1;
-  Tensor out =
-      Tensor::allocate(bytes ? DType::u8 : DType::u16, {padded_columns, gemm.taps(), padded});
-  std::byte* to = out.mutable_data();
-  std::fill_n(to, out.bytes(), std::byte{0});
-  const auto copy = [&]<class T>(T) {
+  const std::int64_t elements = sizes.block_bytes / gemm.element_bytes();
+  const DType type = gemm.requantize              ? DType::u8
+                     : gemm.element == DType::f32 ? DType::f32
+                                                  : DType::u16;
+  Tensor out = Tensor::allocate(
+      type, {padded_columns, gemm.taps(), sizes.channel_blocks * elements * gemm.parts()});
+  std::fill_n(out.mutable_data(), out.bytes(), std::byte{0});
+  // `put` makes the parts of one block of channels, `count` of which there are.
+  const auto pack = [&]<class T>(T, const auto& put) {
+    auto* to = reinterpret_cast<T*>(out.mutable_data());
     for (std::int64_t column = 0; column < padded_columns; ++column) {
       const std::int64_t n =
           column / panel * panel + channel_at(column % panel, panel, gemm.element_bytes());
-      if (n >= gemm.columns) continue;
       for (std::int64_t tap = 0; tap < gemm.taps(); ++tap) {
-        T* row = reinterpret_cast<T*>(to) + (column * gemm.taps() + tap) * padded;
         const T* from =
             reinterpret_cast<const T*>(weights.data()) + n * strides[0] + tap * strides[1];
-        for (std::int64_t c = 0; c < gemm.channels; ++c) row[c] = from[c * strides[2]];
+        for (std::int64_t c = 0; c < sizes.channel_blocks * elements; c += elements) {
+          if (n < gemm.columns)
+            put(to, from + c * strides[2], std::min(elements, gemm.channels - c));
+          to += elements * gemm.parts();
+        }
       }
     }
   };
-  if (bytes) {
-    copy(std::uint8_t{});
+  const auto copy = [&](auto* to, const auto* from, std::int64_t count) {
+    for (std::int64_t c = 0; c < count; ++c) to[c] = from[c * strides[2]];
+  };
+  const auto split = [&](float* to, const float* from, std::int64_t count) {
+    for (std::int64_t at = 0; at < elements; ++at) {
+      const std::int64_t c = element_at(at, elements);
+      if (c >= count) continue;
+      const float value = from[c * strides[2]];
+      to[at] = round_to_tf32(value);
+      to[at + elements] = round_to_tf32(value - to[at]);
+    }
+  };
+  if (type == DType::u8) {
+    pack(std::uint8_t{}, copy);
+  } else if (type == DType::u16) {
+    pack(std::uint16_t{}, copy);
   } else {
-    copy(std::uint16_t{});
+    pack(float{}, split);
   }
   return out;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions and products with constant weights on Hopper's tensor cores: f16 or bf16 with sums
-// in f32, or bytes with exact sums that are requantised. A product may read several tensors side by
-// side along K. Source, launch and packed weights of one configuration of
-// kernels/implicit_gemm_sm90.cuh.
+// in f32, f32 from operands that are split in two (gemm_products_f32.cuh), or bytes with exact sums
+// that are requantised. A product may read several tensors side by side along K. Source, launch and
+// packed weights of one configuration of kernels/implicit_gemm_sm90.cuh.
 #pragma once
 
 #include <array>
@@ -44,7 +44,7 @@ struct GemmWindow {
 
 // C[rows, columns] = epilogue(A B), both row-major; sizes are expressions over the step's operands.
 struct ImplicitGemm {
-  DType element = DType::f16;  // of A: f16, bf16, i8, u8; bytes with weights of i8
+  DType element = DType::f16;  // of A: f16, bf16, f32, i8, u8; bytes with weights of i8
   Dim rows;
   std::int64_t columns = 0;
   std::int64_t channels = 0;           // of A's innermost axis: K of a product
@@ -55,7 +55,9 @@ struct ImplicitGemm {
   // numbers added to the sums, their bits as floats; tensor operand 0 is the residual.
   std::optional<GemmRequantize> requantize;
 
-  int element_bytes() const { return requantize ? 1 : 2; }
+  int element_bytes() const { return requantize ? 1 : element == DType::f32 ? 4 : 2; }
+  // Numbers that a weight is the sum of.
+  int parts() const { return element == DType::f32 ? 2 : 1; }
   std::int64_t taps() const { return window ? window->kernel[0] * window->kernel[1] : 1; }
 };
 
@@ -80,9 +82,10 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config);
 LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
                            const GemmOperands& operands);
 
-// Weights in the kernel's order: u16 or u8 [padded columns, taps, padded channels]. `weights` holds
-// elements as wide as A's; that of column n, tap t and channel c is number n * strides[0] +
-// t * strides[1] + c * strides[2].
+// Weights in the kernel's order: u8 or u16 [padded columns, taps, padded channels]; f32 with each
+// block of channels twice, the high parts and the low ones. `weights` holds elements as wide as
+// A's; that of column n, tap t and channel c is number n * strides[0] + t * strides[1] + c *
+// strides[2].
 Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
                     const std::array<std::int64_t, 3>& strides);
 // Values of the epilogue's channel operands, each of `columns` elements or one: f32

@@ -34,7 +34,7 @@ __device__ __forceinline__ Words load_shared_of(u32 address, u32 block) {
   return out;
 }
 
-// --- two halves in a word
+// --- what is in a word: two halves, or one float
 
 struct Half {
   static __device__ __forceinline__ float low(u32 word) { return to_float(static_cast<u16>(word)); }
@@ -66,4 +66,13 @@ struct Bfloat {
   static __device__ __forceinline__ float to_float(u16 bits) {
     return __int_as_float(static_cast<u32>(bits) << 16);
   }
+};
+
+// One f32 is a word.
+struct Float {
+  static __device__ __forceinline__ float low(u32 word) {
+    return __int_as_float(static_cast<int>(word));
+  }
+  static __device__ __forceinline__ float high(u32) { return 0; }
+  static __device__ __forceinline__ u32 pack(float low, float) { return __float_as_int(low); }
 };

@@ -19,214 +19,6 @@
 // bytes (chunks) of a row: chunk t of a panel of 64 bytes, or chunks 2t and 2t + 1 of a panel of
 // 128, t = lane % 4.
 
-constexpr int kChunk = 16 / kElementBytes;                      // elements of 16 bytes
-constexpr int kGroupM = kPingPong ? kTileM : kTileM / kGroups;  // rows of a consumer warpgroup
-constexpr int kSlices = kGroupM / 64;                           // products of 64 rows
-constexpr int kThreads = (kGroups + 1) * 128;
-// Of a thread, out of 64 Ki a block. A producer that divides for its part of K needs more.
-constexpr int kProducerRegisters = kGroups == 3 || kSplit > 1 ? 56 : 40;
-constexpr int kConsumerRegisters = kGroups == 3 ? 152 : kSplit > 1 ? 224 : 232;
-constexpr int kBlockM = kTileM * kBlockBytes, kBlockN = kTileN * kBlockBytes;
-constexpr int kStageA = kBlocks * kBlockM, kStageB = kBlocks * kBlockN;
-constexpr int kStage = kStageA + (kResident ? 0 : kStageB);
-constexpr int kBlockElements = kBlockBytes / kElementBytes;
-constexpr int kPanelBytes = kTileN * kElementBytes % 128 == 0 ? 128 : 64;
-constexpr int kPanelColumns = kPanelBytes / kElementBytes, kPanels = kTileN / kPanelColumns;
-constexpr int kPanelChunks = kPanelBytes / 64;  // of a thread
-constexpr int kPanel = kGroupM * kPanelBytes;
-constexpr int kBuffer = kBoxStore ? kPanels * kPanel : 0;
-// The operand of a tile comes into the buffer that its result will leave from: with one buffer when
-// the tile begins, with more one tile ahead.
-constexpr bool kTensorNow = kTensorOperands > 0 && kBoxStore&& kOutputBuffers == 1;
-constexpr bool kTensorAhead = kTensorOperands > 0 && kBoxStore&& kOutputBuffers > 1;
-constexpr int kMaxStages = 16;
-constexpr int kAccumulators = kTileN / 2;
-constexpr int kPartialRow = kTileN + 4;  // words; the rest spreads rows over the banks
-constexpr int kFullArrivals = 1, kEmptyArrivals = (kPingPong ? 1 : kGroups) * kMulticast;
-constexpr int kBlocksOfCluster = kSplit * kMulticast;
-
-static_assert(kGroupM % 64 == 0 && kTileN * kElementBytes % 64 == 0 && kTileN <= 256, "tile");
-static_assert(!kResident || (kSplit == 1 && kMulticast == 1), "resident weights are of one tile");
-static_assert(kSplit == 1 || (!kPingPong && kMulticast == 1), "split K is cooperative");
-static_assert(!kBoxStore || kTensorOperands <= 1, "one operand fits the output's buffer");
-
-struct Arguments {
-  int rows, columns;   // of C
-  int tiles_n, tiles;  // tiles are numbered along n first
-  int blocks;          // of K
-  int stages;
-  // im2col: pixels of a row and an image of the output, and what a tap is
-  int out_w, out_hw, stride_w, stride_h, pad_w, pad_h, dilation_w, dilation_h, taps_w;
-  int channel_blocks;  // blocks of K a tap
-};
-
-struct Maps {
-  const TensorMap* a[kPieces];
-  const TensorMap *b, *out, *tensor;
-};
-
-struct Shared {
-  u32 stages, weights, buffers, full, empty, weights_full, tensor_full, turn;
-};
-
-struct Place {
-  int m, n;
-};
-
-// A position in the ring; parity is that of the phase to wait for.
-struct Ring {
-  int stage;
-  u32 parity;
-
-  __device__ __forceinline__ void advance(int stages) {
-    if (++stage == stages) {
-      stage = 0;
-      parity ^= 1;
-    }
-  }
-};
-
-__device__ __forceinline__ Shared lay_out(unsigned char* memory, const Arguments& p) {
-  Shared s;
-  s.stages = (shared_address(memory) + 1023) & ~1023u;
-  s.weights = s.stages + p.stages * kStage;
-  s.buffers = s.weights + (kResident ? p.blocks * kBlockN : 0);
-  s.full = s.buffers + kGroups * kOutputBuffers * kBuffer;
-  s.empty = s.full + 8 * kMaxStages;
-  s.weights_full = s.empty + 8 * kMaxStages;
-  s.tensor_full = s.weights_full + 8;
-  s.turn = s.tensor_full + 8 * kGroups * kOutputBuffers;
-  return s;
-}
-
-__device__ __forceinline__ void init_barriers(const Shared& s, const Arguments& p) {
-  for (int i = 0; i < p.stages; ++i) {
-    barrier_init(s.full + 8 * i, kFullArrivals);
-    barrier_init(s.empty + 8 * i, kEmptyArrivals);
-  }
-  barrier_init(s.weights_full, 1);
-  for (int i = 0; i < kGroups * kOutputBuffers; ++i) barrier_init(s.tensor_full + 8 * i, 1);
-  for (int i = 0; i < kGroups; ++i) barrier_init(s.turn + 8 * i, 1);
-  fence_barrier_init();
-  fence_async_proxy();
-}
-
-__device__ __forceinline__ Place place_of(int tile, const Arguments& p, int rank) {
-  const int row = kMulticast > 1 ? tile / p.tiles_n * kMulticast + rank : tile / p.tiles_n;
-  return {row * kTileM, tile % p.tiles_n * kTileN};
-}
-
-// Blocks of K that this block of the cluster sums: [first, end).
-__device__ __forceinline__ int first_block(const Arguments& p, int rank) {
-  return kSplit == 1 ? 0 : p.blocks * rank / kSplit;
-}
-__device__ __forceinline__ int block_count(const Arguments& p, int rank) {
-  return kSplit == 1 ? p.blocks : first_block(p, rank + 1) - first_block(p, rank);
-}
-
-// --- the producer
-
-// Walks A along K: channels fastest, then the taps of a row, then rows of taps.
-struct Source {
-  int w, h, n, row;                 // of the tile's first pixel
-  int channel_block, tap_w, tap_h;  // im2col
-  int block;
-
-  __device__ __forceinline__ void start(const Arguments& p, const Place& at, int first) {
-    row = at.m;
-    block = first;
-    if (!kIm2col) return;
-    n = at.m / p.out_hw;
-    const int pixel = at.m - n * p.out_hw;
-    h = pixel / p.out_w;
-    w = (pixel - h * p.out_w) * p.stride_w - p.pad_w;
-    h = h * p.stride_h - p.pad_h;
-    const int tap = first / p.channel_blocks;
-    channel_block = first - tap * p.channel_blocks;
-    tap_h = tap / p.taps_w;
-    tap_w = tap - tap_h * p.taps_w;
-  }
-  __device__ __forceinline__ void load(const Arguments& p, const Maps& maps, u32 to, u32 full) {
-    if (!kIm2col) {
-      const TensorMap* piece = maps.a[0];
-      int begin = 0;
-#pragma unroll
-      for (int i = 1; i < kPieces; ++i) {
-        if (block >= first_block_of(i)) piece = maps.a[i], begin = first_block_of(i);
-      }
-      load_box(to, *piece, (block++ - begin) * kBlockElements, row, full);
-      return;
-    }
-    load_pixels(to, *maps.a[0], channel_block * kBlockElements, w, h, n, tap_w * p.dilation_w,
-                tap_h * p.dilation_h, full);
-    if (++channel_block < p.channel_blocks) return;
-    channel_block = 0;
-    if (++tap_w < p.taps_w) return;
-    tap_w = 0;
-    ++tap_h;
-  }
-};
-
-__device__ __forceinline__ void load_weights(const Maps& maps, u32 to, int block, int n, u32 full,
-                                             int rank) {
-  if (kMulticast == 1) {
-    load_box(to, *maps.b, block * kBlockElements, n, full);
-    return;
-  }
-  constexpr int kPart = kTileN / kMulticast;
-  load_box_multicast(to + rank * kPart * kBlockBytes, *maps.b, block * kBlockElements,
-                     n + rank * kPart, full, (1 << kMulticast) - 1);
-}
-
-__device__ __forceinline__ void produce(const Arguments& p, const Maps& maps, const Shared& s,
-                                        int first_tile, int tile_step, int rank) {
-#pragma unroll
-  for (int i = 0; i < kPieces; ++i) prefetch_map(*maps.a[i]);
-  prefetch_map(*maps.b);
-  const int first = first_block(p, rank), count = block_count(p, rank);
-  int ahead = 0;  // stages whose weights are already on their way: constants wait for nobody
-  if (kResident) {
-    const int n = place_of(first_tile, p, rank).n;
-    barrier_expect(s.weights_full, p.blocks * kBlockN);
-    for (int k = 0; k < p.blocks; ++k)
-      load_weights(maps, s.weights + k * kBlockN, k, n, s.weights_full, rank);
-  } else if (kMulticast == 1 && first_tile < p.tiles) {
-    const int n = place_of(first_tile, p, rank).n;
-    for (int k = 0; k < count && ahead < p.stages; k += kBlocks, ++ahead) {
-      const int blocks = kBlocks == 1 ? 1 : min(kBlocks, count - k);
-      const u32 stage = s.stages + ahead * kStage, full = s.full + 8 * ahead;
-      barrier_expect(full, blocks * (kBlockM + kBlockN));
-      for (int u = 0; u < blocks; ++u)
-        load_weights(maps, stage + kStageA + u * kBlockN, first + k + u, n, full, rank);
-    }
-  }
-  wait_for_earlier_launch();
-  Ring ring{0, 1};
-  for (int tile = first_tile; tile < p.tiles; tile += tile_step) {
-    const Place at = place_of(tile, p, rank);
-    Source source;
-    source.start(p, at, first);
-    for (int k = 0; k < count; k += kBlocks) {
-      const int blocks = kBlocks == 1 ? 1 : min(kBlocks, count - k);
-      const u32 stage = s.stages + ring.stage * kStage, full = s.full + 8 * ring.stage;
-      barrier_wait(s.empty + 8 * ring.stage, ring.parity);
-      const bool has_weights = kResident || ahead > 0;
-      if (kResident || !has_weights) {
-        barrier_expect(full, blocks * (kBlockM + (kResident ? 0 : kBlockN)));
-      }
-      for (int u = 0; u < blocks; ++u) source.load(p, maps, stage + u * kBlockM, full);
-      if (!has_weights) {
-        for (int u = 0; u < blocks; ++u)
-          load_weights(maps, stage + kStageA + u * kBlockN, first + k + u, at.n, full, rank);
-      }
-      if (ahead > 0) --ahead;
-      ring.advance(p.stages);
-    }
-  }
-}
-
-// --- consumers
-
 struct Consumer {
   int group, warp, row_in_8, t;  // warp of the group; the thread's place in a core matrix
   bool leads;                    // the thread that copies for the group
@@ -239,62 +31,6 @@ struct Consumer {
   __device__ __forceinline__ int chunk(int part) const { return t * kPanelChunks + part; }
   __device__ __forceinline__ void sync() const { sync_threads(1 + group, 128); }
 };
-
-__device__ __forceinline__ u32 swizzled(u32 panel, int row, int chunk) {
-  return kPanelBytes == 128 ? panel + row * 128 + ((chunk ^ (row & 7)) << 4)
-                            : panel + row * 64 + ((chunk ^ ((row >> 1) & 3)) << 4);
-}
-
-__device__ __forceinline__ void release(u32 empty) {
-  if (kMulticast == 1) {
-    if (threadIdx.x % 128 == 0) barrier_arrive(empty);
-  } else if (threadIdx.x % 128 < kMulticast) {
-    barrier_arrive_at(empty, threadIdx.x % 128);
-  }
-}
-
-__device__ __forceinline__ void pin_all(SumType (&sums)[kSlices][kAccumulators]) {
-#pragma unroll
-  for (int i = 0; i < kSlices; ++i)
-#pragma unroll
-    for (int j = 0; j < kAccumulators; ++j) pin(sums[i][j]);
-}
-
-// All products of a tile. `next_turn` is the barrier that lets another group begin; the last stage
-// is still to be released.
-__device__ __forceinline__ int accumulate(const Arguments& p, const Shared& s, Ring ring, int count,
-                                          int row, u32 next_turn,
-                                          SumType (&sums)[kSlices][kAccumulators]) {
-  int unreleased = -1;
-  for (int k = 0; k < count; k += kBlocks) {
-    barrier_wait(s.full + 8 * ring.stage, ring.parity);
-    if (kPingPong && k + kBlocks >= count && threadIdx.x % 128 == 0) barrier_arrive(next_turn);
-    const u32 stage = s.stages + ring.stage * kStage;
-    const u32 weights = kResident ? s.weights + k * kBlockN : stage + kStageA;
-    pin_all(sums);
-    product_fence();
-#pragma unroll
-    for (int u = 0; u < kBlocks; ++u) {
-      if (kBlocks > 1 && k + u >= count) break;
-      const u64 a = product_operand(stage + u * kBlockM + row * kBlockBytes, kBlockBytes);
-      const u64 b = product_operand(weights + u * kBlockN, kBlockBytes);
-#pragma unroll
-      for (int step = 0; step < kBlockBytes / 32; ++step) {
-#pragma unroll
-        for (int i = 0; i < kSlices; ++i) {
-          multiply(sums[i], a + step * 2 + i * (64 * kBlockBytes / 16), b + step * 2,
-                   (k | u | step) != 0);
-        }
-      }
-    }
-    product_commit();
-    product_wait<1>();
-    if (unreleased >= 0) release(s.empty + 8 * unreleased);
-    unreleased = ring.stage;
-    ring.advance(p.stages);
-  }
-  return unreleased;
-}
 
 // The channel operands of one chunk.
 struct ChannelValues {
@@ -344,22 +80,23 @@ __device__ __forceinline__ Words finish(const float (&sums)[kChunk], const Chann
                                         const Words* tensors, const Storage*) {
   Words out;
 #pragma unroll
-  for (int pair = 0; pair < 4; ++pair) {
-    float result[2];
+  for (int q = 0; q < 4; ++q) {
+    float result[2] = {};
 #pragma unroll
-    for (int e = 0; e < 2; ++e) {
+    for (int e = 0; e < kInWord; ++e) {
+      const int x = q * kInWord + e;
       float channel[kChannelOperands > 0 ? kChannelOperands : 1];
       float tensor[kTensorOperands > 0 ? kTensorOperands : 1];
 #pragma unroll
-      for (int i = 0; i < kChannelOperands; ++i) channel[i] = channels.value[i][2 * pair + e];
+      for (int i = 0; i < kChannelOperands; ++i) channel[i] = channels.value[i][x];
 #pragma unroll
       for (int i = 0; i < kTensorOperands; ++i) {
-        const u32 word = tensors[i].word[pair];
+        const u32 word = tensors[i].word[q];
         tensor[i] = e == 0 ? Element::low(word) : Element::high(word);
       }
-      result[e] = epilogue(sums[2 * pair + e], channel, tensor);
+      result[e] = epilogue(sums[x], channel, tensor);
     }
-    out.word[pair] = Element::pack(result[0], result[1]);
+    out.word[q] = Element::pack(result[0], result[1]);
   }
   return out;
 }
@@ -385,7 +122,7 @@ struct Pointers {
 __device__ __forceinline__ void finish_in_global(const Arguments& p, const Pointers& at, int row,
                                                  int column, const SumType (&sums)[kChunk],
                                                  const ChannelValues& channels) {
-  constexpr int kInWord = 4 / kElementBytes, kBits = 8 * kElementBytes;
+  constexpr int kBits = 8 * kElementBytes;
   if (row >= p.rows || column >= p.columns) return;
   const long long element = static_cast<long long>(row) * p.columns + column;
   const bool whole = p.columns % kChunk == 0;
@@ -460,7 +197,8 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
     for (int i = 0; i < kSlices; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const u32 address = swizzled(buffer + panel * kPanel, self.row(i, half), self.chunk(part));
+        const u32 address =
+            swizzled<kPanelBytes>(buffer + panel * kPanel, self.row(i, half), self.chunk(part));
         SumType chunk[kChunk];
         take_chunk(sums[i], panel, part, half, chunk);
         Words tensor[1];
@@ -527,7 +265,8 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
     release(s.empty + 8 * last);
     pin_all(sums);
     if (kSplit > 1) {
-      if (kGroups > 1) sync_threads(1, kGroups * 128);  // the stages become the partial tile
+      // The stages become the partial tile; threads read f32 out of them.
+      if (kGroups > 1 || kParts > 1) sync_threads(1, kGroups * 128);
       const u32 partial = s.stages;
 #pragma unroll
       for (int q = 0; q < kPanels * kPanelChunks; ++q) {

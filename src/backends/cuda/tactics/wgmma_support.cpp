@@ -168,12 +168,6 @@ std::string wgmma_device_refusal(const Problem& problem) {
   return {};
 }
 
-std::string wgmma_refusal(const Problem& problem) {
-  const DType element = problem.output_type(0).dtype;
-  if (!is_half(element)) return "it is for f16 and bf16";
-  return wgmma_device_refusal(problem);
-}
-
 Dim size_of_input(const Problem& problem, std::size_t input, std::size_t axis) {
   const Type& type = problem.input_type(input);
   if ((*type.shape)[axis].is_constant()) return (*type.shape)[axis];

@@ -21,9 +21,8 @@ struct WgmmaProblem {
   std::optional<Tensor> centred;  // i8: the weights less their zero point, instead of the constant
 };
 
-// Why not this device; why not this type of floats; empty: it will do.
+// Why not this device; empty: it will do.
 std::string wgmma_device_refusal(const Problem& problem);
-std::string wgmma_refusal(const Problem& problem);
 
 // The same size, or the symbol that a launch record has for it: logical axes.
 Dim size_of_input(const Problem& problem, std::size_t input, std::size_t axis);

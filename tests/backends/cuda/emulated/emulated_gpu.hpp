@@ -36,7 +36,8 @@ inline BuildConfig emulated_config(const std::string& precision) {
   config.precision = precision;
   config.tuning = false;
   config.verify = Verify::always;
-  config.tactics = {"-cudnn",         "-cublaslt",        "-conv_wgmma",     "-matmul_wgmma",
+  config.tactics = {"-cudnn",         "-cublaslt",        "-conv_wgmma",
+                    "-matmul_wgmma",  "-conv_wgmma_f32",  "-matmul_wgmma_f32",
                     "-conv_wgmma_s8", "-matmul_wgmma_s8", "-attention_wgmma"};
   return config;
 }

@@ -73,4 +73,13 @@ inline const std::vector<std::string>& forms_of_wgmma() {
   return forms;
 }
 
+// The same of f32, which needs room for what it splits.
+inline const std::vector<std::string>& forms_of_wgmma_f32() {
+  static const std::vector<std::string> forms = {
+      "co64x32",   "co128x64",   "co128x64R",   "co128x128",  "co128x128c2",
+      "co256x64",  "pp64x32w3R", "pp64x128P",   "pp128x64P",  "co192x64w3",
+      "co64x32k2", "co64x64k4",  "co128x128k2", "co64x128k4P"};
+  return forms;
+}
+
 }  // namespace strop::testing

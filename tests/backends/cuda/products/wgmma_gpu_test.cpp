@@ -25,8 +25,8 @@ bool is_hopper() { return gpu()->device->compute_capability == 90; }
 TEST(wgmma_on_gpu, convolutions_give_what_the_reference_gives) {
   STROP_SKIP_WITHOUT_GPU();
   if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
-  for (const std::string type : {"f16", "bf16"}) {
-    const DType dtype = type == "f16" ? DType::f16 : DType::bf16;
+  for (const std::string type : {"f16", "bf16", "f32"}) {
+    const DType dtype = dtype_from_name(type).value();
     check_on_gpu("graph main(%x: " + type + "[N,24,H,17], %r: " + type +
                      "[N,40,floordiv(H + 1, 2),9]) -> (%y) {\nconst %w: " + type +
                      "[40,24,3,3] = @0\nconst %b: " + type +
@@ -44,8 +44,8 @@ TEST(wgmma_on_gpu, convolutions_give_what_the_reference_gives) {
 
 void check_pieces_on_gpu(const testing::JoinedConv& conv, const std::vector<SymbolValues>& sizes,
                          const std::vector<std::string>& configs = {}) {
-  const DType dtype = conv.type == "f16" ? DType::f16 : DType::bf16;
-  testing::check_on_gpu("conv_wgmma", conv.text(),
+  const DType dtype = dtype_from_name(conv.type).value();
+  testing::check_on_gpu(dtype == DType::f32 ? "conv_wgmma_f32" : "conv_wgmma", conv.text(),
                         {random_tensor(dtype, {conv.columns, conv.channels(), 1, 1}, 7),
                          random_tensor(dtype, {conv.columns}, 8)},
                         sizes, configs);
@@ -61,6 +61,7 @@ TEST(wgmma_on_gpu, pieces_of_a_concat_give_what_the_reference_gives) {
   check_pieces_on_gpu({.pieces = {96, 32, 64}, .columns = 40, .residual = true}, sizes);
   check_pieces_on_gpu({.pieces = {128, 64, 192}, .columns = 75}, sizes);
   check_pieces_on_gpu({.type = "bf16", .pieces = {64, 32, 32, 128}, .residual = true}, sizes);
+  check_pieces_on_gpu({.type = "f32", .pieces = {64, 16, 48}, .columns = 75}, sizes);
 }
 
 // With more tiles than there are multiprocessors, and with fewer.
@@ -72,25 +73,32 @@ TEST(wgmma_on_gpu, every_form_reads_the_pieces_of_a_concat) {
        {std::vector<std::int64_t>{96, 160}, {64, 128, 64}}) {
     check_pieces_on_gpu({.pieces = pieces, .columns = 384, .residual = pieces.size() == 2}, sizes,
                         testing::forms_of_wgmma());
+    check_pieces_on_gpu(
+        {.type = "f32", .pieces = pieces, .columns = 384, .residual = pieces.size() == 2}, sizes,
+        testing::forms_of_wgmma_f32());
   }
 }
 
 TEST(wgmma_on_gpu, products_give_what_the_reference_gives) {
   STROP_SKIP_WITHOUT_GPU();
   if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
-  check_on_gpu(
-      "graph main(%x: f16[B,S,200]) -> (%y) {\nconst %w: f16[200,75] = @0\n%y = matmul(%x, %w) }",
-      {random_tensor(DType::f16, {200, 75}, 7)},
-      {{{"B", 2}, {"S", 77}}, {{"B", 1}, {"S", 1}}, {{"B", 0}, {"S", 5}}});
+  for (const std::string type : {"f16", "f32"}) {
+    check_on_gpu("graph main(%x: " + type + "[B,S,200]) -> (%y) {\nconst %w: " + type +
+                     "[200,75] = @0\n%y = matmul(%x, %w) }",
+                 {random_tensor(dtype_from_name(type).value(), {200, 75}, 7)},
+                 {{{"B", 2}, {"S", 77}}, {{"B", 1}, {"S", 1}}, {{"B", 0}, {"S", 5}}});
+  }
 }
 
 // Of a size for which tiles that blocks of a cluster share, and tiles of every width, are offered.
 TEST(wgmma_on_gpu, tiles_of_many_rows_give_what_the_reference_gives) {
   STROP_SKIP_WITHOUT_GPU();
   if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
-  check_on_gpu(
-      "graph main(%x: f16[6300,192]) -> (%y) {\nconst %w: f16[192,288] = @0\n%y = matmul(%x, %w) }",
-      {random_tensor(DType::f16, {192, 288}, 7)}, {{}});
+  for (const std::string type : {"f16", "f32"}) {
+    check_on_gpu("graph main(%x: " + type + "[6300,192]) -> (%y) {\nconst %w: " + type +
+                     "[192,288] = @0\n%y = matmul(%x, %w) }",
+                 {random_tensor(dtype_from_name(type).value(), {192, 288}, 7)}, {{}});
+  }
 }
 
 // A convolution of bytes: padded, with a residual in its sums or other bytes added to its own; or
