@@ -339,17 +339,20 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
                                                       gemm.parts() / config.multicast));
   // Narrow tiles wait for shared memory, wide ones for their own accumulators, turns for turns,
   // blocks of a cluster for each other.
-  const double shape = (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 ? 1.5 : 1.0) *
-                       (config.ping_pong ? 1.2 : 1.0) *
-                       (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0) *
-                       (config.multicast > 1 ? 1.05 : 1.0);
+  const double shape =
+      (config.tile_n < 128 ? 1.3 : 1.0) * (tile > 128 * 192 && config.groups < 3 ? 1.5 : 1.0) *
+      (config.ping_pong ? 1.2 : 1.0) * (config.ping_pong && config.tile_m == 64 ? 1.2 : 1.0) *
+      (config.multicast > 1 ? 1.05 : 1.0);
   const double products = tile * 64 / 2048 * (gemm.element == DType::f32 ? 3 : 1) * shape + 20;
-  const double starved = 1 + 0.15 * std::max(0, 4 - sizes.stages);
+  const double starved =
+      1 + 0.15 * std::max(0, (gemm.element == DType::f32 ? 3 : 4) - sizes.stages);
   const double main = steps * std::max(products, loaded / 40) * starved;
   const double epilogue =
       400 +
       tile * std::max(gemm.element_bytes(), 2) * (1 + tensor_count(gemm)) / 24 / config.split +
-      (config.split > 1 ? 800 + 250 * config.split : 0);
+      (config.split > 1 ? 800 + 250 * config.split : 0) +
+      (config.split > 1 && gemm.element == DType::f32 && waves > 1 ? 8000
+                                                                   : 0);  // blocks begin anew
   const double of_tile =
       config.ping_pong ? std::max(main, epilogue / (config.groups - 1)) : main + epilogue;
   const double weights =
@@ -446,7 +449,7 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
   // of a stage too, and A.
   const int accumulators = group_m / 64 * config.tile_n / 2;
   const int most =
-      gemm.element == DType::f32 ? (config.groups == 3 ? 48 : 64) : (config.groups == 3 ? 64 : 128);
+      gemm.element == DType::f32 ? (config.groups == 3 ? 48 : 64) : (config.groups == 3 ? 96 : 128);
   if (accumulators > most) return false;
   if (config.resident && (config.split > 1 || config.multicast > 1)) return false;
   if (config.split > 1 && (config.ping_pong || config.multicast > 1)) return false;
@@ -460,15 +463,16 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
 std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
                                           std::int64_t multiprocessors) {
   static constexpr std::string_view kTiles[] = {
-      "co64x32",      "co64x64",     "co64x96",       "co64x128",    "co128x32",    "co128x64",
-      "co128x64R",    "co128x96",    "co128x128",     "co128x128R",  "co128x128c2", "co128x192",
-      "co128x192c2",  "co128x256",   "co128x256c2",   "co256x64",    "co256x64R",   "co256x128",
-      "co256x128R",   "co256x128c2", "pp64x64",       "pp64x64w3",   "pp64x64w3R",  "pp64x128",
-      "pp64x128R",    "pp64x128w3",  "pp64x128w3R",   "pp64x256",    "pp128x64",    "pp128x64R",
-      "pp128x64w3R",  "pp128x128",   "pp128x128R",    "pp128x128c2", "co192x64w3",  "co192x96w3",
-      "co192x96w3c2", "co192x128w3", "co192x128w3c2", "co64x32k2",   "co64x32k3",   "co64x32k4",
-      "co64x32k6",    "co64x64k2",   "co64x64k4",     "co64x64k6",   "co64x64k8",   "co64x96k2",
-      "co64x96k4",    "co64x128k2",  "co64x128k4",    "co128x128k2", "co128x128k4"};
+      "co64x32",      "co64x64",     "co64x96",       "co64x128",    "co128x32",      "co128x64",
+      "co128x64R",    "co128x96",    "co128x128",     "co128x128R",  "co128x128c2",   "co128x192",
+      "co128x192c2",  "co128x256",   "co128x256c2",   "co256x64",    "co256x64R",     "co256x128",
+      "co256x128R",   "co256x128c2", "pp64x64",       "pp64x64w3",   "pp64x64w3R",    "pp64x128",
+      "pp64x128R",    "pp64x128w3",  "pp64x128w3R",   "pp64x256",    "pp128x64",      "pp128x64R",
+      "pp128x64w3R",  "pp128x128",   "pp128x128R",    "pp128x128c2", "co192x64w3",    "co192x96w3",
+      "co192x96w3c2", "co192x128w3", "co192x128w3c2", "co192x192w3", "co192x192w3c2", "co64x32k2",
+      "co64x32k3",    "co64x32k4",   "co64x32k6",     "co64x64k2",   "co64x64k4",     "co64x64k6",
+      "co64x64k8",    "co64x96k2",   "co64x96k4",     "co64x128k2",  "co64x128k4",    "co128x128k2",
+      "co128x128k4"};
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {

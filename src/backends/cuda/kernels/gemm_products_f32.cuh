@@ -13,9 +13,9 @@
 constexpr int kSteps = 4;                       // of K, of a stage: 32 bytes each
 constexpr int kBlockSteps = kBlockBytes / 32;   // of a block
 constexpr int kBlockChunks = kBlockBytes / 64;  // of 16 bytes, that a thread reads of a row
-constexpr int kHeld = kSlices * (kAccumulators * 2 + kSteps * 8);  // words in registers
-// The operand of a stage is read and split beside the products of the one before.
-constexpr bool kReadsAhead = kHeld + kSlices * kSteps * 8 <= (kGroups == 3 ? 130 : 200);
+// The operand of a stage is read and split beside the products of the one before; where there are
+// more groups these are beside another's.
+constexpr bool kReadsAhead = kGroups == 1;
 
 struct SplitOperand {
   int high[kSlices][kSteps][4], low[kSlices][kSteps][4];
