@@ -3,13 +3,14 @@
 // them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
-
 #include <numeric>
 
 #include "backends/cuda/codegen/nvrtc.hpp"
 #include "backends/cuda/gpu.hpp"
 #include "backends/cuda/launch_record.hpp"
+#include "backends/cuda/module_image.hpp"
 #include "runtime/backend_loader.hpp"
 #include "runtime/context.hpp"
 #include "runtime/engine.hpp"
@@ -218,7 +219,7 @@ TEST(CudaLaunch, a_limit_of_memory_is_kept) {
 TEST(CudaLaunch, code_for_another_chip_is_refused) {
   STROP_SKIP_WITHOUT_GPU();
   const int here = testing::gpu()->device->compute_capability;
-  Context context(std::make_shared<const Engine>(make_plan(here == 80 ? 90 : 120)));
+  Context context(std::make_shared<const Engine>(make_plan(here == 90 ? 120 : 90)));
   const std::vector<float> x = numbers(8, 0);
   bind(context, x);
   try {
@@ -227,6 +228,48 @@ TEST(CudaLaunch, code_for_another_chip_is_refused) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::engine_other_target) << error.message();
   }
+}
+
+// Out of its PTX.
+TEST(CudaLaunch, code_for_an_earlier_chip_runs) {
+  STROP_SKIP_WITHOUT_GPU();
+  const int here = testing::gpu()->device->compute_capability;
+  if (here < 90) GTEST_SKIP() << "it runs the machine code of all that NVRTC knows before it";
+  Context context(std::make_shared<const Engine>(make_plan(80)));
+  const std::vector<float> x = numbers(400, 0);
+  bind(context, x);
+  context.run();
+  EXPECT_EQ(output_of(context), expected(x));
+}
+
+TEST(CudaLaunch, an_image_comes_apart_as_it_was_joined) {
+  const std::vector<std::byte> code(200, std::byte{7});
+  for (const std::string ptx : {"", ".version 9.0"}) {
+    const Tensor joined = cuda::join_image(code, ptx);
+    const std::span image(joined.data(), static_cast<std::size_t>(joined.size()));
+    const cuda::ImageParts parts = cuda::split_image(image);
+    EXPECT_TRUE(std::ranges::equal(parts.machine_code, code));
+    EXPECT_EQ(parts.ptx, ptx);
+    EXPECT_TRUE(ptx.empty() || parts.ptx.data()[ptx.size()] == '\0');
+    // Cut, or with a length that is not there: no PTX, and nothing beyond the bytes is read.
+    for (std::size_t bytes = 0; bytes < image.size(); ++bytes)
+      EXPECT_EQ(cuda::split_image(image.first(bytes)).ptx, "");
+    std::vector<std::byte> wrong(image.begin(), image.end());
+    for (std::size_t at = 0; at < 8; ++at) wrong[wrong.size() - 16 + at] = std::byte{0xff};
+    EXPECT_EQ(cuda::split_image(wrong).machine_code.size(), wrong.size());
+  }
+}
+
+TEST(CudaLaunch, kernels_of_chips_without_own_instructions_have_their_ptx) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  const auto ptx_of = [](int compute_capability) {
+    const Tensor image = cuda::compile(kSource, compute_capability).image;
+    return std::string(
+        cuda::split_image({image.data(), static_cast<std::size_t>(image.size())}).ptx);
+  };
+  EXPECT_NE(ptx_of(80).find(".target sm_80"), std::string::npos);
+  EXPECT_NE(ptx_of(89).find("twice_plus"), std::string::npos);
+  EXPECT_EQ(ptx_of(90), "");
 }
 
 TEST(CudaLaunch, without_a_gpu_the_error_says_so) {

@@ -15,6 +15,7 @@
 
 #include "backends/cuda/codegen/kernel_cache.hpp"
 #include "backends/cuda/library_search.hpp"
+#include "backends/cuda/module_image.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/os/clock.hpp"
@@ -33,6 +34,8 @@ struct Nvrtc {
   decltype(&nvrtcGetProgramLog) log;
   decltype(&nvrtcGetCUBINSize) cubin_size;
   decltype(&nvrtcGetCUBIN) cubin;
+  decltype(&nvrtcGetPTXSize) ptx_size;
+  decltype(&nvrtcGetPTX) ptx;
   decltype(&nvrtcGetNumSupportedArchs) architecture_count;
   decltype(&nvrtcGetSupportedArchs) architectures;
 };
@@ -59,6 +62,7 @@ Opened open_nvrtc() {
               get(&nvrtcGetProgramLogSize, "nvrtcGetProgramLogSize"),
               get(&nvrtcGetProgramLog, "nvrtcGetProgramLog"),
               get(&nvrtcGetCUBINSize, "nvrtcGetCUBINSize"), get(&nvrtcGetCUBIN, "nvrtcGetCUBIN"),
+              get(&nvrtcGetPTXSize, "nvrtcGetPTXSize"), get(&nvrtcGetPTX, "nvrtcGetPTX"),
               get(&nvrtcGetNumSupportedArchs, "nvrtcGetNumSupportedArchs"),
               get(&nvrtcGetSupportedArchs, "nvrtcGetSupportedArchs")});
     return {std::move(nvrtc), {}};
@@ -108,12 +112,19 @@ class Program {
     out.resize(std::strlen(out.c_str()));
     return out;
   }
-  Tensor cubin() const {
+  std::string cubin() const {
     std::size_t size = 0;
     check(nvrtc().cubin_size(program_, &size), "size of the machine code");
-    Tensor out = Tensor::allocate(DType::u8, {static_cast<std::int64_t>(size)});
-    check(nvrtc().cubin(program_, reinterpret_cast<char*>(out.mutable_data())),
-          "reading the machine code");
+    std::string out(size, '\0');
+    check(nvrtc().cubin(program_, out.data()), "reading the machine code");
+    return out;
+  }
+  std::string ptx() const {
+    std::size_t size = 0;
+    check(nvrtc().ptx_size(program_, &size), "size of the PTX");
+    std::string out(size, '\0');
+    check(nvrtc().ptx(program_, out.data()), "reading the PTX");
+    out.resize(std::strlen(out.c_str()));
     return out;
   }
 
@@ -153,6 +164,9 @@ std::string numbered_lines(const std::string& source) {
   return out;
 }
 
+// Newer ones have instructions that the next do not have.
+bool runs_on_later_chips(int compute_capability) { return compute_capability < 90; }
+
 CompiledKernel compile_now(const std::string& source, int compute_capability) {
   if (!knows(compute_capability)) {
     throw Error(ErrorCode::library_mismatch,
@@ -172,7 +186,9 @@ CompiledKernel compile_now(const std::string& source, int compute_capability) {
                 log + "\n" + numbered_lines(source));
   }
   CompiledKernel out;
-  out.image = program.cubin();
+  const std::string cubin = program.cubin();
+  out.image = join_image(std::as_bytes(std::span(cubin)),
+                         runs_on_later_chips(compute_capability) ? program.ptx() : "");
   out.registers = number_before(log, " registers", false);
   out.spill_bytes = number_before(log, " bytes spill stores", true) +
                     number_before(log, " bytes spill loads", true);
@@ -183,8 +199,8 @@ CompiledKernel compile_now(const std::string& source, int compute_capability) {
 }  // namespace
 
 std::string architecture(int compute_capability) {
-  const bool has_own = compute_capability >= 90;
-  return "sm_" + std::to_string(compute_capability) + (has_own ? "a" : "");
+  return "sm_" + std::to_string(compute_capability) +
+         (runs_on_later_chips(compute_capability) ? "" : "a");
 }
 
 std::string nvrtc_version() {
@@ -235,8 +251,12 @@ CompileCounts compile_counts() {
 }
 
 CompiledKernel compile(std::string_view source, int compute_capability) {
-  const Hash key =
-      Hasher().add(source).add(architecture(compute_capability)).add(nvrtc_version()).result();
+  const Hash key = Hasher()
+                       .add(source)
+                       .add(architecture(compute_capability))
+                       .add(nvrtc_version())
+                       .add(runs_on_later_chips(compute_capability) ? "with PTX" : "")
+                       .result();
   std::promise<CompiledKernel> promise;
   std::shared_future<CompiledKernel> others;
   {

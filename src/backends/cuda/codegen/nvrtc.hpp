@@ -13,9 +13,9 @@
 namespace strop::cuda {
 
 struct CompiledKernel {
-  Tensor image;          // u8: a cubin
-  int registers = 0;     // of a thread, of the entry that needs most
-  int spill_bytes = 0;   // stores and loads of spilled registers together
+  Tensor image;         // u8: a cubin, with its PTX where later chips can run it (module_image.hpp)
+  int registers = 0;    // of a thread, of the entry that needs most
+  int spill_bytes = 0;  // stores and loads of spilled registers together
   int shared_bytes = 0;  // static
 };
 

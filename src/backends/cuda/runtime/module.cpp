@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "backends/cuda/module_image.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 
@@ -51,9 +52,13 @@ void require_cubin(std::span<const std::byte> image) {
 }  // namespace
 
 Module::Module(Device& device, std::span<const std::byte> image) : device_(device) {
-  require_cubin(image);
+  const ImageParts parts = split_image(image);
+  require_cubin(parts.machine_code);
   device.use();
-  const CUresult result = driver().cuModuleLoadData(&handle_, image.data());
+  CUresult result = driver().cuModuleLoadData(&handle_, parts.machine_code.data());
+  // For an earlier chip: the driver compiles it for this one, and keeps what it made.
+  if (result == CUDA_ERROR_NO_BINARY_FOR_GPU && !parts.ptx.empty())
+    result = driver().cuModuleLoadData(&handle_, parts.ptx.data());
   if (result == CUDA_ERROR_NO_BINARY_FOR_GPU || result == CUDA_ERROR_INVALID_PTX ||
       result == CUDA_ERROR_UNSUPPORTED_PTX_VERSION) {
     throw Error(ErrorCode::engine_other_target, "the engine's machine code",

@@ -116,6 +116,14 @@ STROP_PUBLIC nvrtcResult nvrtcGetCUBIN(nvrtcProgram program, char* out) {
   std::memcpy(out, program->image.data(), program->image.size());
   return NVRTC_SUCCESS;
 }
+STROP_PUBLIC nvrtcResult nvrtcGetPTXSize(nvrtcProgram, std::size_t* size) {
+  *size = 1;
+  return NVRTC_SUCCESS;
+}
+STROP_PUBLIC nvrtcResult nvrtcGetPTX(nvrtcProgram, char* out) {
+  *out = 0;
+  return NVRTC_SUCCESS;
+}
 STROP_PUBLIC nvrtcResult nvrtcGetNumSupportedArchs(int* count) {
   *count = 2;
   return NVRTC_SUCCESS;
