@@ -18,7 +18,7 @@ namespace strop::cuda::sm90 {
 namespace {
 
 constexpr std::int64_t kSharedBytes = 227 * 1024;  // of a block
-constexpr std::int64_t kBarrierBytes = 384, kAlignment = 1024;
+constexpr std::int64_t kBarrierBytes = 1024, kAlignment = 1024;
 constexpr int kMaxStages = 12;
 constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
 constexpr std::size_t kMaxPieces = 4;
@@ -93,13 +93,10 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
       config.resident ? out.blocks * config.tile_n * out.block_bytes * gemm.parts() : 0;
   const std::int64_t rows_of_group =
       config.ping_pong ? config.tile_m : config.tile_m / config.groups;
-  // Of the tile, for each group.
-  const std::int64_t channels =
-      config.split == 1 ? channel_count(gemm) * config.tile_n * 4 * config.groups : 0;
-  const std::int64_t fixed = kAlignment + kBarrierBytes + channels + weights;
   std::int64_t buffer = rows_of_group * config.tile_n * gemm.element_bytes() * config.groups;
   const auto stages_with = [&](int buffers) {
-    const std::int64_t left = kSharedBytes - fixed - buffers * buffer;
+    const std::int64_t left =
+        kSharedBytes - kAlignment - kBarrierBytes - weights - buffers * buffer;
     return static_cast<int>(std::clamp<std::int64_t>(left / stage, 0, kMaxStages));
   };
   // A buffer of f32 takes the room of one or two stages.
@@ -120,7 +117,8 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
     out.stages = static_cast<int>(std::min<std::int64_t>(out.stages, wanted));
     if (out.stages * stage < partial) out.stages = 0;
   }
-  out.shared_bytes = fixed + out.output_buffers * buffer + out.stages * stage;
+  out.shared_bytes =
+      kAlignment + kBarrierBytes + weights + out.output_buffers * buffer + out.stages * stage;
   return out;
 }
 
@@ -365,6 +363,8 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   return 2000 + weights + waves * of_tile + (config.ping_pong ? epilogue : 0);
 }
 
+// Beyond that, starting early gains nothing.
+constexpr double kShortCycles = 120000;
 constexpr std::size_t kMostCandidates = 20;
 
 }  // namespace
@@ -377,6 +377,7 @@ std::string to_text(const GemmConfig& config) {
   if (config.split > 1) out += fmt::format("k{}", config.split);
   if (config.multicast > 1) out += fmt::format("c{}", config.multicast);
   if (config.resident) out += "R";
+  if (config.programmatic) out += "P";
   return out;
 }
 
@@ -400,6 +401,8 @@ std::optional<GemmConfig> parse_gemm_config(std::string_view text) {
     text.remove_prefix(1);
     if (option == 'R') {
       out.resident = true;
+    } else if (option == 'P') {
+      out.programmatic = true;
     } else if (!(option == 'w' && number(out.groups)) && !(option == 'k' && number(out.split)) &&
                !(option == 'c' && number(out.multicast))) {
       return std::nullopt;
@@ -473,9 +476,11 @@ std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {
-    const GemmConfig config = parse_gemm_config(text).value();
+    GemmConfig config = parse_gemm_config(text).value();
     if (config.tile_n > widest || !fits(gemm, config)) continue;
-    found.emplace_back(estimated_cycles(gemm, config, rows, multiprocessors), config);
+    const double cycles = estimated_cycles(gemm, config, rows, multiprocessors);
+    config.programmatic = cycles < kShortCycles;
+    found.emplace_back(cycles, config);
   }
   std::ranges::stable_sort(found, {}, [](const auto& entry) { return entry.first; });
   if (found.size() > kMostCandidates) found.resize(kMostCandidates);
@@ -517,7 +522,7 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
   launch.block = {static_cast<std::uint32_t>((config.groups + 1) * 128), 1, 1};
   launch.cluster = {static_cast<std::uint32_t>(config.split * config.multicast), 1, 1};
   launch.shared_bytes = static_cast<std::uint32_t>(sizes.shared_bytes);
-  launch.programmatic = true;
+  launch.programmatic = config.programmatic;
   // Without box stores the maps of the result are not read; any that can be made will do.
   const TensorMap weights = map_of_weights(gemm, config, sizes, operands.weights);
   const auto result = [&](Operand operand) {

@@ -19,14 +19,15 @@
 
 namespace strop::cuda::sm90 {
 
-// One of the ways to run it; as text "co128x64", "pp128x128w3R", "co64x64k8".
+// One of the ways to run it; as text "co128x64", "pp128x128w3R", "co64x64k8P".
 struct GemmConfig {
   bool ping_pong = false;  // consumer warpgroups take tiles in turn; else they share one
   int tile_m = 128, tile_n = 128;
-  int groups = 2;         // consumer warpgroups
-  bool resident = false;  // R: the weights of a column of tiles stay in shared memory
-  int split = 1;          // k: blocks (of a cluster) that share a tile's sum
-  int multicast = 1;      // c: blocks (of a cluster) that share the weights they load
+  int groups = 2;             // consumer warpgroups
+  bool resident = false;      // R: the weights of a column of tiles stay in shared memory
+  int split = 1;              // k: blocks (of a cluster) that share a tile's sum
+  int multicast = 1;          // c: blocks (of a cluster) that share the weights they load
+  bool programmatic = false;  // P: may start before the launch before it has ended
 
   bool operator==(const GemmConfig&) const = default;
 };

@@ -28,8 +28,6 @@ constexpr int kAccumulators = kTileN / 2;
 constexpr int kPartialRow = kTileN + 4;  // words; the rest spreads rows over the banks
 constexpr int kFullArrivals = 1, kEmptyArrivals = (kPingPong ? 1 : kGroups) * kMulticast;
 constexpr int kBlocksOfCluster = kSplit * kMulticast;
-// Channel operands of a tile, of each consumer warpgroup.
-constexpr int kChannelBytes = kSplit == 1 ? kChannelOperands * kTileN * 4 : 0;
 
 static_assert(kGroupM % 64 == 0 && kTileN * kElementBytes % 64 == 0 && kTileN <= 256, "tile");
 static_assert(!kResident || (kSplit == 1 && kMulticast == 1), "resident weights are of one tile");
@@ -52,7 +50,7 @@ struct Maps {
 };
 
 struct Shared {
-  u32 stages, weights, buffers, full, empty, weights_full, tensor_full, turn, channels;
+  u32 stages, weights, buffers, full, empty, weights_full, tensor_full, turn;
 };
 
 struct Place {
@@ -70,19 +68,7 @@ struct Ring {
       parity ^= 1;
     }
   }
-  // By as many as the position `by` is from the beginning.
-  __device__ __forceinline__ void advance(const Ring& by, int stages) {
-    stage += by.stage;
-    parity ^= by.parity;
-    if (stage >= stages) {
-      stage -= stages;
-      parity ^= 1;
-    }
-  }
 };
-__device__ __forceinline__ Ring ring_at(int position, int stages) {
-  return {position % stages, static_cast<u32>(position / stages & 1)};
-}
 
 __device__ __forceinline__ Shared lay_out(unsigned char* memory, const Arguments& p) {
   Shared s;
@@ -94,7 +80,6 @@ __device__ __forceinline__ Shared lay_out(unsigned char* memory, const Arguments
   s.weights_full = s.empty + 8 * kMaxStages;
   s.tensor_full = s.weights_full + 8;
   s.turn = s.tensor_full + 8 * kGroups * kOutputBuffers;
-  s.channels = (s.turn + 8 * kGroups + 15) & ~15u;
   return s;
 }
 

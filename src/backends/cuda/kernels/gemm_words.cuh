@@ -22,13 +22,6 @@ __device__ __forceinline__ void store_shared(u32 address, const Words& words) {
                "r"(words.word[1]), "r"(words.word[2]), "r"(words.word[3])
                : "memory");
 }
-// 16 bytes, asynchronously.
-__device__ __forceinline__ void copy_words(u32 to, const void* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to),
-               "l"(__cvta_generic_to_global(from))
-               : "memory");
-}
-__device__ __forceinline__ void wait_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 // From another block of the cluster.
 __device__ __forceinline__ Words load_shared_of(u32 address, u32 block) {
   Words out;

@@ -48,19 +48,6 @@ struct ChannelValues {
       }
     }
   }
-  // `copied`: in shared memory, those of a tile.
-  __device__ __forceinline__ void load(u32 copied, int column) {
-#pragma unroll
-    for (int i = 0; i < kChannelOperands; ++i) {
-#pragma unroll
-      for (int x = 0; x < kChunk; x += 4) {
-        const Words four = load_shared(copied + (i * kTileN + column + x) * 4);
-#pragma unroll
-        for (int e = 0; e < 4; ++e)
-          value[i][x + e] = __int_as_float(static_cast<int>(four.word[e]));
-      }
-    }
-  }
 };
 
 // A chunk of results from its sums, its channel operands and `tensors`, one chunk an operand.
@@ -169,22 +156,22 @@ __device__ __forceinline__ void finish_in_global(const Arguments& p, const Point
 }
 
 __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers& at,
-                                             const Consumer& self, const Place& place, u32 copied,
+                                             const Consumer& self, const Place& place,
                                              const SumType (&sums)[kSlices][kAccumulators]) {
 #pragma unroll
   for (int panel = 0; panel < kPanels; ++panel) {
 #pragma unroll
     for (int part = 0; part < kPanelChunks; ++part) {
-      const int column = panel * kPanelColumns + self.chunk(part) * kChunk;
+      const int column = place.n + panel * kPanelColumns + self.chunk(part) * kChunk;
       ChannelValues channels;
-      channels.load(copied, column);
+      channels.load(at.channel, p.tiles_n * kTileN, column);
 #pragma unroll
       for (int i = 0; i < kSlices; ++i) {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
           SumType chunk[kChunk];
           take_chunk(sums[i], panel, part, half, chunk);
-          finish_in_global(p, at, place.m + self.row(i, half), place.n + column, chunk, channels);
+          finish_in_global(p, at, place.m + self.row(i, half), column, chunk, channels);
         }
       }
     }
@@ -192,19 +179,19 @@ __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers&
 }
 
 // Through swizzled shared memory, where the operand of the same place already lies.
-__device__ __forceinline__ void store_swizzled(const Pointers& at, const Consumer& self, u32 buffer,
-                                               u32 copied,
+__device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointers& at,
+                                               const Consumer& self, const Place& place, u32 buffer,
+                                               ChannelValues& first,
                                                const SumType (&sums)[kSlices][kAccumulators]) {
   constexpr int kParts = kPanels * kPanelChunks;
-  ChannelValues channels[2];
-  channels[0].load(copied, self.chunk(0) * kChunk);
+  ChannelValues channels[2] = {first, first};
 #pragma unroll
   for (int q = 0; q < kParts; ++q) {
     const int panel = q / kPanelChunks, part = q % kPanelChunks;
     if (q + 1 < kParts) {
       const int next =
           (q + 1) / kPanelChunks * kPanelColumns + self.chunk((q + 1) % kPanelChunks) * kChunk;
-      channels[(q + 1) & 1].load(copied, next);
+      channels[(q + 1) & 1].load(at.channel, p.tiles_n * kTileN, place.n + next);
     }
 #pragma unroll
     for (int i = 0; i < kSlices; ++i) {
@@ -230,13 +217,6 @@ __device__ __forceinline__ void load_tensor(const Maps& maps, const Place& place
     load_box(buffer + panel * kPanel, *maps.tensor, place.n + panel * kPanelColumns, place.m, full);
 }
 
-__device__ __forceinline__ void copy_channels(const Arguments& p, const Pointers& at, int n,
-                                              u32 to) {
-  constexpr int kFours = kTileN / 4;
-  for (int i = threadIdx.x % 128; i < kChannelOperands * kFours; i += 128)
-    copy_words(to + i * 16, at.channel + i / kFours * (p.tiles_n * kTileN) + n + i % kFours * 4);
-}
-
 __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, const Pointers& at,
                                         const Shared& s, int first_tile, int tile_step, int rank) {
   Consumer self;
@@ -251,10 +231,8 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
   const u32 tensor_full = s.tensor_full + 8 * self.group * kOutputBuffers;
   const u32 next_turn = s.turn + 8 * ((self.group + 1) % kGroups);
   const int count = block_count(p, rank), stages_of_tile = (count + kBlocks - 1) / kBlocks;
-  const u32 copied = s.channels + self.group * kChannelBytes;
   int tile = first_tile + (kPingPong ? self.group * tile_step : 0);
-  Ring ring = ring_at(kPingPong ? self.group * stages_of_tile : 0, p.stages);
-  const Ring next_ring = ring_at(kPingPong ? stages_of_tile * kGroups : stages_of_tile, p.stages);
+  int stages_before = kPingPong ? self.group * stages_of_tile : 0;
   int buffer = 0;
   u32 tensor_parity = 0, turn_parity = self.group == 0;
   const auto place = [&](int of) {
@@ -268,23 +246,21 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
   if (kResident) barrier_wait(s.weights_full, 0);
   for (; tile < p.tiles; tile += step) {
     SumType sums[kSlices][kAccumulators];
-    const Place here = place(tile);
-    if (kChannelBytes > 0) copy_channels(p, at, here.n, copied);
     if (kTensorNow && self.leads) {
       wait_stores_read<0>();
-      load_tensor(maps, here, buffers, tensor_full);
+      load_tensor(maps, place(tile), buffers, tensor_full);
     }
     // A group that skipped another's phases would take an older phase of equal parity for its own.
     if (kPingPong) {
       barrier_wait(s.turn + 8 * self.group, turn_parity);
       turn_parity ^= 1;
     }
+    const Ring ring{stages_before % p.stages, static_cast<u32>(stages_before / p.stages & 1)};
     const int last = accumulate(p, s, ring, count, row, next_turn, sums);
-    ring.advance(next_ring, p.stages);
-    if (kChannelBytes > 0) {
-      wait_copies();
-      self.sync();
-    }
+    stages_before += kPingPong ? stages_of_tile * kGroups : stages_of_tile;
+    const Place here = place(tile);
+    ChannelValues channels;
+    channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
     product_wait<0>();
     release(s.empty + 8 * last);
     pin_all(sums);
@@ -311,8 +287,7 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       return;
     }
     if (!kBoxStore) {
-      store_direct(p, at, self, here, copied, sums);
-      if (kChannelBytes > 0) self.sync();
+      store_direct(p, at, self, here, sums);
       continue;
     }
     const int next_buffer = buffer + 1 == kOutputBuffers ? 0 : buffer + 1;
@@ -327,7 +302,7 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       self.sync();
     }
     const u32 to = buffers + buffer * kBuffer;
-    store_swizzled(at, self, to, copied, sums);
+    store_swizzled(p, at, self, here, to, channels, sums);
     fence_async_proxy();
     self.sync();
     if (self.leads) {

@@ -67,9 +67,9 @@ inline std::string joined_bytes_text(const std::vector<std::int64_t>& pieces) {
 // Configurations of every form of the kernel.
 inline const std::vector<std::string>& forms_of_wgmma() {
   static const std::vector<std::string> forms = {
-      "co64x32",     "co128x64",  "co128x64R",   "co128x128",   "co128x128c2", "co256x64R",
-      "pp64x64w3R",  "pp64x128R", "pp128x64w3R", "pp128x128",   "co192x96w3",  "co192x128w3c2",
-      "co192x192w3", "co64x32k2", "co64x64k4",   "co128x128k2", "co64x128k4"};
+      "co64x32",     "co128x64",   "co128x64R",    "co128x128",   "co128x128c2", "co256x64R",
+      "pp64x64w3R",  "pp64x128RP", "pp128x64w3RP", "pp128x128",   "co192x96w3",  "co192x128w3c2",
+      "co192x192w3", "co64x32k2",  "co64x64k4",    "co128x128k2", "co64x128k4P"};
   return forms;
 }
 
@@ -77,8 +77,8 @@ inline const std::vector<std::string>& forms_of_wgmma() {
 inline const std::vector<std::string>& forms_of_wgmma_f32() {
   static const std::vector<std::string> forms = {
       "co64x32",    "co128x64",   "co128x64R", "co128x128",   "co128x128c2",
-      "co256x64",   "pp64x32w3R", "pp64x128",  "pp128x64",    "co192x64w3",
-      "co192x96w3", "co64x32k2",  "co64x64k4", "co128x128k2", "co64x128k4"};
+      "co256x64",   "pp64x32w3R", "pp64x128P", "pp128x64P",   "co192x64w3",
+      "co192x96w3", "co64x32k2",  "co64x64k4", "co128x128k2", "co64x128k4P"};
   return forms;
 }
 

@@ -82,7 +82,7 @@ ImplicitGemm conv_3x3(std::int64_t channels, std::int64_t columns) {
 }
 
 TEST(wgmma_config, is_read_as_it_was_written) {
-  for (const char* text : {"co128x64", "pp128x128R", "pp64x128w3R", "co64x64k4", "co128x256c2"}) {
+  for (const char* text : {"co128x64", "pp128x128R", "pp64x128w3R", "co64x64k4P", "co128x256c2"}) {
     const auto config = cuda::sm90::parse_gemm_config(text);
     ASSERT_TRUE(config.has_value()) << text;
     EXPECT_EQ(to_text(*config), text);
