@@ -33,7 +33,8 @@ std::span<const Pass> default_passes() {
       fold_constants(),
       inline_constant_branch(),
       fold_shape_arithmetic(),  // sizes that went through constant floats, or a branch
-      fold_constants(),         // of what was inlined
+      rewrite_einsum(),         // ranks are known
+      fold_constants(),         // of what was inlined or moved
       eliminate_identity(),     // what folding has shown to be one
       eliminate_common_subexpressions(),
       fuse_activation(),  // before fuse_batch_norm, which would take the "+ 3" of a hard sigmoid

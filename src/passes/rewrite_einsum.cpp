@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// An Einstein sum of one or two operands is what its equation spells: transposes and reshapes
+// around a product that kernels are made for, and that fuse_attention knows.
+//
+//   "ij->ji"            transpose
+//   "bij->bj"           reduce, over what the result does not have
+//   "bi,bj->bij"        mul of operands with their axes in the result's order
+//   "bqhd,bkhd->bhqk"   matmul([b, h, q, d], [b, h, d, k])
+//   "bsd,dhk->bshk"     reshape(matmul([b, s, d], [d, h k]) → [b, s, h, k])
+//
+// Left alone: letters twice in one operand, sizes of 1 that broadcast, sizes that no reshape can
+// name, and letters that one of two operands sums by itself. Sums may be in another order, so a
+// precise target keeps those of floats.
+#include "passes/passes.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "ops/binary.hpp"
+#include "ops/einsum.hpp"
+#include "ops/einsum_support.hpp"
+#include "ops/matmul.hpp"
+#include "ops/reduce.hpp"
+#include "ops/reshape.hpp"
+#include "ops/transpose.hpp"
+
+namespace strop {
+namespace {
+
+using Letters = std::vector<std::int64_t>;
+
+bool has(const Letters& letters, std::int64_t letter) {
+  return std::ranges::find(letters, letter) != letters.end();
+}
+
+bool are_distinct(const Letters& letters) {
+  return std::set<std::int64_t>(letters.begin(), letters.end()).size() == letters.size();
+}
+
+Letters filtered(const Letters& letters, const auto& keep) {
+  Letters out;
+  std::ranges::copy_if(letters, std::back_inserter(out), keep);
+  return out;
+}
+
+Letters joined(std::initializer_list<const Letters*> parts) {
+  Letters out;
+  for (const Letters* part : parts) out.insert(out.end(), part->begin(), part->end());
+  return out;
+}
+
+// What a reshape from sizes `from` to `to` is told; nothing when it cannot be.
+std::optional<std::vector<std::int64_t>> reshape_sizes(const SymShape& from, const SymShape& to) {
+  std::vector<std::int64_t> out;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (to[i].is_constant()) {
+      if (to[i].value() < 1) return std::nullopt;
+      out.push_back(to[i].value());
+    } else if (i < from.size() && from[i] == to[i]) {
+      out.push_back(0);  // as it is
+    } else if (!std::ranges::count(out, -1)) {
+      out.push_back(-1);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return out;
+}
+
+class Rewriter {
+ public:
+  Rewriter(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
+
+  int run() {
+    const std::vector<NodeId> order = graph_.order();
+    int rewritten = 0;
+    for (const NodeId id : order) {
+      if (graph_.node(id).is(op_einsum()) && rewrite(graph_.node(id))) ++rewritten;
+    }
+    return rewritten;
+  }
+
+ private:
+  // A value with a letter for each axis.
+  struct Operand {
+    ValueId value;
+    Letters letters;
+  };
+
+  const SymShape* shape(ValueId id) const {
+    const Type& type = graph_.value(id).type;
+    return type.shape ? &*type.shape : nullptr;
+  }
+
+  // Fills in the operands, the result and the sizes; false when a rank is not known, or sizes of a
+  // letter differ.
+  bool read(const Node& node) {
+    const EinsumEquation equation = parse_einsum(node.as<EinsumAttributes>().equation);
+    std::size_t ellipsis = 0;
+    for (std::size_t i = 0; i < equation.operands.size(); ++i) {
+      const EinsumTerm& term = equation.operands[i];
+      const SymShape* of = shape(node.inputs[i]);
+      if (of == nullptr) return false;
+      if (term.ellipsis) ellipsis = of->size() - term.letters();
+    }
+    operands_.clear();
+    sizes_.clear();
+    for (std::size_t i = 0; i < equation.operands.size(); ++i) {
+      const SymShape& of = *shape(node.inputs[i]);
+      operands_.push_back({node.inputs[i], equation.operands[i].indices(ellipsis)});
+      const Letters& letters = operands_.back().letters;
+      if (letters.size() != of.size() || !are_distinct(letters)) return false;
+      for (std::size_t axis = 0; axis < letters.size(); ++axis) {
+        const auto [at, fresh] = sizes_.try_emplace(letters[axis], of[axis]);
+        if (!fresh && !(at->second == of[axis])) return false;
+      }
+    }
+    result_ = equation.result.indices(ellipsis);
+    return are_distinct(result_);
+  }
+
+  SymShape sizes_of(const Letters& letters) const {
+    SymShape out;
+    for (const std::int64_t letter : letters) out.push_back(sizes_.at(letter));
+    return out;
+  }
+
+  static ValueId arranged(Patch& patch, const Operand& from, const Letters& order) {
+    if (from.letters == order) return from.value;
+    std::vector<std::int64_t> perm;
+    for (const std::int64_t letter : order)
+      perm.push_back(std::ranges::find(from.letters, letter) - from.letters.begin());
+    return patch.emit(op_transpose(), TransposeAttributes{.perm = perm}, {from.value});
+  }
+
+  static ValueId reshaped(Patch& patch, ValueId x, const std::vector<std::int64_t>& sizes) {
+    return patch.emit(op_reshape(), ReshapeAttributes{}, {x, patch.integers(sizes)});
+  }
+
+  bool rewrite(const Node& node) {
+    const bool floats = kFloats.contains(graph_.value(node.outputs[0]).type.dtype);
+    if (context_.target.precise && floats) return false;
+    if (node.inputs.size() > 2 || !read(node)) return false;
+    Patch patch(graph_, "rewrite " + label_of(node) + " without an equation");
+    patch.descend_from(node);
+    const std::optional<ValueId> y = operands_.size() == 1 ? of_one(patch) : of_two(patch);
+    if (!y) return false;
+    patch.replace(node.outputs[0], *y);
+    context_.apply(patch, graph_);
+    return true;
+  }
+
+  std::optional<ValueId> of_one(Patch& patch) const {
+    Operand x = operands_[0];
+    std::vector<std::int64_t> summed;
+    for (std::size_t axis = 0; axis < x.letters.size(); ++axis) {
+      if (!has(result_, x.letters[axis])) summed.push_back(static_cast<std::int64_t>(axis));
+    }
+    if (!summed.empty()) {
+      x.value = patch.emit(op_reduce(), ReduceAttributes{.keep_dims = false},
+                           {x.value, patch.integers(summed)});
+      x.letters = filtered(x.letters, [&](std::int64_t letter) { return has(result_, letter); });
+    } else if (x.letters == result_) {
+      return std::nullopt;
+    }
+    return arranged(patch, x, result_);
+  }
+
+  std::optional<ValueId> of_two(Patch& patch) const {
+    Operand a = operands_[0], b = operands_[1];
+    // Constants are the second factor of a product, where kernels look for weights.
+    if (graph_.value(a.value).is_constant() && !graph_.value(b.value).is_constant())
+      std::swap(a, b);
+    for (const auto& [one, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
+      for (const std::int64_t letter : one->letters) {
+        if (!has(result_, letter) && !has(other->letters, letter)) return std::nullopt;
+      }
+    }
+    const Letters summed =
+        filtered(a.letters, [&](std::int64_t letter) { return !has(result_, letter); });
+    return summed.empty() ? elementwise(patch, a, b) : product_of(patch, a, b, summed);
+  }
+
+  std::optional<ValueId> elementwise(Patch& patch, const Operand& a, const Operand& b) const {
+    std::vector<ValueId> factors;
+    for (const Operand* x : {&a, &b}) {
+      const Letters order =
+          filtered(result_, [&](std::int64_t letter) { return has(x->letters, letter); });
+      SymShape sizes;
+      for (const std::int64_t letter : result_)
+        sizes.push_back(has(order, letter) ? sizes_.at(letter) : Dim(1));
+      const auto told = reshape_sizes(sizes_of(order), sizes);
+      if (!told) return std::nullopt;
+      const ValueId moved = arranged(patch, *x, order);
+      factors.push_back(order == result_ ? moved : reshaped(patch, moved, *told));
+    }
+    return patch.emit(op_binary(), BinaryAttributes{.function = BinaryFunction::mul}, factors);
+  }
+
+  // matmul([batch, rows, summed], [batch, summed, columns]). Without a batch, rows keep their axes.
+  std::optional<ValueId> product_of(Patch& patch, const Operand& a, const Operand& b,
+                                    const Letters& summed) const {
+    const Letters batch = filtered(result_, [&](std::int64_t letter) {
+      return has(a.letters, letter) && has(b.letters, letter);
+    });
+    const Letters rows = filtered(result_, [&](std::int64_t letter) {
+      return has(a.letters, letter) && !has(b.letters, letter);
+    });
+    const Letters columns =
+        filtered(result_, [&](std::int64_t letter) { return !has(a.letters, letter); });
+    const bool flat = batch.empty() && !rows.empty();
+    const Dim depth = product(sizes_of(summed));
+    SymShape left = sizes_of(batch), right = left;
+    if (flat) {
+      left = sizes_of(rows);
+    } else {
+      left.push_back(product(sizes_of(rows)));
+    }
+    SymShape result = left;
+    left.push_back(depth);
+    right.push_back(depth);
+    right.push_back(product(sizes_of(columns)));
+    result.push_back(right.back());
+    const Letters of_a = joined({&batch, &rows, &summed}),
+                  of_b = joined({&batch, &summed, &columns}),
+                  of_y = joined({&batch, &rows, &columns});
+    const auto told_a = reshape_sizes(sizes_of(of_a), left);
+    const auto told_b = reshape_sizes(sizes_of(of_b), right);
+    const auto told_y = reshape_sizes(result, sizes_of(of_y));
+    if (!told_a || !told_b || !told_y) return std::nullopt;
+    const auto shaped = [&](ValueId x, const Letters& from, const SymShape& to,
+                            const std::vector<std::int64_t>& told) {
+      return from.size() == to.size() && sizes_of(from) == to ? x : reshaped(patch, x, told);
+    };
+    const ValueId x = shaped(arranged(patch, a, of_a), of_a, left, *told_a);
+    const ValueId w = shaped(arranged(patch, b, of_b), of_b, right, *told_b);
+    ValueId y = patch.emit(op_matmul(), {}, {x, w});
+    if (!(sizes_of(of_y) == result)) y = reshaped(patch, y, *told_y);
+    return arranged(patch, {y, of_y}, result_);
+  }
+
+  Graph& graph_;
+  const PassContext& context_;
+  // Of the node at hand.
+  std::vector<Operand> operands_;
+  Letters result_;
+  std::map<std::int64_t, Dim> sizes_;
+};
+
+int run(Graph& graph, const PassContext& context) { return Rewriter(graph, context).run(); }
+
+}  // namespace
+
+Pass rewrite_einsum() {
+  return {
+      .name = "rewrite_einsum",
+      .summary = "makes Einstein sums of one or two operands products, transposes and reshapes",
+      .run = run,
+  };
+}
+
+}  // namespace strop
