@@ -111,6 +111,7 @@ inline void run_block(unsigned threads) {
 }  // namespace host
 
 inline void __syncthreads() { host::of_block.wait(); }
+inline int atomicAdd(int* at, int value) { const int before = *at; *at += value; return before; }
 inline void __syncwarp() { host::sync_warp(); }
 template <class T>
 T __shfl_xor_sync(unsigned, T value, int mask) {
