@@ -16,8 +16,8 @@ Pass fold_quantized_constants();
 Pass inline_constant_branch();
 // A condition without which the rest of the graph is impossible becomes true.
 Pass fold_implied_conditions();
-// Einstein sums of one or two operands become products, transposes and reshapes. Sums of floats may
-// be in another order: these not for a precise target.
+// Einstein sums of one or two operands become products, reductions and moves. Sums of floats may be
+// in another order: these not for a precise target.
 Pass rewrite_einsum();
 // Nodes that change nothing go; transposes and reshapes in a row become one.
 Pass eliminate_identity();

@@ -9,8 +9,8 @@
 //   "bsd,dhk->bshk"     reshape(matmul([b, s, d], [d, h k]) → [b, s, h, k])
 //
 // Left alone: letters twice in one operand, sizes of 1 that broadcast, sizes that no reshape can
-// name, and letters that one of two operands sums by itself. Sums may be in another order, so a
-// precise target keeps those of floats.
+// name, and letters that one of two operands sums by itself. Sums may be in another order: of
+// floats a precise target keeps them.
 #include "passes/passes.hpp"
 
 #include <algorithm>
@@ -50,7 +50,8 @@ Letters joined(std::initializer_list<const Letters*> parts) {
   return out;
 }
 
-// What a reshape from sizes `from` to `to` is told; nothing when it cannot be.
+// What a reshape from sizes `from` to `to` is told; nothing when it cannot be. Beside an open size
+// that stays as it is, and may be 0, none is left to be worked out.
 std::optional<std::vector<std::int64_t>> reshape_sizes(const SymShape& from, const SymShape& to) {
   std::vector<std::int64_t> out;
   for (std::size_t i = 0; i < to.size(); ++i) {
@@ -59,12 +60,12 @@ std::optional<std::vector<std::int64_t>> reshape_sizes(const SymShape& from, con
       out.push_back(to[i].value());
     } else if (i < from.size() && from[i] == to[i]) {
       out.push_back(0);  // as it is
-    } else if (!std::ranges::count(out, -1)) {
-      out.push_back(-1);
     } else {
-      return std::nullopt;
+      out.push_back(-1);
     }
   }
+  const auto open = std::ranges::count(out, -1);
+  if (open > 1 || (open == 1 && std::ranges::count(out, 0) > 0)) return std::nullopt;
   return out;
 }
 
@@ -120,6 +121,13 @@ class Rewriter {
     return are_distinct(result_);
   }
 
+  bool sums() const {
+    return std::ranges::any_of(operands_, [&](const Operand& x) {
+      return std::ranges::any_of(x.letters,
+                                 [&](std::int64_t letter) { return !has(result_, letter); });
+    });
+  }
+
   SymShape sizes_of(const Letters& letters) const {
     SymShape out;
     for (const std::int64_t letter : letters) out.push_back(sizes_.at(letter));
@@ -139,9 +147,9 @@ class Rewriter {
   }
 
   bool rewrite(const Node& node) {
-    const bool floats = kFloats.contains(graph_.value(node.outputs[0]).type.dtype);
-    if (context_.target.precise && floats) return false;
     if (node.inputs.size() > 2 || !read(node)) return false;
+    const bool floats = kFloats.contains(graph_.value(node.outputs[0]).type.dtype);
+    if (context_.target.precise && floats && sums()) return false;
     Patch patch(graph_, "rewrite " + label_of(node) + " without an equation");
     patch.descend_from(node);
     const std::optional<ValueId> y = operands_.size() == 1 ? of_one(patch) : of_two(patch);
@@ -161,8 +169,6 @@ class Rewriter {
       x.value = patch.emit(op_reduce(), ReduceAttributes{.keep_dims = false},
                            {x.value, patch.integers(summed)});
       x.letters = filtered(x.letters, [&](std::int64_t letter) { return has(result_, letter); });
-    } else if (x.letters == result_) {
-      return std::nullopt;
     }
     return arranged(patch, x, result_);
   }
@@ -255,7 +261,7 @@ int run(Graph& graph, const PassContext& context) { return Rewriter(graph, conte
 Pass rewrite_einsum() {
   return {
       .name = "rewrite_einsum",
-      .summary = "makes Einstein sums of one or two operands products, transposes and reshapes",
+      .summary = "makes Einstein sums of one or two operands products, reductions and moves",
       .run = run,
   };
 }

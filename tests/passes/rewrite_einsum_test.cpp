@@ -21,12 +21,21 @@ std::string einsum(const std::string& types, const std::string& equation,
 TEST(RewriteEinsum, moves_and_sums_of_one_operand) {
   check_pass(rewrite_einsum(), einsum("%x: f32[B,3,4]", "bij->jbi", "%x"),
              R"(graph main(%x: f32[B,3,4]) -> (%y) { %y = transpose{perm=[2, 0, 1]}(%x) })");
+  check_pass(rewrite_einsum(), einsum("%x: f32[B,3,4]", "bij->jbi", "%x"),
+             R"(graph main(%x: f32[B,3,4]) -> (%y) { %y = transpose{perm=[2, 0, 1]}(%x) })",
+             {.symbols = {{"B", 0}}, .target = {.precise = true}});
   check_pass(rewrite_einsum(), einsum("%x: f32[B,3,4]", "bij->jb", "%x"),
              R"(graph main(%x: f32[B,3,4]) -> (%y) {
                   const %constant_2 = i64[1]{1}
                   %reduce_3 = reduce{keep_dims=false}(%x, %constant_2)
                   %y = transpose{perm=[1, 0]}(%reduce_3) })",
              kRounded);
+}
+
+TEST(RewriteEinsum, an_identity_is_its_operand) {
+  check_pass(rewrite_einsum(), R"(graph main(%x: f32[B,3]) -> (%y, %e) {
+                  %e = einsum{equation="..."}(%x) %y = unary(%e) })",
+             R"(graph main(%x: f32[B,3]) -> (%y, %x "e") { %y = unary(%x) })");
 }
 
 TEST(RewriteEinsum, attention_as_jax_writes_it) {
@@ -89,6 +98,20 @@ TEST(RewriteEinsum, rows_or_columns_that_are_not_there) {
                   const %constant_7 = i64[1]{3}
                   %y = reshape(%matmul_6, %constant_7) })",
              kRounded);
+}
+
+TEST(RewriteEinsum, other_types_and_batches_of_none) {
+  for (const std::string type : {"i32", "i64", "f16"}) {
+    const std::string types = "%a: " + type + "[B,3,4], %b: " + type + "[B,4,5]";
+    for (const std::int64_t batch : {0, 2}) {
+      check_pass(rewrite_einsum(), einsum(types, "...hi,...ij->...hj", "%a, %b"),
+                 "graph main(" + types + ") -> (%y) { %y = matmul(%a, %b) }",
+                 {.symbols = {{"B", batch}}});
+    }
+  }
+  // Sizes that could not be told apart from each other where B is 0.
+  check_unchanged(rewrite_einsum(), einsum("%a: f32[B,I], %b: f32[B,J]", "bi,bj->bij", "%a, %b"),
+                  {.symbols = {{"B", 0}}});
 }
 
 TEST(RewriteEinsum, products_without_a_sum) {

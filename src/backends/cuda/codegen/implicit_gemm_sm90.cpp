@@ -122,45 +122,40 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   return out;
 }
 
-// One wgmma whose A is in registers.
-std::string multiply_f32_source(int columns) {
+// One wgmma: 64 rows, the tile's columns, 32 bytes of K. Of f32 A is in registers.
+std::string multiply_source(DType element, int columns) {
   const int count = columns / 2;
+  const bool bytes = element == DType::i8 || element == DType::u8, floats = element == DType::f32;
   std::string sums, operands;
   for (int i = 0; i < count; ++i) {
     sums += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
-    operands += fmt::format("{}\"+f\"(d[{}])", i == 0 ? "" : ", ", i);
-  }
-  return fmt::format(
-      "__device__ __forceinline__ void multiply(float (&d)[{0}], const int (&a)[4], u64 b, "
-      "bool add) {{\n"
-      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, %{1}, 0;\\n\"\n"
-      "    \"wgmma.mma_async.sync.aligned.m64n{2}k8.f32.tf32.tf32 {{{3}}}, {{%{0}, %{4}, %{5}, "
-      "%{6}}}, %{7}, add, 1, 1;\\n}}\"\n"
-      "    : {8} : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b), "
-      "\"r\"(static_cast<int>(add)));\n}}\n",
-      count, count + 5, columns, sums, count + 1, count + 2, count + 3, count + 4, operands);
-}
-
-// One wgmma: 64 rows, the tile's columns, 32 bytes of K.
-std::string multiply_source(DType element, int columns) {
-  if (element == DType::f32) return multiply_f32_source(columns);
-  const int count = columns / 2;
-  const bool bytes = element == DType::i8 || element == DType::u8;
-  std::string registers, operands;
-  for (int i = 0; i < count; ++i) {
-    registers += fmt::format("{}%{}", i == 0 ? "" : ", ", i);
     operands += fmt::format("{}\"+{}\"(d[{}])", i == 0 ? "" : ", ", bytes ? 'r' : 'f', i);
   }
-  const std::string types = bytes ? fmt::format("k32.s32.{}.s8", element == DType::u8 ? "u8" : "s8")
-                            : element == DType::bf16 ? "k16.f32.bf16.bf16"
-                                                     : "k16.f32.f16.f16";
+  const std::string types =
+      bytes    ? fmt::format("k32.s32.{}.s8", element == DType::u8 ? "u8" : "s8")
+      : floats ? "k8.f32.tf32.tf32"
+               : fmt::format("k16.f32.{0}.{0}", element == DType::bf16 ? "bf16" : "f16");
+  const int b = count + (floats ? 4 : 1);
   return fmt::format(
-      "__device__ __forceinline__ void multiply(SumType (&d)[{0}], u64 a, u64 b, bool add) {{\n"
-      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, %{1}, 0;\\n\"\n"
-      "    \"wgmma.mma_async.sync.aligned.m64n{2}{3} {{{4}}}, %{0}, %{5}, add{6};\\n}}\"\n"
-      "    : {7} : \"l\"(a), \"l\"(b), \"r\"(static_cast<int>(add)));\n}}\n",
-      count, count + 2, columns, types, registers, count + 1, bytes ? "" : ", 1, 1, 0, 0",
-      operands);
+      "__device__ __forceinline__ void multiply(SumType (&d)[{count}], {type} a{extent}, u64 b, "
+      "bool add) {{\n"
+      "  asm volatile(\"{{\\n.reg .pred add;\\nsetp.ne.b32 add, %{add}, 0;\\n\"\n"
+      "    \"wgmma.mma_async.sync.aligned.m64n{columns}{types} {{{sums}}}, {a}, %{b}, "
+      "add{options};\\n}}\"\n"
+      "    : {operands} : {given}, \"l\"(b), \"r\"(static_cast<int>(add)));\n}}\n",
+      fmt::arg("count", count), fmt::arg("type", floats ? "const int (&" : "u64"),
+      fmt::arg("extent", floats ? ")[4]" : ""), fmt::arg("add", b + 1),
+      fmt::arg("columns", columns), fmt::arg("types", types), fmt::arg("sums", sums),
+      fmt::arg("a", floats ? fmt::format("{{%{}, %{}, %{}, %{}}}", count, count + 1, count + 2,
+                                         count + 3)
+                           : fmt::format("%{}", count)),
+      fmt::arg("b", b),
+      fmt::arg("options", bytes    ? ""
+                          : floats ? ", 1, 1"
+                                   : ", 1, 1, 0, 0"),
+      fmt::arg("operands", operands),
+      fmt::arg("given",
+               floats ? "\"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3])" : "\"l\"(a)"));
 }
 
 // The parameters that A's tensors are, and the block of K that each begins with.
@@ -311,10 +306,12 @@ std::int64_t element_at(std::int64_t at, std::int64_t elements) {
   return column % 4 * (elements / 4) + step * 2 + column / 4;
 }
 
-// To the nearest number of 11 bits; of two as near, away from 0.
+// To the nearest number of 11 bits, of two as near away from 0; the largest numbers towards 0.
 float round_to_tf32(float value) {
   if (!std::isfinite(value)) return value;
-  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) + 0x1000u) & 0xffffe000u);
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto nearest = std::bit_cast<float>((bits + 0x1000u) & 0xffffe000u);
+  return std::isfinite(nearest) ? nearest : std::bit_cast<float>(bits & 0xffffe000u);
 }
 
 // Cycles that a configuration is thought to take: what is the same for all of them (each tensor
@@ -347,12 +344,12 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   const double starved =
       1 + 0.15 * std::max(0, (gemm.element == DType::f32 ? 3 : 4) - sizes.stages);
   const double main = steps * std::max(products, loaded / 40) * starved;
+  constexpr double kRestart = 8000;  // of blocks that follow others, measured of f32
   const double epilogue =
       400 +
       tile * std::max(gemm.element_bytes(), 2) * (1 + tensor_count(gemm)) / 24 / config.split +
       (config.split > 1 ? 800 + 250 * config.split : 0) +
-      (config.split > 1 && gemm.element == DType::f32 && waves > 1 ? 8000
-                                                                   : 0);  // blocks begin anew
+      (config.split > 1 && gemm.element == DType::f32 && waves > 1 ? kRestart : 0);
   const double of_tile =
       config.ping_pong ? std::max(main, epilogue / (config.groups - 1)) : main + epilogue;
   const double weights =
@@ -363,7 +360,7 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   return 2000 + weights + waves * of_tile + (config.ping_pong ? epilogue : 0);
 }
 
-// Beyond that, starting early gains nothing.
+// Beyond that, what starting early gains is nothing beside the rest.
 constexpr double kShortCycles = 120000;
 constexpr std::size_t kMostCandidates = 20;
 
@@ -448,8 +445,9 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
   // Accumulators of a thread beside addresses and operands of the epilogue; of f32 there are those
   // of a stage too, and A.
   const int accumulators = group_m / 64 * config.tile_n / 2;
-  const int most =
-      gemm.element == DType::f32 ? (config.groups == 3 ? 48 : 64) : (config.groups == 3 ? 96 : 128);
+  const int most = gemm.element != DType::f32 ? (config.groups == 3 ? 96 : 128)
+                   : config.groups == 3       ? 48
+                                              : (config.groups == 1 && group_m > 64 ? 32 : 64);
   if (accumulators > most) return false;
   if (config.resident && (config.split > 1 || config.multicast > 1)) return false;
   if (config.split > 1 && (config.ping_pong || config.multicast > 1)) return false;

@@ -13,8 +13,8 @@
 constexpr int kSteps = 4;                       // of K, of a stage: 32 bytes each
 constexpr int kBlockSteps = kBlockBytes / 32;   // of a block
 constexpr int kBlockChunks = kBlockBytes / 64;  // of 16 bytes, that a thread reads of a row
-// The operand of a stage is read and split beside the products of the one before; where there are
-// more groups these are beside another's.
+// Reading and splitting A takes time beside products: those of another group, or, where there is
+// but one, of the stage before.
 constexpr bool kReadsAhead = kGroups == 1;
 
 struct SplitOperand {
@@ -22,8 +22,10 @@ struct SplitOperand {
 };
 
 __device__ __forceinline__ void split(u32 word, int& high, int& low) {
-  high = static_cast<int>((word + 0x1000) & 0xffffe000);  // to nearest
-  low = __float_as_int(__int_as_float(static_cast<int>(word)) - __int_as_float(high));
+  const float value = __int_as_float(static_cast<int>(word));
+  constexpr float kLargestRounded = 0x1.ffep127f;  // beyond, rounding up gives an infinity
+  high = static_cast<int>((word + (fabsf(value) < kLargestRounded ? 0x1000 : 0)) & 0xffffe000);
+  low = __float_as_int(value - __int_as_float(high));
 }
 
 // `row`: the first of the warpgroup's rows in the tile.
@@ -78,7 +80,7 @@ __device__ __forceinline__ void multiply_stage(const SplitOperand& a, u32 weight
   pin_all(sums);
 }
 
-// As in gemm_products.cuh.
+// As in gemm_products.cuh, but all products have ended.
 __device__ __forceinline__ int accumulate(const Arguments& p, const Shared& s, Ring ring, int count,
                                           int row, u32 next_turn,
                                           float (&sums)[kSlices][kAccumulators]) {

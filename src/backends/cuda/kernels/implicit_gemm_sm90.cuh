@@ -3,10 +3,12 @@
 // matrices, whose A may be several tensors side by side along k, or a convolution whose A is what
 // TMA's im2col mode makes of an NHWC tensor.
 // codegen/implicit_gemm_sm90.cpp puts before this text: the primitives and pointwise functions, the
-// constants (kTileM ... kChannelOperands), SumType, `multiply` (one wgmma of width kTileN), and
-// Element and `epilogue` or, for bytes, STROP_BYTES and what requantises; kPieces, the tensors that
-// A is, with STROP_PIECES, their parameters, STROP_PIECE_MAPS, those parameters' addresses, and
-// `first_block_of`, where each begins; it also packs B in the order that this page assumes.
+// constants (kTileM ... kChannelOperands; kParts: numbers that a weight is the sum of), SumType,
+// `multiply` (one wgmma of width kTileN), and Element and `epilogue` or, for bytes, STROP_BYTES and
+// what requantises; kPieces, the tensors that A is, with STROP_PIECES, their parameters,
+// STROP_PIECE_MAPS, those parameters' addresses, and `first_block_of`, where each begins; then
+// gemm_ring.cuh and, with `accumulate`, gemm_products.cuh or gemm_products_f32.cuh. It also packs B
+// in the order that these pages assume.
 //
 // Roles. One thread of the last warpgroup issues copies into a ring of stages; kGroups consumer
 // warpgroups multiply. They share a tile (cooperative), or take tiles in turn (ping-pong: the
@@ -183,12 +185,12 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
                                                const Consumer& self, const Place& place, u32 buffer,
                                                ChannelValues& first,
                                                const SumType (&sums)[kSlices][kAccumulators]) {
-  constexpr int kParts = kPanels * kPanelChunks;
+  constexpr int kChunks = kPanels * kPanelChunks;
   ChannelValues channels[2] = {first, first};
 #pragma unroll
-  for (int q = 0; q < kParts; ++q) {
+  for (int q = 0; q < kChunks; ++q) {
     const int panel = q / kPanelChunks, part = q % kPanelChunks;
-    if (q + 1 < kParts) {
+    if (q + 1 < kChunks) {
       const int next =
           (q + 1) / kPanelChunks * kPanelColumns + self.chunk((q + 1) % kPanelChunks) * kChunk;
       channels[(q + 1) & 1].load(at.channel, p.tiles_n * kTileN, place.n + next);

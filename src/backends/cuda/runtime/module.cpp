@@ -59,14 +59,16 @@ Module::Module(Device& device, std::span<const std::byte> image) : device_(devic
   // For an earlier chip: the driver compiles it for this one, and keeps what it made.
   if (result == CUDA_ERROR_NO_BINARY_FOR_GPU && !parts.ptx.empty())
     result = driver().cuModuleLoadData(&handle_, parts.ptx.data());
-  if (result == CUDA_ERROR_NO_BINARY_FOR_GPU || result == CUDA_ERROR_INVALID_PTX ||
-      result == CUDA_ERROR_UNSUPPORTED_PTX_VERSION) {
+  if (result == CUDA_ERROR_NO_BINARY_FOR_GPU || result == CUDA_ERROR_UNSUPPORTED_PTX_VERSION ||
+      result == CUDA_ERROR_JIT_COMPILER_NOT_FOUND ||
+      result == CUDA_ERROR_JIT_COMPILATION_DISABLED) {
     throw Error(ErrorCode::engine_other_target, "the engine's machine code",
                 "it is not for " + device.name + " (compute capability " +
                     std::to_string(device.compute_capability) + ")",
                 "build the engine for this GPU");
   }
-  if (result == CUDA_ERROR_INVALID_IMAGE || result == CUDA_ERROR_INVALID_SOURCE) {
+  if (result == CUDA_ERROR_INVALID_IMAGE || result == CUDA_ERROR_INVALID_SOURCE ||
+      result == CUDA_ERROR_INVALID_PTX) {
     throw Error(ErrorCode::engine_invalid, "the engine's machine code",
                 "the driver says that it is none", "build the engine again");
   }

@@ -2,7 +2,6 @@
 #include "backends/cuda/tactics/wgmma_float_support.hpp"
 
 #include "backends/cuda/codegen/scalar_source.hpp"
-#include "ops/concat.hpp"
 #include "ops/conv.hpp"
 #include "tactic/product_view.hpp"
 
@@ -13,6 +12,8 @@ std::string floats_refusal(const Problem& problem, WgmmaFloats floats) {
   const DType element = problem.output_type(0).dtype;
   if (floats == WgmmaFloats::half && !is_half(element)) return "it is for f16 and bf16";
   if (floats == WgmmaFloats::single && element != DType::f32) return "it is for f32";
+  if (floats == WgmmaFloats::single && problem.precise)
+    return "it splits its operands, which a precise engine must not";
   return wgmma_device_refusal(problem);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <vector>
 
@@ -56,6 +57,16 @@ TEST(wgmma_f32, weights_are_the_sum_of_two_short_numbers) {
     for (std::size_t i = 0; i < sums.size(); ++i)
       ASSERT_NEAR(sums[i], expected[i], std::abs(expected[i]) * 0x1p-23);
   }
+}
+
+TEST(wgmma_f32, the_largest_weights_have_finite_parts) {
+  const float largest = std::numeric_limits<float>::max();
+  Tensor weights = Tensor::from<float>({16, 1}, std::vector<float>(16, -largest));
+  const Tensor packed =
+      pack_weights(product(16, 1), *cuda::sm90::parse_gemm_config("co64x32"), weights, {1, 0, 1});
+  double sum = 0;
+  for (const float part : packed.values<float>()) sum += part;
+  EXPECT_NEAR(sum / 16, -largest, double{largest} * 0x1p-21);
 }
 
 // A sum of K on its own and shared, tensors beside each other, blocks of 64 bytes and of 128.
