@@ -8,6 +8,9 @@
 //   "bqhd,bkhd->bhqk"   matmul([b, h, q, d], [b, h, d, k])
 //   "bsd,dhk->bshk"     reshape(matmul([b, s, d], [d, h k]) → [b, s, h, k])
 //
+// A bias [h, k] that is added to the last goes between the product and the reshape, and a number
+// that an operand is multiplied by behind its transpose, where others look for them.
+//
 // Left alone: letters twice in one operand, sizes of 1 that broadcast, sizes that no reshape can
 // name, and letters that one of two operands sums by itself. Sums may be in another order: of
 // floats a precise target keeps them.
@@ -134,12 +137,50 @@ class Rewriter {
     return out;
   }
 
-  static ValueId arranged(Patch& patch, const Operand& from, const Letters& order) {
+  const Tensor* constant(ValueId id) const {
+    return graph_.value(id).is_constant() ? &graph_.value(id).constant : nullptr;
+  }
+
+  // `x * number` that the sum alone reads: the node, and the place of x among its inputs.
+  std::optional<std::pair<const Node*, std::size_t>> multiplied(ValueId id) const {
+    if (std::ranges::find(operands_, id, &Operand::value) == operands_.end()) return std::nullopt;
+    const Node* node = graph_.producer(id);
+    if (node == nullptr || !graph_.has_single_use(id) || !node->is(op_binary()) ||
+        node->as<BinaryAttributes>().function != BinaryFunction::mul)
+      return std::nullopt;
+    for (const std::size_t at : {0, 1}) {
+      const Tensor* number = constant(node->inputs[1 - at]);
+      if (number != nullptr && number->rank() == 0) return std::pair{node, at};
+    }
+    return std::nullopt;
+  }
+
+  ValueId arranged(Patch& patch, const Operand& from, const Letters& order) const {
     if (from.letters == order) return from.value;
     std::vector<std::int64_t> perm;
     for (const std::int64_t letter : order)
       perm.push_back(std::ranges::find(from.letters, letter) - from.letters.begin());
-    return patch.emit(op_transpose(), TransposeAttributes{.perm = perm}, {from.value});
+    const auto moved = [&](ValueId x) {
+      return patch.emit(op_transpose(), TransposeAttributes{.perm = perm}, {x});
+    };
+    const auto product = multiplied(from.value);
+    if (!product) return moved(from.value);
+    const auto& [node, at] = *product;
+    patch.descend_from(*node);
+    std::vector<ValueId> factors = node->inputs;
+    factors[at] = moved(factors[at]);
+    return patch.emit(op_binary(), node->as<BinaryAttributes>(), factors);
+  }
+
+  // The node that alone reads `id` and adds a constant of these sizes, and that constant.
+  std::optional<std::pair<const Node*, Tensor>> added(ValueId id, const SymShape& sizes) const {
+    if (!graph_.has_single_use(id)) return std::nullopt;
+    const Node& node = graph_.node(graph_.value(id).uses[0].node);
+    if (!node.is(op_binary()) || node.as<BinaryAttributes>().function != BinaryFunction::add)
+      return std::nullopt;
+    const Tensor* bias = constant(node.inputs[node.inputs[0] == id ? 1 : 0]);
+    if (bias == nullptr || !(to_symbolic(bias->shape()) == sizes)) return std::nullopt;
+    return std::pair{&node, *bias};
   }
 
   static ValueId reshaped(Patch& patch, ValueId x, const std::vector<std::int64_t>& sizes) {
@@ -152,9 +193,10 @@ class Rewriter {
     if (context_.target.precise && floats && sums()) return false;
     Patch patch(graph_, "rewrite " + label_of(node) + " without an equation");
     patch.descend_from(node);
+    replaced_ = node.outputs[0];
     const std::optional<ValueId> y = operands_.size() == 1 ? of_one(patch) : of_two(patch);
     if (!y) return false;
-    patch.replace(node.outputs[0], *y);
+    patch.replace(replaced_, *y);
     context_.apply(patch, graph_);
     return true;
   }
@@ -173,7 +215,7 @@ class Rewriter {
     return arranged(patch, x, result_);
   }
 
-  std::optional<ValueId> of_two(Patch& patch) const {
+  std::optional<ValueId> of_two(Patch& patch) {
     Operand a = operands_[0], b = operands_[1];
     // Constants are the second factor of a product, where kernels look for weights.
     if (graph_.value(a.value).is_constant() && !graph_.value(b.value).is_constant())
@@ -206,7 +248,7 @@ class Rewriter {
 
   // matmul([batch, rows, summed], [batch, summed, columns]). Without a batch, rows keep their axes.
   std::optional<ValueId> product_of(Patch& patch, const Operand& a, const Operand& b,
-                                    const Letters& summed) const {
+                                    const Letters& summed) {
     const Letters batch = filtered(result_, [&](std::int64_t letter) {
       return has(a.letters, letter) && has(b.letters, letter);
     });
@@ -242,6 +284,14 @@ class Rewriter {
     const ValueId x = shaped(arranged(patch, a, of_a), of_a, left, *told_a);
     const ValueId w = shaped(arranged(patch, b, of_b), of_b, right, *told_b);
     ValueId y = patch.emit(op_matmul(), {}, {x, w});
+    const auto bias = added(replaced_, sizes_of(columns));
+    if (bias && columns.size() > 1 && of_y == result_) {
+      patch.descend_from(*bias->first);
+      const Tensor row = bias->second.reshaped({bias->second.size()});
+      y = patch.emit(op_binary(), BinaryAttributes{.function = BinaryFunction::add},
+                     {y, patch.constant(row)});
+      replaced_ = bias->first->outputs[0];
+    }
     if (!(sizes_of(of_y) == result)) y = reshaped(patch, y, *told_y);
     return arranged(patch, {y, of_y}, result_);
   }
@@ -252,6 +302,7 @@ class Rewriter {
   std::vector<Operand> operands_;
   Letters result_;
   std::map<std::int64_t, Dim> sizes_;
+  ValueId replaced_;  // its output, or that of the node behind it
 };
 
 int run(Graph& graph, const PassContext& context) { return Rewriter(graph, context).run(); }

@@ -78,6 +78,32 @@ TEST(RewriteEinsum, projections_of_heads) {
              kRounded);
 }
 
+TEST(RewriteEinsum, a_bias_of_heads_goes_to_the_product_and_a_factor_behind_the_transpose) {
+  check_pass(rewrite_einsum(), R"(graph main(%x: f32[B,S,2], %k: f32[B,T,3,1]) -> (%y) {
+                  const %w = f32[2,3,1]{1, 2, 3, 4, 5, 6}
+                  const %b = f32[3,1]{7, 8, 9}
+                  const %s = f32[]{0.5}
+                  %p = einsum{equation="bsd,dhk->bshk"}(%x, %w)
+                  %q = binary(%p, %b)
+                  %scaled = binary{function="mul"}(%q, %s)
+                  %y = einsum{equation="bqhd,bkhd->bhqk"}(%scaled, %k) })",
+             R"(graph main(%x: f32[B,S,2], %k: f32[B,T,3,1]) -> (%y) {
+                  const %w = f32[2,3,1]{1, 2, 3, 4, 5, 6}
+                  const %s = f32[]{0.5}
+                  const %constant_9 = i64[2]{2, 3}
+                  %reshape_10 = reshape(%w, %constant_9)
+                  %matmul_11 = matmul(%x, %reshape_10)
+                  const %constant_12 = f32[3]{7, 8, 9}
+                  %binary_13 = binary(%matmul_11, %constant_12)
+                  const %constant_14 = i64[4]{0, 0, 3, 1}
+                  %q = reshape(%binary_13, %constant_14)
+                  %transpose_16 = transpose{perm=[0, 2, 1, 3]}(%q)
+                  %binary_17 = binary{function="mul"}(%transpose_16, %s)
+                  %transpose_18 = transpose{perm=[0, 2, 3, 1]}(%k)
+                  %y = matmul(%binary_17, %transpose_18) })",
+             kRounded);
+}
+
 TEST(RewriteEinsum, rows_or_columns_that_are_not_there) {
   check_pass(rewrite_einsum(), einsum("%a: f32[B,4], %b: f32[B,4]", "bi,bi->b", "%a, %b"),
              R"(graph main(%a: f32[B,4], %b: f32[B,4]) -> (%y) {
