@@ -201,17 +201,21 @@ class Rewriter {
     return true;
   }
 
-  std::optional<ValueId> of_one(Patch& patch) const {
-    Operand x = operands_[0];
-    std::vector<std::int64_t> summed;
+  // Without the letters that do not stay.
+  static Operand summed_up(Patch& patch, const Operand& x, const auto& stays) {
+    std::vector<std::int64_t> axes;
     for (std::size_t axis = 0; axis < x.letters.size(); ++axis) {
-      if (!has(result_, x.letters[axis])) summed.push_back(static_cast<std::int64_t>(axis));
+      if (!stays(x.letters[axis])) axes.push_back(static_cast<std::int64_t>(axis));
     }
-    if (!summed.empty()) {
-      x.value = patch.emit(op_reduce(), ReduceAttributes{.keep_dims = false},
-                           {x.value, patch.integers(summed)});
-      x.letters = filtered(x.letters, [&](std::int64_t letter) { return has(result_, letter); });
-    }
+    const ValueId y = patch.emit(op_reduce(), ReduceAttributes{.keep_dims = false},
+                                 {x.value, patch.integers(axes)});
+    return {y, filtered(x.letters, stays)};
+  }
+
+  std::optional<ValueId> of_one(Patch& patch) const {
+    const auto stays = [&](std::int64_t letter) { return has(result_, letter); };
+    Operand x = operands_[0];
+    if (!std::ranges::all_of(x.letters, stays)) x = summed_up(patch, x, stays);
     return arranged(patch, x, result_);
   }
 
@@ -220,10 +224,15 @@ class Rewriter {
     // Constants are the second factor of a product, where kernels look for weights.
     if (graph_.value(a.value).is_constant() && !graph_.value(b.value).is_constant())
       std::swap(a, b);
+    // What one of them sums by itself goes first; 16 bits would round the sums.
+    const bool wide = bits_of(graph_.value(replaced_).type.dtype) >= 32;
     for (const auto& [one, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
-      for (const std::int64_t letter : one->letters) {
-        if (!has(result_, letter) && !has(other->letters, letter)) return std::nullopt;
-      }
+      const auto stays = [&](std::int64_t letter) {
+        return has(result_, letter) || has(other->letters, letter);
+      };
+      if (std::ranges::all_of(one->letters, stays)) continue;
+      if (!wide) return std::nullopt;
+      *one = summed_up(patch, *one, stays);
     }
     const Letters summed =
         filtered(a.letters, [&](std::int64_t letter) { return !has(result_, letter); });
