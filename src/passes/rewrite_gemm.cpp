@@ -10,12 +10,11 @@
 // are the same; 16-bit results are rounded before the bias too, so a precise target keeps them.
 #include "passes/passes.hpp"
 
-#include "ir/evaluate.hpp"
 #include "ops/binary.hpp"
 #include "ops/gemm.hpp"
 #include "ops/matmul.hpp"
 #include "ops/reshape.hpp"
-#include "ops/transpose.hpp"
+#include "passes/transposed_matrix.hpp"
 
 namespace strop {
 namespace {
@@ -93,14 +92,6 @@ class Rewriter {
     patch.replace(after->outputs[0], y);
     context_.apply(patch, graph_);
     return true;
-  }
-
-  static Tensor transposed(const Tensor& matrix) {
-    const Datum datum(matrix);
-    const Datum* const inputs[] = {&datum};
-    std::vector<Datum> outputs;
-    evaluate_op(op_transpose(), TransposeAttributes{.perm = {1, 0}}, inputs, {}, 1, outputs);
-    return outputs[0].tensor();
   }
 
   Graph& graph_;

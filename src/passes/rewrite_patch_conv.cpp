@@ -11,12 +11,12 @@
 
 #include <algorithm>
 
-#include "ir/evaluate.hpp"
 #include "ops/binary.hpp"
 #include "ops/conv.hpp"
 #include "ops/matmul.hpp"
 #include "ops/reshape.hpp"
 #include "ops/transpose.hpp"
+#include "passes/transposed_matrix.hpp"
 
 namespace strop {
 namespace {
@@ -106,7 +106,8 @@ class Rewriter {
                          {0, w.dim(1), patches->rows, w.dim(2), patches->columns, w.dim(3)});
     x = patch.emit(op_transpose(), TransposeAttributes{.perm = {0, 2, 4, 1, 3, 5}}, {x});
     x = reshaped(x, {0, count, row});
-    ValueId y = patch.emit(op_matmul(), {}, {x, patch.constant(columns_of(w, row))});
+    ValueId y =
+        patch.emit(op_matmul(), {}, {x, patch.constant(transposed(w.reshaped({w.dim(0), row})))});
     if (conv.input(2).exists()) {
       y = patch.emit(op_binary(), BinaryAttributes{.function = BinaryFunction::add},
                      {y, conv.inputs[2]});
@@ -114,15 +115,6 @@ class Rewriter {
     patch.replace(transpose->outputs[0], y);
     context_.apply(patch, graph_);
     return true;
-  }
-
-  // Filters [M, ...] as the columns of [row, M].
-  static Tensor columns_of(const Tensor& w, std::int64_t row) {
-    const Datum datum(w.reshaped({w.dim(0), row}));
-    const Datum* const inputs[] = {&datum};
-    std::vector<Datum> outputs;
-    evaluate_op(op_transpose(), TransposeAttributes{.perm = {1, 0}}, inputs, {}, 1, outputs);
-    return outputs[0].tensor();
   }
 
   Graph& graph_;
