@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backends/cuda/codegen/gemm_view.hpp"
+#include "backends/cuda/tactics/wgmma_float_support.hpp"
 #include "base/error.hpp"
 
 namespace strop::cuda {
@@ -58,7 +59,9 @@ struct GemmTactic : TiledTactic<Family, GemmConfig> {
       return 8;
     // Hopper's tensor cores reach their speed by wgmma alone.
     const bool hopper = problem.device != nullptr && problem.device->compute_capability / 10 == 9;
-    return Family::kTensorCores && hopper ? 1.7 : 1;
+    if (!hopper) return 1;
+    if (Family::kTensorCores) return 1.7;
+    return p.element == DType::f32 && is_split(problem) ? 1.4 : 1;
   }
 };
 

@@ -3,6 +3,8 @@
 
 #include "backends/cuda/codegen/scalar_source.hpp"
 #include "ops/conv.hpp"
+#include "ops/gemm.hpp"
+#include "ops/matmul.hpp"
 #include "tactic/product_view.hpp"
 
 namespace strop::cuda {
@@ -94,6 +96,14 @@ std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, WgmmaFloat
     return std::nullopt;
   if (refusal = sm90::refusal(out.gemm); !refusal.empty()) return std::nullopt;
   return out;
+}
+
+bool is_split(const Problem& problem) {
+  std::string refusal;
+  const auto read = &problem.leading_op() == &op_matmul() || &problem.leading_op() == &op_gemm()
+                        ? read_wgmma_matmul
+                        : read_wgmma_conv;
+  return read(problem, WgmmaFloats::single, refusal).has_value();
 }
 
 }  // namespace strop::cuda

@@ -16,6 +16,9 @@ std::optional<WgmmaProblem> read_wgmma_conv(const Problem& problem, WgmmaFloats 
 std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, WgmmaFloats floats,
                                               std::string& refusal);
 
+// Whether Hopper's tensor cores take the product or convolution of f32 in two parts.
+bool is_split(const Problem& problem);
+
 // What a tactic over one of these is made of.
 template <auto read, WgmmaFloats floats>
 struct WgmmaTactic {

@@ -19,7 +19,9 @@
 #include "tactic/candidates.hpp"
 
 namespace strop::cuda {
+const Tactic& tactic_conv_simt();
 const Tactic& tactic_conv_wgmma();
+const Tactic& tactic_conv_wgmma_f32();
 const Tactic& tactic_conv_wgmma_s8();
 const Tactic& tactic_matmul_wgmma();
 const Tactic& tactic_matmul_wgmma_s8();
@@ -150,6 +152,34 @@ TEST(wgmma_weights, hold_every_element_once_in_rows_of_whole_blocks) {
   EXPECT_EQ(channel_of(8), 2);
   EXPECT_EQ(channel_of(2), 16);
   EXPECT_EQ(channel_of(32), 8);
+}
+
+Question f32_conv(std::int64_t channels, int chip) {
+  const std::string c = std::to_string(channels);
+  return Question(graph_of("graph main(%x: f32[N," + c + ",H,56]) -> (%y) {\nconst %w: f32[128," +
+                               c + ",3,3] = @0\n%y = conv{pads=[1, 1, 1, 1]}(%x, %w) }",
+                           {{DType::f32, {128, channels, 3, 3}}}),
+                  chip);
+}
+
+TEST(conv_wgmma_f32, is_thought_faster_where_it_is_there_and_no_precise_engine_has_it) {
+  const auto takes = [](const Question& question) {
+    return cuda::tactic_conv_wgmma_f32().accepts(question.problem).yes;
+  };
+  const auto slowdown_without = [](const Question& question) {
+    return cuda::tactic_conv_simt().slowdown(question.problem, "");
+  };
+  EXPECT_TRUE(takes(f32_conv(64, 90)));
+  EXPECT_GT(slowdown_without(f32_conv(64, 90)), 1);
+  Question precise = f32_conv(64, 90);
+  precise.problem.precise = true;
+  EXPECT_FALSE(takes(precise));
+  EXPECT_EQ(slowdown_without(precise), 1);
+  EXPECT_FALSE(takes(f32_conv(64, 80)));
+  EXPECT_EQ(slowdown_without(f32_conv(64, 80)), 1);
+  EXPECT_FALSE(takes(f32_conv(6, 90)));
+  EXPECT_EQ(slowdown_without(f32_conv(6, 90)), 1);
+  EXPECT_FALSE(takes(plain_conv(90)));
 }
 
 TEST(conv_wgmma, takes_half_types_on_its_chip_alone) {
