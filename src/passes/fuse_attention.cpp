@@ -36,12 +36,7 @@ class Matcher {
   Matcher(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
-    const std::vector<NodeId> order = graph_.order();
-    int fused = 0;
-    for (const NodeId id : order) {
-      if (graph_.node(id).is(op_matmul()) && match(graph_.node(id))) ++fused;
-    }
-    return fused;
+    return rewrite_each(graph_, op_matmul(), [&](const Node& node) { return match(node); });
   }
 
  private:

@@ -26,13 +26,8 @@ class Fuser {
   Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
-    const std::vector<NodeId> order = graph_.order();
-    int fused = 0;
-    for (const NodeId id : order) {
-      const Node& node = graph_.node(id);
-      if (node.is(op_attention()) && node.outputs.size() == 1 && fuse(node)) ++fused;
-    }
-    return fused;
+    return rewrite_each(graph_, op_attention(),
+                        [&](const Node& node) { return node.outputs.size() == 1 && fuse(node); });
   }
 
  private:

@@ -31,12 +31,7 @@ class Fuser {
   Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
-    const std::vector<NodeId> order = graph_.order();
-    int fused = 0;
-    for (const NodeId id : order) {
-      if (graph_.node(id).is(op_attention()) && fuse(graph_.node(id))) ++fused;
-    }
-    return fused;
+    return rewrite_each(graph_, op_attention(), [&](const Node& node) { return fuse(node); });
   }
 
  private:

@@ -35,6 +35,10 @@ struct Pass {
   int (*run)(Graph&, const PassContext&) = nullptr;
 };
 
+// Calls `rewrite` for each node of that operator that the graph has now; returns how often it gave
+// true.
+int rewrite_each(Graph& graph, const OpDef& op, const std::function<bool(const Node&)>& rewrite);
+
 // "/layer1/Conv", or "conv" for a node without a name; for labels.
 inline std::string label_of(const Node& node) {
   return node.name.empty() ? std::string(node.op->name) : node.name;

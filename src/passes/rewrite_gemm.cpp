@@ -24,12 +24,7 @@ class Rewriter {
   Rewriter(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
-    const std::vector<NodeId> order = graph_.order();
-    int rewritten = 0;
-    for (const NodeId id : order) {
-      if (graph_.node(id).is(op_gemm()) && rewrite(graph_.node(id))) ++rewritten;
-    }
-    return rewritten;
+    return rewrite_each(graph_, op_gemm(), [&](const Node& node) { return rewrite(node); });
   }
 
  private:

@@ -32,12 +32,7 @@ class Rewriter {
   Rewriter(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
-    const std::vector<NodeId> order = graph_.order();
-    int rewritten = 0;
-    for (const NodeId id : order) {
-      if (graph_.node(id).is(op_conv()) && rewrite(graph_.node(id))) ++rewritten;
-    }
-    return rewritten;
+    return rewrite_each(graph_, op_conv(), [&](const Node& node) { return rewrite(node); });
   }
 
  private:

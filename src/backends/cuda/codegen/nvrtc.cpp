@@ -112,23 +112,23 @@ class Program {
     out.resize(std::strlen(out.c_str()));
     return out;
   }
-  std::string cubin() const {
-    std::size_t size = 0;
-    check(nvrtc().cubin_size(program_, &size), "size of the machine code");
-    std::string out(size, '\0');
-    check(nvrtc().cubin(program_, out.data()), "reading the machine code");
-    return out;
-  }
+  std::string cubin() const { return bytes(nvrtc().cubin_size, nvrtc().cubin, "machine code"); }
   std::string ptx() const {
-    std::size_t size = 0;
-    check(nvrtc().ptx_size(program_, &size), "size of the PTX");
-    std::string out(size, '\0');
-    check(nvrtc().ptx(program_, out.data()), "reading the PTX");
+    std::string out = bytes(nvrtc().ptx_size, nvrtc().ptx, "PTX");
     out.resize(std::strlen(out.c_str()));
     return out;
   }
 
  private:
+  std::string bytes(decltype(&nvrtcGetPTXSize) size_of, decltype(&nvrtcGetPTX) read,
+                    const char* what) const {
+    std::size_t size = 0;
+    check(size_of(program_, &size), what);
+    std::string out(size, '\0');
+    check(read(program_, out.data()), what);
+    return out;
+  }
+
   nvrtcProgram program_ = nullptr;
 };
 

@@ -8,15 +8,8 @@
 
 namespace strop::cuda {
 const Tactic& tactic_conv_wgmma() {
-  using Parts = WgmmaTactic<read_wgmma_conv, WgmmaFloats::half>;
-  static const Tactic tactic{.name = "conv_wgmma",
-                             .backend = "cuda",
-                             .ops = {op_conv, op_concat},
-                             .reads_bodies = true,
-                             .accepts = Parts::accepts,
-                             .configs = Parts::configs,
-                             .layouts = Parts::conv_layouts,
-                             .lower = Parts::lower};
+  static const Tactic tactic = WgmmaTactic<read_wgmma_conv<WgmmaFloats::half>>::of_convolutions(
+      "conv_wgmma", {op_conv, op_concat});
   return tactic;
 }
 

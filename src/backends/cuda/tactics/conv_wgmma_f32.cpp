@@ -6,15 +6,8 @@
 
 namespace strop::cuda {
 const Tactic& tactic_conv_wgmma_f32() {
-  using Parts = WgmmaTactic<read_wgmma_conv, WgmmaFloats::single>;
-  static const Tactic tactic{.name = "conv_wgmma_f32",
-                             .backend = "cuda",
-                             .ops = {op_conv, op_concat},
-                             .reads_bodies = true,
-                             .accepts = Parts::accepts,
-                             .configs = Parts::configs,
-                             .layouts = Parts::conv_layouts,
-                             .lower = Parts::lower};
+  static const Tactic tactic = WgmmaTactic<read_wgmma_conv<WgmmaFloats::single>>::of_convolutions(
+      "conv_wgmma_f32", {op_conv, op_concat});
   return tactic;
 }
 

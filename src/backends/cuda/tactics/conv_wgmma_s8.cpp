@@ -2,7 +2,6 @@
 // Exact 1-D and 2-D convolutions of bytes on Hopper's tensor cores, requantised, channels
 // innermost. Those of single pixels also take their input in pieces, as fuse_concat leaves it.
 #include "backends/cuda/tactics/wgmma_support.hpp"
-#include "base/error.hpp"
 #include "ops/concat.hpp"
 #include "ops/conv_integer.hpp"
 
@@ -37,41 +36,11 @@ std::optional<WgmmaProblem> read(const Problem& problem, std::string& refusal) {
   return out;
 }
 
-WgmmaProblem accepted(const Problem& problem) {
-  std::string refusal;
-  auto out = read(problem, refusal);
-  STROP_CHECK(out.has_value(), "a problem is lowered after it was accepted");
-  return std::move(*out);
-}
-
-Acceptance accepts(const Problem& problem) {
-  std::string refusal;
-  return read(problem, refusal) ? Acceptance::accept() : Acceptance::refuse(refusal);
-}
-
-std::vector<std::string> configs(const Problem& problem) {
-  return wgmma_configs(problem, accepted(problem));
-}
-
-std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
-  return wgmma_conv_layouts(problem, accepted(problem));
-}
-
-KernelChoice lower(const Problem& problem, std::string_view config) {
-  return wgmma_choice(problem, accepted(problem), config);
-}
-
 }  // namespace
 
 const Tactic& tactic_conv_wgmma_s8() {
-  static const Tactic tactic{.name = "conv_wgmma_s8",
-                             .backend = "cuda",
-                             .ops = {op_conv_integer, op_concat},
-                             .reads_bodies = true,
-                             .accepts = accepts,
-                             .configs = configs,
-                             .layouts = layouts,
-                             .lower = lower};
+  static const Tactic tactic =
+      WgmmaTactic<read>::of_convolutions("conv_wgmma_s8", {op_conv_integer, op_concat});
   return tactic;
 }
 

@@ -6,14 +6,8 @@
 
 namespace strop::cuda {
 const Tactic& tactic_matmul_wgmma() {
-  using Parts = WgmmaTactic<read_wgmma_matmul, WgmmaFloats::half>;
-  static const Tactic tactic{.name = "matmul_wgmma",
-                             .backend = "cuda",
-                             .ops = {op_matmul, op_gemm},
-                             .reads_bodies = true,
-                             .accepts = Parts::accepts,
-                             .configs = Parts::configs,
-                             .lower = Parts::lower};
+  static const Tactic tactic = WgmmaTactic<read_wgmma_matmul<WgmmaFloats::half>>::of_products(
+      "matmul_wgmma", {op_matmul, op_gemm});
   return tactic;
 }
 

@@ -6,14 +6,8 @@
 
 namespace strop::cuda {
 const Tactic& tactic_matmul_wgmma_f32() {
-  using Parts = WgmmaTactic<read_wgmma_matmul, WgmmaFloats::single>;
-  static const Tactic tactic{.name = "matmul_wgmma_f32",
-                             .backend = "cuda",
-                             .ops = {op_matmul, op_gemm},
-                             .reads_bodies = true,
-                             .accepts = Parts::accepts,
-                             .configs = Parts::configs,
-                             .lower = Parts::lower};
+  static const Tactic tactic = WgmmaTactic<read_wgmma_matmul<WgmmaFloats::single>>::of_products(
+      "matmul_wgmma_f32", {op_matmul, op_gemm});
   return tactic;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exact products of bytes by a constant matrix on Hopper's tensor cores, requantised.
 #include "backends/cuda/tactics/wgmma_support.hpp"
-#include "base/error.hpp"
 #include "ops/matmul_integer.hpp"
 
 namespace strop::cuda {
@@ -35,36 +34,11 @@ std::optional<WgmmaProblem> read(const Problem& problem, std::string& refusal) {
   return out;
 }
 
-WgmmaProblem accepted(const Problem& problem) {
-  std::string refusal;
-  auto out = read(problem, refusal);
-  STROP_CHECK(out.has_value(), "a problem is lowered after it was accepted");
-  return std::move(*out);
-}
-
-Acceptance accepts(const Problem& problem) {
-  std::string refusal;
-  return read(problem, refusal) ? Acceptance::accept() : Acceptance::refuse(refusal);
-}
-
-std::vector<std::string> configs(const Problem& problem) {
-  return wgmma_configs(problem, accepted(problem));
-}
-
-KernelChoice lower(const Problem& problem, std::string_view config) {
-  return wgmma_choice(problem, accepted(problem), config);
-}
-
 }  // namespace
 
 const Tactic& tactic_matmul_wgmma_s8() {
-  static const Tactic tactic{.name = "matmul_wgmma_s8",
-                             .backend = "cuda",
-                             .ops = {op_matmul_integer},
-                             .reads_bodies = true,
-                             .accepts = accepts,
-                             .configs = configs,
-                             .lower = lower};
+  static const Tactic tactic =
+      WgmmaTactic<read>::of_products("matmul_wgmma_s8", {op_matmul_integer});
   return tactic;
 }
 

@@ -10,7 +10,8 @@
 namespace strop::cuda {
 namespace {
 
-std::string floats_refusal(const Problem& problem, WgmmaFloats floats) {
+template <WgmmaFloats floats>
+std::string floats_refusal(const Problem& problem) {
   const DType element = problem.output_type(0).dtype;
   if (floats == WgmmaFloats::half && !is_half(element)) return "it is for f16 and bf16";
   if (floats == WgmmaFloats::single && element != DType::f32) return "it is for f32";
@@ -19,14 +20,24 @@ std::string floats_refusal(const Problem& problem, WgmmaFloats floats) {
   return wgmma_device_refusal(problem);
 }
 
+// Adds bias (an input, or none: -1) and epilogue, whose channels are along that axis of the output.
+bool finish(const Problem& problem, std::int64_t bias, const strop::Epilogue& epilogue,
+            std::int64_t channel_axis, WgmmaProblem& into, std::string& refusal) {
+  if (bias >= 0 && !add_bias(problem, static_cast<std::size_t>(bias), into, refusal)) return false;
+  if (!add_steps(problem, epilogue, static_cast<std::size_t>(channel_axis), into, refusal))
+    return false;
+  refusal = sm90::refusal(into.gemm);
+  return refusal.empty();
+}
+
 }  // namespace
 
-std::optional<WgmmaProblem> read_wgmma_conv(const Problem& problem, WgmmaFloats floats,
-                                            std::string& refusal) {
+template <WgmmaFloats floats>
+std::optional<WgmmaProblem> read_wgmma_conv(const Problem& problem, std::string& refusal) {
   auto view = view_as(problem, op_conv(), refusal);
   if (!view && refusal.empty()) view = view_as_joined(problem, op_conv(), 1, refusal);
   if (!view) return std::nullopt;
-  if (refusal = floats_refusal(problem, floats); !refusal.empty()) return std::nullopt;
+  if (refusal = floats_refusal<floats>(problem); !refusal.empty()) return std::nullopt;
   const auto& conv = view->anchor->as<ConvAttributes>();
   const auto x = static_cast<std::size_t>(view->pieces.empty() ? view->input(0) : view->pieces[0]);
   const auto w = static_cast<std::size_t>(view->input(1));
@@ -52,19 +63,15 @@ std::optional<WgmmaProblem> read_wgmma_conv(const Problem& problem, WgmmaFloats 
   out.weight_strides = {weights->dim(1) * taps, 1, taps};
   if (!read_window(problem, conv, *weights, out, refusal)) return std::nullopt;
   if (!add_pieces(problem, view->pieces, out, refusal)) return std::nullopt;
-  if (view->input(2) >= 0 &&
-      !add_bias(problem, static_cast<std::size_t>(view->input(2)), out, refusal))
-    return std::nullopt;
-  if (!add_steps(problem, view->epilogue, 1, out, refusal)) return std::nullopt;
-  if (refusal = sm90::refusal(out.gemm); !refusal.empty()) return std::nullopt;
+  if (!finish(problem, view->input(2), view->epilogue, 1, out, refusal)) return std::nullopt;
   return out;
 }
 
-std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, WgmmaFloats floats,
-                                              std::string& refusal) {
+template <WgmmaFloats floats>
+std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, std::string& refusal) {
   const auto product = read_product_by_matrix(problem, refusal);
   if (!product) return std::nullopt;
-  if (refusal = floats_refusal(problem, floats); !refusal.empty()) return std::nullopt;
+  if (refusal = floats_refusal<floats>(problem); !refusal.empty()) return std::nullopt;
   const auto a = static_cast<std::size_t>(product->view.input(0));
   const auto b = static_cast<std::size_t>(product->view.input(1));
   const Tensor& weights = *problem.constant(b);
@@ -89,21 +96,26 @@ std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, WgmmaFloat
     out.gemm.rows = out.gemm.rows * size_of_input(problem, a, static_cast<std::size_t>(axis));
   out.weight_strides = product->trans_b ? std::array<std::int64_t, 3>{out.gemm.channels, 0, 1}
                                         : std::array<std::int64_t, 3>{1, 0, out.gemm.columns};
-  if (product->bias >= 0 &&
-      !add_bias(problem, static_cast<std::size_t>(product->bias), out, refusal))
+  if (!finish(problem, product->bias, product->view.epilogue, rank - 1, out, refusal))
     return std::nullopt;
-  if (!add_steps(problem, product->view.epilogue, static_cast<std::size_t>(rank - 1), out, refusal))
-    return std::nullopt;
-  if (refusal = sm90::refusal(out.gemm); !refusal.empty()) return std::nullopt;
   return out;
 }
 
+template std::optional<WgmmaProblem> read_wgmma_conv<WgmmaFloats::half>(const Problem&,
+                                                                        std::string&);
+template std::optional<WgmmaProblem> read_wgmma_conv<WgmmaFloats::single>(const Problem&,
+                                                                          std::string&);
+template std::optional<WgmmaProblem> read_wgmma_matmul<WgmmaFloats::half>(const Problem&,
+                                                                          std::string&);
+template std::optional<WgmmaProblem> read_wgmma_matmul<WgmmaFloats::single>(const Problem&,
+                                                                            std::string&);
+
 bool is_split(const Problem& problem) {
   std::string refusal;
-  const auto read = &problem.leading_op() == &op_matmul() || &problem.leading_op() == &op_gemm()
-                        ? read_wgmma_matmul
-                        : read_wgmma_conv;
-  return read(problem, WgmmaFloats::single, refusal).has_value();
+  const OpDef& op = problem.leading_op();
+  return &op == &op_matmul() || &op == &op_gemm()
+             ? read_wgmma_matmul<WgmmaFloats::single>(problem, refusal).has_value()
+             : read_wgmma_conv<WgmmaFloats::single>(problem, refusal).has_value();
 }
 
 }  // namespace strop::cuda

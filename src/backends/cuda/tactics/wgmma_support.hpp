@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/cuda/codegen/implicit_gemm_sm90.hpp"
+#include "base/error.hpp"
 #include "ops/conv.hpp"
 #include "tactic/anchor_view.hpp"
 #include "tactic/quantized_view.hpp"
@@ -54,5 +55,45 @@ std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const Wgm
 std::vector<std::string> wgmma_configs(const Problem& problem, const WgmmaProblem& wgmma);
 KernelChoice wgmma_choice(const Problem& problem, const WgmmaProblem& wgmma,
                           std::string_view config);
+
+// A tactic over such problems. `read` says what a node is to the kernel, or nothing, and why:
+// std::optional<WgmmaProblem>(const Problem&, std::string& refusal).
+template <auto read>
+struct WgmmaTactic {
+  static WgmmaProblem accepted(const Problem& problem) {
+    std::string refusal;
+    auto out = read(problem, refusal);
+    STROP_CHECK(out.has_value(), "a problem is lowered after it was accepted");
+    return std::move(*out);
+  }
+  static Acceptance accepts(const Problem& problem) {
+    std::string refusal;
+    return read(problem, refusal) ? Acceptance::accept() : Acceptance::refuse(refusal);
+  }
+  static std::vector<std::string> configs(const Problem& problem) {
+    return wgmma_configs(problem, accepted(problem));
+  }
+  static std::vector<OperandLayouts> conv_layouts(const Problem& problem, std::string_view) {
+    return wgmma_conv_layouts(problem, accepted(problem));
+  }
+  static KernelChoice lower(const Problem& problem, std::string_view config) {
+    return wgmma_choice(problem, accepted(problem), config);
+  }
+
+  static Tactic of_products(std::string_view name, std::vector<const OpDef& (*)()> ops) {
+    return {.name = name,
+            .backend = "cuda",
+            .ops = std::move(ops),
+            .reads_bodies = true,
+            .accepts = accepts,
+            .configs = configs,
+            .lower = lower};
+  }
+  static Tactic of_convolutions(std::string_view name, std::vector<const OpDef& (*)()> ops) {
+    Tactic out = of_products(name, std::move(ops));
+    out.layouts = conv_layouts;
+    return out;
+  }
+};
 
 }  // namespace strop::cuda

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/cuda/codegen/epilogue_source.hpp"
 #include "base/dtype.hpp"
 
 namespace strop::testing {
@@ -62,6 +63,16 @@ inline std::string joined_bytes_text(const std::vector<std::int64_t>& pieces) {
          names + ", %w, %z, %m, %o) body graph body(" + types + ", " + w +
          ", %z: u8[], %m: f32[64], %o: f32[64]) -> (%y) { %x = concat{axis=1}(" + names +
          ") %a = conv_integer(%x, %w, %z) %y = requantize{low=-99, high=120}(%a, %m, %o) } }";
+}
+
+// What such a convolution does to its sums: silu, then the residual.
+inline cuda::Epilogue joined_epilogue(bool residual) {
+  cuda::Epilogue out(1);
+  out[0].unary_function = UnaryFunction::silu;
+  if (!residual) return out;
+  out.push_back(
+      {.kind = cuda::EpilogueStep::binary, .operand = {cuda::EpilogueOperand::tensor, 0, 0}});
+  return out;
 }
 
 // Configurations of every form of the kernel.

@@ -72,17 +72,11 @@ TEST(wgmma_f32, the_largest_weights_have_finite_parts) {
 // A sum of K on its own and shared, tensors beside each other, blocks of 64 bytes and of 128.
 TEST(wgmma_f32, every_form_compiles_without_spills) {
   if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
-  cuda::EpilogueStep silu, add;
-  silu.kind = cuda::EpilogueStep::unary;
-  silu.unary_function = UnaryFunction::silu;
-  add.kind = cuda::EpilogueStep::binary;
-  add.operand = {cuda::EpilogueOperand::tensor, 0, 0};
   for (const std::vector<std::int64_t>& pieces :
        {std::vector<std::int64_t>{96, 160}, {64, 112, 80}}) {
     ImplicitGemm gemm = product(256, 384);
     gemm.pieces = pieces;
-    gemm.epilogue = {silu};
-    if (pieces.size() == 2) gemm.epilogue.push_back(add);
+    gemm.epilogue = testing::joined_epilogue(pieces.size() == 2);
     for (const std::string& text : testing::forms_of_wgmma_f32()) {
       const GemmConfig config = *cuda::sm90::parse_gemm_config(text);
       ASSERT_TRUE(fits(gemm, config)) << text;

@@ -294,17 +294,11 @@ TEST(conv_wgmma, reads_pieces_without_spills) {
   ImplicitGemm gemm;
   gemm.columns = 384;
   gemm.rows = Dim::symbol("i0d0");
-  cuda::EpilogueStep silu, add;
-  silu.kind = cuda::EpilogueStep::unary;
-  silu.unary_function = UnaryFunction::silu;
-  add.kind = cuda::EpilogueStep::binary;
-  add.operand = {cuda::EpilogueOperand::tensor, 0, 0};
   for (const std::vector<std::int64_t>& pieces :
        {std::vector<std::int64_t>{96, 160}, {64, 128, 64, 64}}) {
     gemm.pieces = pieces;
     gemm.channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
-    gemm.epilogue = {silu};
-    if (pieces.size() == 2) gemm.epilogue.push_back(add);
+    gemm.epilogue = testing::joined_epilogue(pieces.size() == 2);
     for (const std::string& text : testing::forms_of_wgmma()) {
       const GemmConfig config = *cuda::sm90::parse_gemm_config(text);
       ASSERT_TRUE(fits(gemm, config)) << text;
