@@ -7,6 +7,8 @@
 #include "base/float_types.hpp"
 #include "ops/binary.hpp"
 #include "ops/clip.hpp"
+#include "ops/normalize_by_sums.hpp"
+#include "ops/row_sums.hpp"
 #include "ops/unary.hpp"
 #include "tactic/fused_view.hpp"
 
@@ -99,9 +101,47 @@ bool read_epilogue(const FusedView& body, std::size_t first, ValueId running, Ep
 
 namespace {
 
+// The nodes behind the anchor: a chain, and perhaps row_sums of what it makes.
+bool read_end(const FusedView& body, std::size_t anchor, AnchorView& view, RowSums row_sums,
+              std::string& refusal) {
+  const std::size_t end = body.nodes().size() - 1;
+  const ValueId sums = body.nodes()[anchor]->outputs[0];
+  if (row_sums == RowSums::refused || end == anchor || !body.nodes()[end]->is(op_row_sums()))
+    return read_epilogue(body, anchor + 1, sums, view.epilogue, refusal);
+  ValueId running = sums;
+  auto steps = read_steps(body, anchor + 1, end, running, refusal);
+  if (!steps) return false;
+  view.epilogue = std::move(*steps);
+  view.sums_block = body.nodes()[end]->as<RowSumsAttributes>().block;
+  const bool sound = body.nodes()[end]->inputs[0] == running &&
+                     body.gives({running, body.nodes()[end]->outputs[0]});
+  if (!sound) refusal = "its body sums other rows, or has other outputs";
+  return sound;
+}
+
+// Whether what is before the anchor normalises its input 0.
+bool read_normalized(const FusedView& body, AnchorView& view, std::string& refusal) {
+  const Node& node = *body.nodes()[0];
+  const auto index = [&](std::size_t i) {
+    return node.input(i).exists() ? body.input_index(node.inputs[i]) : -1;
+  };
+  view.inputs[0] = index(0);
+  view.normalized = NormalizedRows{.sums = index(1),
+                                   .scale = index(2),
+                                   .bias = index(3),
+                                   .epsilon = node.as<NormalizeBySumsAttributes>().epsilon};
+  const std::vector<ValueId>& read = view.anchor->inputs;
+  bool sound = std::ranges::count(read, node.outputs[0]) == 1 && read[0] == node.outputs[0];
+  for (std::size_t i = 0; i < node.inputs.size(); ++i)
+    sound = sound && (!node.inputs[i].exists() || index(i) >= 0);
+  if (!sound) refusal = "its rows are normalised in another way";
+  return sound;
+}
+
 // The anchor is a node of the body; `first`, of its inputs, is the first that is the body's.
 std::optional<AnchorView> view_from(const Problem& problem, const FusedView& body,
-                                    std::size_t anchor, std::size_t first, std::string& refusal) {
+                                    std::size_t anchor, std::size_t first, std::string& refusal,
+                                    RowSums row_sums = RowSums::refused) {
   AnchorView view;
   view.anchor = body.nodes()[anchor];
   const Type& sum = body.type(view.anchor->outputs[0]);
@@ -118,22 +158,25 @@ std::optional<AnchorView> view_from(const Problem& problem, const FusedView& bod
       return std::nullopt;
     }
   }
-  if (!read_epilogue(body, anchor + 1, view.anchor->outputs[0], view.epilogue, refusal))
-    return std::nullopt;
+  if (!read_end(body, anchor, view, row_sums, refusal)) return std::nullopt;
   return view;
 }
 
 }  // namespace
 
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
-                                  Casts casts) {
+                                  Casts casts, RowSums row_sums) {
   const FusedView body(problem);
-  if (body.nodes().empty() || !body.nodes()[0]->is(anchor)) return std::nullopt;
+  const bool normalized = row_sums == RowSums::taken && begins_with_normalize(body);
+  const std::size_t at = normalized ? 1 : 0;
+  if (body.nodes().empty() || !body.nodes()[at]->is(anchor)) return std::nullopt;
   if (body.casts() && casts == Casts::refused) {
     refusal = "its operands are rounded";
     return std::nullopt;
   }
-  return view_from(problem, body, 0, 0, refusal);
+  auto view = view_from(problem, body, at, at, refusal, row_sums);
+  if (view && normalized && !read_normalized(body, *view, refusal)) return std::nullopt;
+  return view;
 }
 
 std::optional<AnchorView> view_as_joined(const Problem& problem, const OpDef& anchor,

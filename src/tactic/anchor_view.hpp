@@ -15,6 +15,13 @@ namespace strop {
 
 class FusedView;
 
+// Of a body that begins with normalize_by_sums (passes/fold_layer_norm.cpp), by number of the
+// problem's inputs; -1: absent.
+struct NormalizedRows {
+  std::int64_t sums = -1, scale = -1, bias = -1;
+  double epsilon = 0;
+};
+
 struct AnchorView {
   const Node* anchor = nullptr;
   // Per input of the anchor: which input of the problem's node it is; -1: absent.
@@ -22,6 +29,8 @@ struct AnchorView {
   // Inputs of the problem's node that a concat joins to input 0 of the anchor, which then is -1.
   std::vector<std::int64_t> pieces;
   Epilogue epilogue;
+  std::optional<NormalizedRows> normalized;  // how the rows of input 0 are before they are read
+  std::int64_t sums_block = 0;  // output 1 is row_sums of output 0, by so many; 0: there is none
 
   std::int64_t input(std::size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
 };
@@ -42,10 +51,15 @@ enum class Casts : std::uint8_t {
   looked_through,  // as if the body's inputs and outputs were of the types it computes in
 };
 
+// Bodies that normalise rows before the anchor, or sum those of the result
+// (passes/fold_layer_norm.cpp).
+enum class RowSums : std::uint8_t { refused, taken };
+
 // Nothing when the problem's main operator is another one (`refusal` stays empty), or when the
 // chain cannot be written as an epilogue (`refusal` says why).
 std::optional<AnchorView> view_as(const Problem& problem, const OpDef& anchor, std::string& refusal,
-                                  Casts casts = Casts::refused);
+                                  Casts casts = Casts::refused,
+                                  RowSums row_sums = RowSums::refused);
 
 // As view_as for a fused node (passes/fuse_concat.cpp) whose body begins with a concat along that
 // axis, which the anchor alone reads.

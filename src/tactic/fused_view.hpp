@@ -2,12 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 #include <vector>
 
 #include "base/shape.hpp"
 #include "ops/cast.hpp"
 #include "ops/concat.hpp"
 #include "ops/fused.hpp"
+#include "ops/normalize_by_sums.hpp"
 #include "tactic/tactic.hpp"
 
 namespace strop {
@@ -53,9 +55,13 @@ class FusedView {
   }
 
   // The body has one output, the last node's.
-  bool ends_in(ValueId id) const {
-    return graph_ == nullptr ||
-           (graph_->outputs().size() == 1 && before_casts(graph_->outputs()[0]) == id);
+  bool ends_in(ValueId id) const { return graph_ == nullptr || gives({id}); }
+
+  // The body's outputs are these.
+  bool gives(std::initializer_list<ValueId> outputs) const {
+    return graph_ != nullptr &&
+           std::ranges::equal(graph_->outputs(), outputs,
+                              [&](ValueId own, ValueId id) { return before_casts(own) == id; });
   }
 
  private:
@@ -77,6 +83,11 @@ class FusedView {
 // Whether a body begins with a concat (passes/fuse_concat.cpp) and goes on.
 inline bool begins_with_concat(const FusedView& body) {
   return !body.casts() && body.nodes().size() > 1 && body.nodes()[0]->is(op_concat());
+}
+
+// Whether a body begins with normalize_by_sums (passes/fold_layer_norm.cpp) and goes on.
+inline bool begins_with_normalize(const FusedView& body) {
+  return !body.casts() && body.nodes().size() > 1 && body.nodes()[0]->is(op_normalize_by_sums());
 }
 
 // What the concat in front of the anchor joins, as inputs of the problem's node; false when it is

@@ -18,14 +18,14 @@ void take_bias(const Problem& problem, Product& product) {
 }
 
 std::optional<Product> read_matmul_or_gemm(const Problem& problem, std::string& refusal,
-                                           Casts casts) {
+                                           Casts casts, RowSums row_sums) {
   Product product;
-  if (auto view = view_as(problem, op_matmul(), refusal, casts)) {
+  if (auto view = view_as(problem, op_matmul(), refusal, casts, row_sums)) {
     product.view = std::move(*view);
     return product;
   }
   if (!refusal.empty()) return std::nullopt;
-  auto view = view_as(problem, op_gemm(), refusal, casts);
+  auto view = view_as(problem, op_gemm(), refusal, casts, row_sums);
   if (!view) return std::nullopt;
   const auto& gemm = view->anchor->as<GemmAttributes>();
   product.view = std::move(*view);
@@ -61,15 +61,16 @@ void fit_bias(const Problem& problem, Product& product, std::int64_t columns) {
 
 }  // namespace
 
-std::optional<Product> read_product(const Problem& problem, std::string& refusal, Casts casts) {
-  auto product = read_matmul_or_gemm(problem, refusal, casts);
+std::optional<Product> read_product(const Problem& problem, std::string& refusal, Casts casts,
+                                    RowSums row_sums) {
+  auto product = read_matmul_or_gemm(problem, refusal, casts, row_sums);
   if (product) take_bias(problem, *product);
   return product;
 }
 
 std::optional<Product> read_product_by_matrix(const Problem& problem, std::string& refusal,
-                                              Casts casts) {
-  auto product = read_product(problem, refusal, casts);
+                                              Casts casts, RowSums row_sums) {
+  auto product = read_product(problem, refusal, casts, row_sums);
   if (!product) return std::nullopt;
   const Tensor* weights = problem.constant(static_cast<std::size_t>(product->view.input(1)));
   if (weights == nullptr || weights->rank() != 2) {

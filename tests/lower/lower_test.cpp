@@ -91,5 +91,41 @@ TEST(SplitFused, splits_the_rest_too_where_nobody_takes_it) {
   EXPECT_EQ(ops, (std::vector<std::string>{"concat", "conv", "unary", "conv"}));
 }
 
+TEST(SplitFused, takes_sums_and_normalisations_of_rows_off_products) {
+  Graph graph = parse_graph(R"(
+    graph main(%x: f32[N,8], %w: f32[8,64], %r: f32[N,64], %u: f32[64,4]) -> (%a, %y) {
+      %a, %s = fused{kind="matmul+add+row_sums"}(%x, %w, %r) body graph body(%x: f32[N,8], %w: f32[8,64], %r: f32[N,64]) -> (%a, %s) {
+        %p = matmul(%x, %w)
+        %a = binary{function="add"}(%p, %r)
+        %s = row_sums(%a)
+      }
+      %y = fused{kind="normalize_by_sums+matmul+relu"}(%a, %s, %u) body graph body(%a: f32[N,64], %s: f32[N,1,2], %u: f32[64,4]) -> (%y) {
+        %n = normalize_by_sums(%a, %s)
+        %p = matmul(%n, %u)
+        %y = unary{function="relu"}(%p)
+      }
+    })",
+                            [](std::string_view name) { return find_op(name); });
+  split_fused(graph, [](const Graph&, const Node& node) {
+    const std::string& kind = node.as<FusedAttributes>().kind;
+    return kind == "matmul+add" || kind == "matmul+relu";
+  });
+  EXPECT_EQ(to_text(graph),
+            to_text(parse_graph(R"(
+    graph main(%x: f32[N,8], %w: f32[8,64], %r: f32[N,64], %u: f32[64,4]) -> (%a, %y) {
+      %a = fused{kind="matmul+add"}(%x, %w, %r) body graph body(%x: f32[N,8], %w: f32[8,64], %r: f32[N,64]) -> (%a) {
+        %p = matmul(%x, %w)
+        %a = binary{function="add"}(%p, %r)
+      }
+      %s = row_sums(%a)
+      %n = normalize_by_sums(%a, %s)
+      %y = fused{kind="matmul+relu"}(%n, %u) body graph body(%n: f32[N,64], %u: f32[64,4]) -> (%y) {
+        %p = matmul(%n, %u)
+        %y = unary{function="relu"}(%p)
+      }
+    })",
+                                [](std::string_view name) { return find_op(name); })));
+}
+
 }  // namespace
 }  // namespace strop

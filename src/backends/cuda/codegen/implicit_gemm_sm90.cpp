@@ -67,7 +67,8 @@ int block_bytes_for(const ImplicitGemm& gemm) {
 
 std::uint32_t channel_count(const ImplicitGemm& gemm) {
   if (gemm.requantize) return gemm.requantize->corrected ? 3 : 2;
-  return operand_count(gemm.epilogue, EpilogueOperand::channel);
+  const std::uint32_t count = operand_count(gemm.epilogue, EpilogueOperand::channel);
+  return gemm.normalize ? std::max(count, 1u) : count;
 }
 
 std::uint32_t tensor_count(const ImplicitGemm& gemm) {
@@ -176,6 +177,22 @@ std::string pieces_source(const ImplicitGemm& gemm, const Geometry& sizes) {
       count, parameters, addresses, begins, block);
 }
 
+// What gemm_rows.cuh is told; sizes are 1 where nothing is normalised.
+std::string rows_source(const ImplicitGemm& gemm) {
+  const GemmNormalize rows = gemm.normalize.value_or(GemmNormalize{.epsilon = 1, .size = 1});
+  return fmt::format(
+      "constexpr bool kNormalize = {}, kRowSums = {};\n"
+      "constexpr int kSumsBlock = {}, kRowSize = {}, kRowBlocks = {};\n"
+      "constexpr float kEpsilon = {};\n"
+      "#define STROP_ROW_PARAMETERS {} {}\n#define STROP_ROW_SUMS {}\n"
+      "#define STROP_RESULT_SUMS {}\n",
+      gemm.normalize.has_value(), gemm.row_sums, kSumsBlock, rows.size,
+      std::max<std::int64_t>(rows.size / kSumsBlock, 1),
+      float_literal(static_cast<float>(rows.epsilon)),
+      gemm.normalize ? "const float2* row_sums," : "", gemm.row_sums ? "float2* result_sums," : "",
+      gemm.normalize ? "row_sums" : "nullptr", gemm.row_sums ? "result_sums" : "nullptr");
+}
+
 std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
                              const Geometry& sizes) {
   std::string out =
@@ -209,7 +226,7 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
   flag("kBoxStore", sizes.box_store);
   number("kChannelOperands", channel_count(gemm));
   number("kTensorOperands", tensor_count(gemm));
-  return out + pieces_source(gemm, sizes);
+  return out + rows_source(gemm) + pieces_source(gemm, sizes);
 }
 
 std::string type_of_map(const ImplicitGemm& gemm) {
@@ -422,6 +439,14 @@ std::string refusal(const ImplicitGemm& gemm) {
   if (cuts_pieces(gemm, least_block_bytes(gemm)))
     return fmt::format("the channels of a tensor beside others are no multiple of {}",
                        least_block_bytes(gemm) / gemm.element_bytes());
+  if ((gemm.normalize || gemm.row_sums) && (!is_half(gemm.element) || gemm.window))
+    return "rows are normalised and summed in products of f16 and bf16";
+  if (gemm.normalize && gemm.row_sums) return "rows are normalised or summed, not both";
+  if (gemm.row_sums && gemm.columns % kSumsBlock != 0)
+    return fmt::format("it sums rows by {} columns, which cut {}", kSumsBlock, gemm.columns);
+  if (gemm.normalize && (gemm.normalize->size % kSumsBlock != 0 || gemm.normalize->size <= 0))
+    return fmt::format("sums of rows are of {} columns, which cut {}", kSumsBlock,
+                       gemm.normalize->size);
   if (!gemm.window) return {};
   if (gemm.pieces.size() > 1) return "only products read several tensors side by side";
   const GemmWindow& w = *gemm.window;
@@ -450,6 +475,7 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
                                               : (config.groups == 1 && group_m > 64 ? 32 : 64);
   if (accumulators > most) return false;
   if (config.resident && (config.split > 1 || config.multicast > 1)) return false;
+  if (gemm.row_sums && config.tile_n % kSumsBlock != 0) return false;
   if (config.split > 1 && (config.ping_pong || config.multicast > 1)) return false;
   const Geometry sizes = geometry(gemm, config);
   if (config.split > 1 && sizes.blocks < config.split) return false;
@@ -499,6 +525,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   out += multiply_source(gemm.element, config.tile_n);
   if (!gemm.requantize) out += epilogue_source(gemm.epilogue, is_half(gemm.element));
   out += kernel_source("gemm_ring");
+  out += kernel_source("gemm_rows");
   out += kernel_source(gemm.element == DType::f32 ? "gemm_products_f32" : "gemm_products");
   out += kernel_source("implicit_gemm_sm90");
   return out;
@@ -550,6 +577,8 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
       Argument::pointer(Operand::in(has_channels ? operands.channel : operands.weights)),
   };
   launch.arguments.insert(launch.arguments.end(), std::begin(others), std::end(others));
+  if (gemm.normalize) launch.arguments.push_back(Argument::pointer(Operand::in(operands.row_sums)));
+  if (gemm.row_sums) launch.arguments.push_back(Argument::pointer(Operand::out(1)));
   for (const Dim& value :
        {gemm.rows, Dim(gemm.columns), Dim(columns), tiles, Dim(sizes.blocks), Dim(sizes.stages),
         window.out_width, window.out_height * window.out_width, Dim(window.stride[1]),

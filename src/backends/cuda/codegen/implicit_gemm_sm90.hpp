@@ -42,6 +42,16 @@ struct GemmWindow {
   std::array<std::int64_t, 2> pad_begin{0, 0}, pad_end{0, 0};
 };
 
+// Results of a row that are summed together.
+constexpr std::int64_t kSumsBlock = 64;
+
+// Rows of A, of `size` elements, that are normalised by sums f32 [rows, size / kSumsBlock, 2]:
+// those of their blocks and of squares.
+struct GemmNormalize {
+  double epsilon = 0;
+  std::int64_t size = 0;
+};
+
 // C[rows, columns] = epilogue(A B), both row-major; sizes are expressions over the step's operands.
 struct ImplicitGemm {
   DType element = DType::f16;  // of A: f16, bf16, f32, i8, u8; bytes with weights of i8
@@ -51,6 +61,10 @@ struct ImplicitGemm {
   std::vector<std::int64_t> pieces;    // channels of each tensor of A; empty: it is one
   std::optional<GemmWindow> window;    // of a convolution
   std::vector<EpilogueStep> epilogue;  // of floats
+  // Of halves, no convolution. Each column of the weights must sum to 0; channel operand 0 is added
+  // to the products of normalised rows before the epilogue, which does not name it.
+  std::optional<GemmNormalize> normalize;
+  bool row_sums = false;  // of halves: also gives f32 [rows, columns / kSumsBlock, 2], its output 1
   // Of bytes. Channel operands are the multipliers, the offsets and, where `corrected`, int32
   // numbers added to the sums, their bits as floats; tensor operand 0 is the residual.
   std::optional<GemmRequantize> requantize;
@@ -67,6 +81,7 @@ struct GemmOperands {
   std::uint32_t weights = 1, channel = 2, image = 3;
   std::vector<std::uint32_t> tensors;  // of the epilogue; of bytes the residual
   std::optional<std::uint32_t> table;  // of bytes
+  std::uint32_t row_sums = 0;          // of A's rows, where they are normalised
 };
 
 // Why the kernel cannot compute it, whatever the configuration; empty when it can.

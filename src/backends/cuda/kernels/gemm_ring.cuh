@@ -7,8 +7,10 @@ constexpr int kGroupM = kPingPong ? kTileM : kTileM / kGroups;    // rows of a c
 constexpr int kSlices = kGroupM / 64;                             // products of 64 rows
 constexpr int kThreads = (kGroups + 1) * 128;
 // Of a thread, out of 64 Ki a block. A producer that divides for its part of K needs more.
-constexpr int kProducerRegisters = kGroups == 3 || kSplit > 1 ? 56 : 40;
-constexpr int kConsumerRegisters = kGroups == 3 ? 152 : kSplit > 1 ? 224 : 232;
+constexpr int kProducerRegisters = kGroups == 3 && kRowSums     ? 32
+                                   : kGroups == 3 || kSplit > 1 ? 56
+                                                                : 40;
+constexpr int kConsumerRegisters = kGroups == 3 ? (kRowSums ? 160 : 152) : kSplit > 1 ? 224 : 232;
 constexpr int kBlockM = kTileM * kBlockBytes, kBlockN = kTileN * kBlockBytes;
 constexpr int kWeights = kParts * kBlockN;  // of a block of K
 constexpr int kStageA = kBlocks * kBlockM, kStageB = kBlocks * kWeights;

@@ -7,8 +7,9 @@
 // `multiply` (one wgmma of width kTileN), and Element and `epilogue` or, for bytes, STROP_BYTES and
 // what requantises; kPieces, the tensors that A is, with STROP_PIECES, their parameters,
 // STROP_PIECE_MAPS, those parameters' addresses, and `first_block_of`, where each begins; then
-// gemm_ring.cuh and, with `accumulate`, gemm_products.cuh or gemm_products_f32.cuh. It also packs B
-// in the order that these pages assume.
+// gemm_ring.cuh, gemm_rows.cuh and, with `accumulate`, gemm_products.cuh or gemm_products_f32.cuh.
+// STROP_ROW_PARAMETERS are parameters that gemm_rows.cuh needs, STROP_ROW_SUMS and
+// STROP_RESULT_SUMS their names or nullptr. It also packs B in the order that these pages assume.
 //
 // Roles. One thread of the last warpgroup issues copies into a ring of stages; kGroups consumer
 // warpgroups multiply. They share a tile (cooperative), or take tiles in turn (ping-pong: the
@@ -59,7 +60,7 @@ __device__ __forceinline__ float float_of(int sum, const ChannelValues& channels
   return __int2float_rn(kCorrected ? sum + __float_as_int(channels.value[2][x]) : sum);
 }
 __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const ChannelValues& channels,
-                                        const Words* tensors, const Storage* table) {
+                                        const Words* tensors, const Storage* table, RowSum&) {
   Words out;
 #pragma unroll
   for (int q = 0; q < 4; ++q) {
@@ -79,7 +80,7 @@ __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const Channel
 }
 #else
 __device__ __forceinline__ Words finish(const float (&sums)[kChunk], const ChannelValues& channels,
-                                        const Words* tensors, const Storage*) {
+                                        const Words* tensors, const Storage*, RowSum& row) {
   Words out;
 #pragma unroll
   for (int q = 0; q < 4; ++q) {
@@ -97,6 +98,7 @@ __device__ __forceinline__ Words finish(const float (&sums)[kChunk], const Chann
         tensor[i] = e == 0 ? Element::low(word) : Element::high(word);
       }
       result[e] = epilogue(sums[x], channel, tensor);
+      row.add(result[e]);
     }
     out.word[q] = Element::pack(result[0], result[1]);
   }
@@ -118,12 +120,14 @@ struct Pointers {
   Storage* out;
   const Storage* tensor[2];  // of bytes the residual and the table
   const float* channel;
+  const float2* row_sums;  // of A
+  float2* result_sums;
 };
 
 // One chunk straight from and to global memory; for what TMA cannot address.
 __device__ __forceinline__ void finish_in_global(const Arguments& p, const Pointers& at, int row,
                                                  int column, const SumType (&sums)[kChunk],
-                                                 const ChannelValues& channels) {
+                                                 const ChannelValues& channels, RowSum& row_sum) {
   constexpr int kBits = 8 * kElementBytes;
   if (row >= p.rows || column >= p.columns) return;
   const long long element = static_cast<long long>(row) * p.columns + column;
@@ -144,7 +148,7 @@ __device__ __forceinline__ void finish_in_global(const Arguments& p, const Point
       }
     }
   }
-  const Words result = finish(sums, channels, tensors, at.tensor[1]);
+  const Words result = finish(sums, channels, tensors, at.tensor[1], row_sum);
   if (whole) {
     *reinterpret_cast<uint4*>(at.out + element) =
         make_uint4(result.word[0], result.word[1], result.word[2], result.word[3]);
@@ -159,7 +163,9 @@ __device__ __forceinline__ void finish_in_global(const Arguments& p, const Point
 
 __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers& at,
                                              const Consumer& self, const Place& place,
+                                             const float (&scales)[kSlices][2],
                                              const SumType (&sums)[kSlices][kAccumulators]) {
+  RowSum rows[kSlices][2];
 #pragma unroll
   for (int panel = 0; panel < kPanels; ++panel) {
 #pragma unroll
@@ -173,7 +179,12 @@ __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers&
         for (int half = 0; half < 2; ++half) {
           SumType chunk[kChunk];
           take_chunk(sums[i], panel, part, half, chunk);
-          finish_in_global(p, at, place.m + self.row(i, half), column, chunk, channels);
+          if (kNormalize) scale(chunk, scales[i][half], channels.value[0]);
+          if (part == 0) rows[i][half] = {0, 0};
+          const int row = place.m + self.row(i, half);
+          finish_in_global(p, at, row, column, chunk, channels, rows[i][half]);
+          if (kRowSums && part + 1 == kPanelChunks)
+            rows[i][half].give<4>(p, at.result_sums, row, place.n + panel * kPanelColumns);
         }
       }
     }
@@ -184,9 +195,11 @@ __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers&
 __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointers& at,
                                                const Consumer& self, const Place& place, u32 buffer,
                                                ChannelValues& first,
+                                               const float (&scales)[kSlices][2],
                                                const SumType (&sums)[kSlices][kAccumulators]) {
   constexpr int kChunks = kPanels * kPanelChunks;
   ChannelValues channels[2] = {first, first};
+  RowSum rows[kSlices][2];
 #pragma unroll
   for (int q = 0; q < kChunks; ++q) {
     const int panel = q / kPanelChunks, part = q % kPanelChunks;
@@ -203,9 +216,14 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
             swizzled<kPanelBytes>(buffer + panel * kPanel, self.row(i, half), self.chunk(part));
         SumType chunk[kChunk];
         take_chunk(sums[i], panel, part, half, chunk);
+        if (kNormalize) scale(chunk, scales[i][half], channels[q & 1].value[0]);
         Words tensor[1];
         if (kTensorOperands > 0) tensor[0] = load_shared(address);
-        store_shared(address, finish(chunk, channels[q & 1], tensor, at.tensor[1]));
+        if (part == 0) rows[i][half] = {0, 0};
+        store_shared(address, finish(chunk, channels[q & 1], tensor, at.tensor[1], rows[i][half]));
+        if (kRowSums && part + 1 == kPanelChunks)
+          rows[i][half].give<4>(p, at.result_sums, place.m + self.row(i, half),
+                                place.n + panel * kPanelColumns);
       }
     }
   }
@@ -257,10 +275,18 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       barrier_wait(s.turn + 8 * self.group, turn_parity);
       turn_parity ^= 1;
     }
+    const Place here = place(tile);
+    RowLoads row_loads;
+    if (kNormalize && kSplit == 1) {
+#pragma unroll
+      for (int i = 0; i < kSlices; ++i)
+#pragma unroll
+        for (int half = 0; half < 2; ++half)
+          row_loads.start(p, at.row_sums, self.t, i, half, here.m + self.row(i, half));
+    }
     const Ring ring{stages_before % p.stages, static_cast<u32>(stages_before / p.stages & 1)};
     const int last = accumulate(p, s, ring, count, row, next_turn, sums);
     stages_before += kPingPong ? stages_of_tile * kGroups : stages_of_tile;
-    const Place here = place(tile);
     ChannelValues channels;
     channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
     product_wait<0>();
@@ -288,8 +314,15 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       }
       return;
     }
+    float scales[kSlices][2];  // of rows
+    if (kNormalize) {
+#pragma unroll
+      for (int i = 0; i < kSlices; ++i)
+#pragma unroll
+        for (int half = 0; half < 2; ++half) scales[i][half] = row_loads.finish(i, half);
+    }
     if (!kBoxStore) {
-      store_direct(p, at, self, here, sums);
+      store_direct(p, at, self, here, scales, sums);
       continue;
     }
     const int next_buffer = buffer + 1 == kOutputBuffers ? 0 : buffer + 1;
@@ -304,7 +337,7 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       self.sync();
     }
     const u32 to = buffers + buffer * kBuffer;
-    store_swizzled(p, at, self, here, to, channels, sums);
+    store_swizzled(p, at, self, here, to, channels, scales, sums);
     fence_async_proxy();
     self.sync();
     if (self.leads) {
@@ -328,8 +361,10 @@ __device__ __forceinline__ float of_bits(u32 bits) { return __int_as_float(bits)
 __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointers& at,
                                                 const Shared& s, const Place& place, int rank) {
   constexpr int kChunks = kTileN / kChunk, kAll = kTileM * kChunks;
-  for (int c = kAll * rank / kSplit + threadIdx.x; c < kAll * (rank + 1) / kSplit;
-       c += kGroups * 128) {
+  // Threads that share a block of row sums go on together.
+  constexpr int kUnit = kRowSums ? kSumsBlock / kChunk : 1;
+  const auto part_of = [](int block) { return kAll / kUnit * block / kSplit * kUnit; };
+  for (int c = part_of(rank) + threadIdx.x; c < part_of(rank + 1); c += kGroups * 128) {
     const int row = c / kChunks, column = c % kChunks * kChunk;
     const u32 from = s.stages + (row * kPartialRow + column) * 4;
     SumType sums[kChunk] = {};
@@ -344,7 +379,11 @@ __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointe
     }
     ChannelValues channels;
     channels.load(at.channel, p.tiles_n * kTileN, place.n + column);
-    finish_in_global(p, at, place.m + row, place.n + column, sums, channels);
+    if (kNormalize)
+      scale(sums, inverse_deviation_of_row(p, at.row_sums, place.m + row), channels.value[0]);
+    RowSum row_sum{0, 0};
+    finish_in_global(p, at, place.m + row, place.n + column, sums, channels, row_sum);
+    if (kRowSums) row_sum.give<kUnit>(p, at.result_sums, place.m + row, place.n + column);
   }
 }
 
@@ -352,16 +391,16 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
     implicit_gemm(STROP_PIECES, const __grid_constant__ TensorMap b,
                   const __grid_constant__ TensorMap out_map,
                   const __grid_constant__ TensorMap tensor_map, Storage* out,
-                  const Storage* tensor0, const Storage* tensor1, const float* channel, int rows,
-                  int columns, int tiles_n, int tiles, int blocks, int stages, int out_w,
-                  int out_hw, int stride_w, int stride_h, int pad_w, int pad_h, int dilation_w,
-                  int dilation_h, int taps_w, int channel_blocks) {
+                  const Storage* tensor0, const Storage* tensor1, const float* channel,
+                  STROP_ROW_PARAMETERS int rows, int columns, int tiles_n, int tiles, int blocks,
+                  int stages, int out_w, int out_hw, int stride_w, int stride_h, int pad_w,
+                  int pad_h, int dilation_w, int dilation_h, int taps_w, int channel_blocks) {
   extern __shared__ unsigned char memory[];
   const Arguments p{rows,       columns,    tiles_n,  tiles,         blocks, stages,
                     out_w,      out_hw,     stride_w, stride_h,      pad_w,  pad_h,
                     dilation_w, dilation_h, taps_w,   channel_blocks};
   const Maps maps{{STROP_PIECE_MAPS}, &b, &out_map, &tensor_map};
-  const Pointers at{out, {tensor0, tensor1}, channel};
+  const Pointers at{out, {tensor0, tensor1}, channel, STROP_ROW_SUMS, STROP_RESULT_SUMS};
   const Shared s = lay_out(memory, p);
   if (threadIdx.x == 0) init_barriers(s, p);
   if (kBlocksOfCluster > 1) {

@@ -69,7 +69,9 @@ std::optional<WgmmaProblem> read_wgmma_conv(const Problem& problem, std::string&
 
 template <WgmmaFloats floats>
 std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, std::string& refusal) {
-  const auto product = read_product_by_matrix(problem, refusal);
+  const auto product =
+      read_product_by_matrix(problem, refusal, Casts::refused,
+                             floats == WgmmaFloats::half ? RowSums::taken : RowSums::refused);
   if (!product) return std::nullopt;
   if (refusal = floats_refusal<floats>(problem); !refusal.empty()) return std::nullopt;
   const auto a = static_cast<std::size_t>(product->view.input(0));
@@ -96,8 +98,18 @@ std::optional<WgmmaProblem> read_wgmma_matmul(const Problem& problem, std::strin
     out.gemm.rows = out.gemm.rows * size_of_input(problem, a, static_cast<std::size_t>(axis));
   out.weight_strides = product->trans_b ? std::array<std::int64_t, 3>{out.gemm.channels, 0, 1}
                                         : std::array<std::int64_t, 3>{1, 0, out.gemm.columns};
-  if (!finish(problem, product->bias, product->view.epilogue, rank - 1, out, refusal))
+  const AnchorView& view = product->view;
+  if (view.sums_block != 0 && view.sums_block != sm90::kSumsBlock) {
+    refusal = "it sums other blocks of a row";
     return std::nullopt;
+  }
+  out.gemm.row_sums = view.sums_block != 0;
+  std::int64_t bias = product->bias;
+  if (view.normalized) {
+    if (!add_normalized(problem, *view.normalized, bias, out, refusal)) return std::nullopt;
+    bias = -1;
+  }
+  if (!finish(problem, bias, view.epilogue, rank - 1, out, refusal)) return std::nullopt;
   return out;
 }
 

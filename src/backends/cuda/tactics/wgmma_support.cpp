@@ -81,6 +81,41 @@ bool is_of_channels(const Tensor& constant, std::int64_t rank, std::size_t axis,
   return at >= 0 && constant.dim(at) == columns;
 }
 
+// What the kernel multiplies A's rows by, instead of normalising them first: scaled weights, less
+// their mean in each column, with which the rows' means add nothing. `added` grows by what the
+// rows' bias makes of each column.
+Tensor fold_normalization(const Problem& problem, const WgmmaProblem& wgmma,
+                          std::vector<float>& added) {
+  const Tensor& weights = *problem.constant(wgmma.weights);
+  const auto depth = static_cast<std::size_t>(wgmma.gemm.channels);
+  const auto vector = [&](std::int64_t input, float otherwise) {
+    return input >= 0 ? floats_of(*problem.constant(static_cast<std::size_t>(input)))
+                      : std::vector<float>(depth, otherwise);
+  };
+  const std::vector<float> scale = vector(wgmma.normalized->scale, 1),
+                           bias = vector(wgmma.normalized->bias, 0);
+  Tensor out = Tensor::allocate(weights.dtype(), weights.shape());
+  std::vector<double> scaled(depth);
+  for (std::int64_t n = 0; n < wgmma.gemm.columns; ++n) {
+    const auto at = [&](std::size_t k) {
+      return n * wgmma.weight_strides[0] + static_cast<std::int64_t>(k) * wgmma.weight_strides[2];
+    };
+    double sum = 0, of_bias = 0;
+    for (std::size_t k = 0; k < depth; ++k) {
+      const double weight = load_as_double(weights.dtype(), weights.data(), at(k));
+      scaled[k] = weight * scale[k];
+      sum += scaled[k];
+      of_bias += weight * bias[k];
+    }
+    const double mean = sum / static_cast<double>(depth);
+    for (std::size_t k = 0; k < depth; ++k)
+      store_from_double(out.dtype(), out.mutable_data(), at(k), scaled[k] - mean);
+    float& to = added[static_cast<std::size_t>(n)];
+    to = static_cast<float>(to + of_bias);
+  }
+  return out;
+}
+
 std::optional<EpilogueOperand> read_operand(const Problem& problem, std::size_t input,
                                             std::size_t channel_axis, WgmmaProblem& into) {
   const Type& output = problem.output_type(0);
@@ -198,6 +233,36 @@ bool add_bias(const Problem& problem, std::size_t input, WgmmaProblem& into, std
   return true;
 }
 
+bool add_normalized(const Problem& problem, const NormalizedRows& rows, std::int64_t bias,
+                    WgmmaProblem& into, std::string& refusal) {
+  const Type& sums = problem.input_type(static_cast<std::size_t>(rows.sums));
+  const std::int64_t size = into.gemm.channels;
+  const auto is_vector = [&](std::int64_t input) {
+    if (input < 0) return true;
+    const Tensor* constant = problem.constant(static_cast<std::size_t>(input));
+    return constant != nullptr && constant->rank() == 1 && constant->size() == size;
+  };
+  if (!is_vector(rows.scale) || !is_vector(rows.bias)) {
+    refusal = "its rows are scaled by what is no constant of one number a column";
+  } else if (size % sm90::kSumsBlock != 0 || sums.rank() < 2 ||
+             !(*sums.shape)[static_cast<std::size_t>(sums.rank() - 2)].is(size /
+                                                                          sm90::kSumsBlock)) {
+    refusal = "sums of its rows are of other blocks than the kernel makes";
+  }
+  if (!refusal.empty()) return false;
+  const Tensor* added = bias >= 0 ? problem.constant(static_cast<std::size_t>(bias)) : nullptr;
+  if (bias >= 0 && (added == nullptr || added->size() != into.gemm.columns)) {
+    refusal = "its bias is no constant of one number a channel";
+    return false;
+  }
+  into.normalized = rows;
+  into.gemm.normalize = sm90::GemmNormalize{rows.epsilon, size};
+  into.channels.push_back(added != nullptr
+                              ? floats_of(*added)
+                              : std::vector<float>(static_cast<std::size_t>(into.gemm.columns)));
+  return true;
+}
+
 bool add_steps(const Problem& problem, const strop::Epilogue& steps, std::size_t channel_axis,
                WgmmaProblem& into, std::string& refusal) {
   for (const strop::EpilogueStep& step : steps) {
@@ -310,14 +375,18 @@ KernelChoice wgmma_choice(const Problem& problem, const WgmmaProblem& wgmma,
   operands.image = 0;
   operands.tensors = wgmma.tensors;
   operands.table = wgmma.table;
+  if (wgmma.normalized) operands.row_sums = static_cast<std::uint32_t>(wgmma.normalized->sums);
+  std::vector<std::vector<float>> channels = wgmma.channels;
+  const Tensor weights = wgmma.normalized ? fold_normalization(problem, wgmma, channels[0])
+                         : wgmma.centred  ? *wgmma.centred
+                                          : *problem.constant(wgmma.weights);
   LaunchStep step;
   step.record = sm90::launch_record(wgmma.gemm, *parsed, operands);
   step.sources = {sm90::source(wgmma.gemm, *parsed)};
-  step.replaced[wgmma.weights] = {sm90::pack_weights(
-      wgmma.gemm, *parsed, wgmma.centred ? *wgmma.centred : *problem.constant(wgmma.weights),
-      wgmma.weight_strides)};
-  if (!wgmma.channels.empty())
-    step.constants.push_back(sm90::pack_channels(wgmma.gemm, *parsed, wgmma.channels));
+  step.replaced[wgmma.weights] = {
+      sm90::pack_weights(wgmma.gemm, *parsed, weights, wgmma.weight_strides)};
+  if (!channels.empty())
+    step.constants.push_back(sm90::pack_channels(wgmma.gemm, *parsed, channels));
   return to_choice(problem, std::move(step));
 }
 

@@ -20,6 +20,8 @@ struct WgmmaProblem {
   std::optional<std::uint32_t> table;            // input of the node, of bytes
   std::vector<std::uint32_t> tensors;            // inputs of the node, as the epilogue counts them
   std::optional<Tensor> centred;  // i8: the weights less their zero point, instead of the constant
+  // Inputs that normalise A's rows, where gemm.normalize; channel operand 0 is a bias then.
+  std::optional<NormalizedRows> normalized;
 };
 
 // Why not this device; empty: it will do.
@@ -49,6 +51,11 @@ bool read_window(const Problem& problem, const ConvAttributes& conv, const Tenso
 // the kernel has no such.
 bool add_pieces(const Problem& problem, const std::vector<std::int64_t>& inputs, WgmmaProblem& into,
                 std::string& refusal);
+// Makes A's rows normalised ones, before there is any channel operand; adds the bias, or none (-1).
+// False, and why, when the kernel has no such.
+bool add_normalized(const Problem& problem, const NormalizedRows& rows, std::int64_t bias,
+                    WgmmaProblem& into, std::string& refusal);
+
 // The layouts of a convolution: channels innermost.
 std::vector<OperandLayouts> wgmma_conv_layouts(const Problem& problem, const WgmmaProblem& wgmma);
 

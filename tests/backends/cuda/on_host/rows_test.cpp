@@ -33,6 +33,24 @@ TEST(CudaNorm, normalises_rows) {
       {"layer_norm_cuda"}, {.sizes = kBatches});
 }
 
+TEST(CudaNorm, sums_blocks_of_rows) {
+  check_cuda("graph main(%x: f16[N,3,128]) -> (%y) { %y = row_sums{block=64}(%x) }",
+             {"row_sums_cuda"}, {.sizes = kBatches});
+  check_cuda("graph main(%x: f32[5,N]) -> (%y) { %y = row_sums{block=16}(%x) }", {"row_sums_cuda"},
+             {.sizes = {{{"N", 7}}, {{"N", 130}}}});
+}
+
+TEST(CudaNorm, normalises_rows_by_sums) {
+  check_cuda(
+      "graph main(%x: f16[N,3,96], %t: f32[N,3,2,2], %s: f16[96], %b: f16[96]) -> (%y) { %y = "
+      "normalize_by_sums{epsilon=0.05}(%x, %t, %s, %b) }",
+      {"normalize_by_sums_cuda"}, {.sizes = kBatches});
+  check_cuda(
+      "graph main(%x: f32[4,1030], %t: f32[4,70,2]) -> (%y) { %y = "
+      "normalize_by_sums{epsilon=0.05}(%x, %t) }",
+      {"normalize_by_sums_cuda"});
+}
+
 TEST(CudaReduce, reduces_columns_side_by_side) {
   const auto axes = [](std::vector<std::int64_t> values) {
     return Tensor::from<std::int64_t>({static_cast<std::int64_t>(values.size())}, values);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <future>
 #include <iterator>
 #include <string>
@@ -22,11 +23,13 @@
 namespace strop::testing {
 
 // Compares every candidate of tactics whose names hold `tactic` with the reference kernel; or of
-// the first such tactic those configurations, whether it offers them or not.
+// the first such tactic those configurations, whether it offers them or not. `adjust` makes inputs
+// of random tensors.
 inline void check_on_gpu(std::string_view tactic, const std::string& text,
                          const std::vector<Tensor>& constants,
                          const std::vector<SymbolValues>& sizes,
-                         const std::vector<std::string>& configs = {}) {
+                         const std::vector<std::string>& configs = {},
+                         const std::function<void(std::vector<Tensor>&)>& adjust = {}) {
   const Graph graph = parse_graph(text, find_op, [&](std::size_t i) { return constants.at(i); });
   LowerOptions options;
   options.backend = "cuda";
@@ -48,15 +51,16 @@ inline void check_on_gpu(std::string_view tactic, const std::string& text,
     options.tactics = others;
   }
   std::vector<std::vector<Tensor>> inputs;
-  std::vector<Tensor> wanted;
+  std::vector<std::vector<Datum>> wanted;
   for (const SymbolValues& values : sizes) {
     std::vector<Tensor>& of_sizes = inputs.emplace_back();
     for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
       const Type& type = graph.value(graph.inputs()[i]).type;
       of_sizes.push_back(random_tensor(type.dtype, evaluate(*type.shape, values), i + 1));
     }
+    if (adjust) adjust(of_sizes);
     const std::vector<Datum> data(of_sizes.begin(), of_sizes.end());
-    wanted.push_back(evaluate_graph(graph, data).at(0).tensor());
+    wanted.push_back(evaluate_graph(graph, data));
   }
   Problem problem{&graph.node(graph.order().front()), &graph};
   problem.device = &*options.device;
@@ -80,11 +84,15 @@ inline void check_on_gpu(std::string_view tactic, const std::string& text,
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       execution.bind(inputs[i]);
       execution.run();
-      const double tolerance = wanted[i].dtype() == DType::i8 || wanted[i].dtype() == DType::u8
-                                   ? 0
-                                   : tolerance_of(wanted[i].dtype());
-      const Difference difference = compare(execution.outputs().at(0), wanted[i], tolerance);
-      EXPECT_LE(difference.largest_relative, tolerance) << name << ": " << difference.text;
+      for (std::size_t output = 0; output < wanted[i].size(); ++output) {
+        const Tensor& expected = wanted[i][output].tensor();
+        const bool bytes = expected.dtype() == DType::i8 || expected.dtype() == DType::u8;
+        // What else it gives is made of output 0 before that is rounded.
+        const double tolerance = bytes ? 0 : tolerance_of(wanted[i][0].tensor().dtype());
+        const Difference difference = compare(execution.outputs().at(output), expected, tolerance);
+        EXPECT_LE(difference.largest_relative, tolerance)
+            << name << ", output " << output << ": " << difference.text;
+      }
     }
   }
   EXPECT_GT(plans.size(), 1u);

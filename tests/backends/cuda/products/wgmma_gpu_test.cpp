@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "backends/cuda/codegen/implicit_gemm_sm90.hpp"
 #include "backends/cuda/gpu.hpp"
 #include "backends/cuda/products/gpu_check.hpp"
 #include "backends/cuda/products/joined_conv.hpp"
@@ -98,6 +99,81 @@ TEST(wgmma_on_gpu, tiles_of_many_rows_give_what_the_reference_gives) {
     check_on_gpu("graph main(%x: " + type + "[6300,192]) -> (%y) {\nconst %w: " + type +
                      "[192,288] = @0\n%y = matmul(%x, %w) }",
                  {random_tensor(dtype_from_name(type).value(), {192, 288}, 7)}, {{}});
+  }
+}
+
+// Forms whose tiles are of whole blocks of row sums.
+std::vector<std::string> forms_of_rows() {
+  std::vector<std::string> out;
+  for (const std::string& form : testing::forms_of_wgmma()) {
+    if (cuda::sm90::parse_gemm_config(form).value().tile_n % cuda::sm90::kSumsBlock == 0)
+      out.push_back(form);
+  }
+  return out;
+}
+
+TEST(wgmma_on_gpu, rows_of_results_are_summed_as_the_reference_does) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  for (const std::string type : {"f16", "bf16"}) {
+    const DType dtype = dtype_from_name(type).value();
+    const std::string operands = "%x: " + type + "[N,77,200], %r: " + type + "[N,77,448]";
+    const std::string weights = type + "[200,448]";
+    const std::string text =
+        "graph main(" + operands + ") -> (%y, %s) {\nconst %w: " + weights +
+        " = @0\nconst %b: " + type +
+        "[448] = @1\n%y, %s = fused{kind=\"matmul+add+add+row_sums\"}(%x, %w, %b, %r) body "
+        "graph body(%x: " +
+        type + "[N,77,200], %w: " + weights + ", %b: " + type + "[448], %r: " + type +
+        "[N,77,448]) -> (%y, %s) { %p = matmul(%x, %w) %q = binary{function=\"add\"}(%p, "
+        "%b) %y = binary{function=\"add\"}(%q, %r) %s = row_sums{block=64}(%y) } }";
+    const std::vector<Tensor> constants = {random_tensor(dtype, {200, 448}, 7),
+                                           random_tensor(dtype, {448}, 8)};
+    const std::vector<SymbolValues> sizes = {{{"N", 1}}, {{"N", 3}}, {{"N", 160}}};
+    testing::check_on_gpu("matmul_wgmma", text, constants, sizes);
+    testing::check_on_gpu("matmul_wgmma", text, constants, sizes, forms_of_rows());
+  }
+}
+
+// Makes input 1 the row_sums of input 0, of [N, 77, columns].
+void sum_rows(std::vector<Tensor>& inputs) {
+  const std::string x =
+      std::string(to_string(inputs[0].dtype())) + "[N,77," + std::to_string(inputs[0].dim(2)) + "]";
+  const Graph graph =
+      parse_graph("graph main(%x: " + x + ") -> (%s) { %s = row_sums{block=64}(%x) }", find_op);
+  const std::vector<Datum> data{inputs[0]};
+  inputs[1] = evaluate_graph(graph, data).at(0).tensor();
+}
+
+// Rows of few blocks, and of more than a thread keeps apart.
+TEST(wgmma_on_gpu, rows_are_normalised_by_sums_as_the_reference_does) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  for (const auto& [type, size] :
+       {std::pair{"f16", 256}, {"f16", 768}, {"bf16", 768}, {"f16", 2112}}) {
+    const DType dtype = dtype_from_name(type).value();
+    const std::string t = type, k = std::to_string(size);
+    const std::string operands =
+        "%x: " + t + "[N,77," + k + "], %s: f32[N,77," + std::to_string(size / 64) + ",2]";
+    const std::string parameters = ", %g: " + t + "[" + k + "], %h: " + t + "[" + k +
+                                   "], %w: " + t + "[" + k + ",200], %b: " + t + "[200]";
+    const std::string text =
+        "graph main(" + operands + ") -> (%y) {\nconst %g: " + t + "[" + k +
+        "] = @0\nconst %h: " + t + "[" + k + "] = @1\nconst %w: " + t + "[" + k +
+        ",200] = @2\nconst %b: " + t +
+        "[200] = @3\n%y = fused{kind=\"normalize_by_sums+matmul+add+gelu\"}(%x, %s, %g, %h, %w, "
+        "%b) body graph body(" +
+        operands + parameters +
+        ") -> (%y) { %n = normalize_by_sums{epsilon=0.05}(%x, %s, %g, %h) %p = matmul(%n, %w) %q = "
+        "binary{function=\"add\"}(%p, %b) %y = unary{function=\"gelu\"}(%q) } }";
+    const std::vector<Tensor> constants = {
+        random_tensor(dtype, {size}, 7), random_tensor(dtype, {size}, 8),
+        random_tensor(dtype, {size, 200}, 9), random_tensor(dtype, {200}, 10)};
+    const std::vector<SymbolValues> sizes = {{{"N", 1}}, {{"N", 3}}, {{"N", 160}}};
+    testing::check_on_gpu("matmul_wgmma", text, constants, sizes, {}, sum_rows);
+    if (size == 256)
+      testing::check_on_gpu("matmul_wgmma", text, constants, sizes, testing::forms_of_wgmma(),
+                            sum_rows);
   }
 }
 

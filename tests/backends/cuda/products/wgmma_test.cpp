@@ -307,6 +307,37 @@ TEST(conv_wgmma, reads_pieces_without_spills) {
   }
 }
 
+TEST(matmul_wgmma, normalises_and_sums_rows_without_spills) {
+  ImplicitGemm gemm;
+  gemm.channels = 768;
+  gemm.columns = 768;
+  gemm.rows = Dim(6304);
+  cuda::EpilogueStep step;
+  step.operand = {cuda::EpilogueOperand::tensor, 0, 0};
+  step.kind = cuda::EpilogueStep::binary;
+  ImplicitGemm summed = gemm, normalized = gemm;
+  summed.epilogue = {step};
+  summed.row_sums = true;
+  normalized.normalize = cuda::sm90::GemmNormalize{.epsilon = 1e-6, .size = 768};
+  step.kind = cuda::EpilogueStep::unary;
+  step.unary_function = UnaryFunction::gelu;
+  normalized.epilogue = {step};
+  for (const ImplicitGemm& one : {summed, normalized}) {
+    EXPECT_EQ(cuda::sm90::refusal(one), "");
+    for (const char* text : {"co192x192w3P", "pp128x128", "co64x64k4"}) {
+      const auto kernel = cuda::compile(source(one, *cuda::sm90::parse_gemm_config(text)), 90);
+      EXPECT_EQ(kernel.spill_bytes, 0) << text;
+    }
+  }
+  EXPECT_FALSE(cuda::sm90::fits(summed, *cuda::sm90::parse_gemm_config("co192x96w3")));
+  EXPECT_TRUE(cuda::sm90::fits(normalized, *cuda::sm90::parse_gemm_config("co192x96w3")));
+  summed.normalize = normalized.normalize;
+  EXPECT_NE(cuda::sm90::refusal(summed), "");
+  summed.normalize.reset();
+  summed.columns = 760;
+  EXPECT_NE(cuda::sm90::refusal(summed), "");
+}
+
 TEST(matmul_wgmma, compiles_without_spills_for_each_candidate_of_one_size) {
   if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
   ImplicitGemm gemm;
