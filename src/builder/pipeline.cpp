@@ -53,6 +53,7 @@ std::span<const Pass> default_passes() {
       assign_precision(),  // of products with what fuse_epilogue gave them
       fuse_depthwise(),
       fuse_concat(),
+      fold_layer_norm(),
       rewrite_odd_channels(),
       fuse_moves(),
   };

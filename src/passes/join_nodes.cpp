@@ -15,7 +15,9 @@ std::string kind_of(const Node& node) {
 
 }  // namespace
 
-void join_nodes(Graph& graph, const PassContext& context, const Node& first, const Node& second) {
+void join_nodes(Graph& graph, const PassContext& context, const Node& first, const Node& second,
+                Between value_between) {
+  const bool keeps = value_between == Between::kept;
   const ValueId between = first.outputs[0];
   const ValueId last = second.outputs[0];
   const std::string kind = kind_of(first) + "+" + kind_of(second);
@@ -48,12 +50,15 @@ void join_nodes(Graph& graph, const PassContext& context, const Node& first, con
     return builder.emit(*node.op, node.attributes, std::move(arguments), 1, std::move(options))[0];
   };
   middle = emit(first);
+  if (keeps) builder.add_output(middle, graph.value(between).name);
   builder.add_output(emit(second), graph.value(last).name);
   Emitter::Options options;
-  options.name = second.name;
+  options.name = keeps ? first.name : second.name;
   options.subgraphs.push_back(std::make_shared<const Graph>(builder.take()));
-  const auto outputs = patch.emit(op_fused(), FusedAttributes{kind}, inputs, 1, std::move(options));
-  patch.replace(last, outputs[0]);
+  const auto outputs =
+      patch.emit(op_fused(), FusedAttributes{kind}, inputs, keeps ? 2 : 1, std::move(options));
+  if (keeps) patch.replace(between, outputs[0]);
+  patch.replace(last, outputs.back());
   context.apply(patch, graph);
 }
 

@@ -62,6 +62,9 @@ Pass fuse_depthwise();
 // A concat of channels goes into the 1 x 1 convolutions that alone read it, for a GPU whose kernels
 // read its pieces. After fuse_epilogue, before fuse_moves.
 Pass fuse_concat();
+// A layer normalisation between products becomes part of both, for a GPU whose kernels sum rows.
+// After fuse_epilogue.
+Pass fold_layer_norm();
 // Convolutions before moves get a multiple of eight filters, for GPUs.
 Pass rewrite_odd_channels();
 // Moves of elements and the pointwise nodes among them become one `fused` node, for devices. Last.
