@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several operators that one kernel may compute together. The body is a graph whose inputs are the
-// node's inputs; its first node is the anchor (conv, matmul, ...), the others its epilogue; a
-// concat of what the anchor reads may come before it, or the normalisation of its rows, and sums of
-// the result's rows behind it. Or it is attention between the views that cut
-// out its heads and put them together. To run the body is what the operator means. A body captures
-// nothing and holds no nested graph.
+// node's inputs; its first node is the anchor (conv, matmul, ...), the others its epilogue. A
+// concat of what the anchor reads or the normalisation of its rows may come before it, sums of the
+// result's rows behind it. Or it is attention between the views that cut out its heads and put them
+// together. To run the body is what the operator means. A body captures nothing and holds no nested
+// graph.
 #include "ops/fused.hpp"
 
 #include "ir/evaluate.hpp"

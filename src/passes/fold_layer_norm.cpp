@@ -136,22 +136,15 @@ class Folder {
     return first->is(op_matmul()) ? first : nullptr;
   }
 
-  // What the node gives its matmul as operand i.
-  static ValueId operand(const Node& node, const Node& matmul, std::size_t i) {
-    if (&node == &matmul) return node.inputs[i];
-    const auto inputs = body_of(node).inputs();
-    const auto at = std::ranges::find(inputs, matmul.inputs[i]);
-    return at == inputs.end() ? ValueId{}
-                              : node.inputs[static_cast<std::size_t>(at - inputs.begin())];
+  static ValueId first_operand(const Node& node) {
+    return operand_of_anchor(node, *matmul_of(node), 0);
   }
-
-  static ValueId first_operand(const Node& node) { return operand(node, *matmul_of(node), 0); }
 
   // The constant matrix that the node multiplies by; null: none.
   const Tensor* matrix_of(const Node& node) const {
     const Node* matmul = matmul_of(node);
     if (matmul == nullptr) return nullptr;
-    const ValueId id = operand(node, *matmul, 1);
+    const ValueId id = operand_of_anchor(node, *matmul, 1);
     if (!id.exists() || !graph_.value(id).is_constant()) return nullptr;
     const Tensor& weights = graph_.value(id).constant;
     return weights.rank() == 2 && weights.size() > 0 ? &weights : nullptr;

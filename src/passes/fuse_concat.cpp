@@ -97,22 +97,13 @@ class Fuser {
       return false;
     // Weights, and a bias or zero points.
     for (std::size_t i = 1; i < conv.inputs.size(); ++i) {
-      if (conv.inputs[i].exists() && !is_constant(operand(reader, conv, i))) return false;
+      if (conv.inputs[i].exists() && !is_constant(operand_of_anchor(reader, conv, i))) return false;
     }
-    const Tensor& weights = graph_.value(operand(reader, conv, 1)).constant;
+    const Tensor& weights = graph_.value(operand_of_anchor(reader, conv, 1)).constant;
     return weights.size() > 0 && weights.size() == weights.dim(0) * weights.dim(1);
   }
 
   bool is_constant(ValueId id) const { return id.exists() && graph_.value(id).is_constant(); }
-
-  // What the node gives the convolution as its input i.
-  ValueId operand(const Node& node, const Node& conv, std::size_t i) const {
-    if (!conv.input(i).exists() || &node == &conv) return conv.input(i);
-    const auto inputs = body_of(node).inputs();
-    const auto at = std::ranges::find(inputs, conv.inputs[i]);
-    return at == inputs.end() ? ValueId{}
-                              : node.inputs[static_cast<std::size_t>(at - inputs.begin())];
-  }
 
   Graph& graph_;
   const PassContext& context_;

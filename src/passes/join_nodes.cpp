@@ -62,4 +62,12 @@ void join_nodes(Graph& graph, const PassContext& context, const Node& first, con
   context.apply(patch, graph);
 }
 
+ValueId operand_of_anchor(const Node& node, const Node& anchor, std::size_t i) {
+  if (!anchor.input(i).exists() || &node == &anchor) return anchor.input(i);
+  const auto inputs = body_of(node).inputs();
+  const auto at = std::ranges::find(inputs, anchor.inputs[i]);
+  return at == inputs.end() ? ValueId{}
+                            : node.inputs[static_cast<std::size_t>(at - inputs.begin())];
+}
+
 }  // namespace strop

@@ -18,4 +18,8 @@ enum class Between : std::uint8_t {
 void join_nodes(Graph& graph, const PassContext& context, const Node& first, const Node& second,
                 Between between = Between::hidden);
 
+// Of a node that is the anchor, or a fused one that holds it: what the node gives it as input i;
+// nothing where that is absent or made in the body.
+ValueId operand_of_anchor(const Node& node, const Node& anchor, std::size_t i);
+
 }  // namespace strop
