@@ -61,10 +61,10 @@ void reference(KernelContext& context) {
       const auto [mean, inverse] = statistics_of(sums + r * blocks * 2, blocks, size, epsilon);
       for (std::int64_t i = 0; i < size; i += kChunk) {
         const std::int64_t count = std::min(kChunk, size - i);
-        load_chunk<double>(x, r * size + i, count, in.data());
+        const double* from = load_chunk<double>(x, r * size + i, count, in.data());
         double* to = result_chunk<double>(y, r * size + i, out.data());
         for (std::int64_t k = 0; k < count; ++k) {
-          to[k] = (in[static_cast<std::size_t>(k)] - mean) * inverse;
+          to[k] = (from[k] - mean) * inverse;
           if (scale != nullptr) to[k] *= scale[i + k];
           if (bias != nullptr) to[k] += bias[i + k];
         }

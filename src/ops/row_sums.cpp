@@ -3,6 +3,9 @@
 // needs to know of a row.
 #include "ops/row_sums.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "base/parallel.hpp"
 #include "ir/evaluate.hpp"
 #include "ops/chunk.hpp"
@@ -25,26 +28,31 @@ void infer(InferContext& context) {
 void reference(KernelContext& context) {
   const std::int64_t block = context.attributes<RowSumsAttributes>().block;
   const Tensor& x = context.input(0);
-  const std::int64_t size = x.dim(x.rank() - 1), blocks = (size + block - 1) / block;
-  if (x.size() == 0) return;
-  float* out = context.output(0).mutable_values<float>().data();
-  parallel_for(x.size() / size, 1 + kChunk / size, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> row(static_cast<std::size_t>(size));
-    for (std::int64_t r = begin; r < end; ++r) {
-      for (std::int64_t i = 0; i < size; i += kChunk)
-        load_chunk<double>(x, r * size + i, std::min(kChunk, size - i), row.data() + i);
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        double sum = 0, squares = 0;
-        for (std::int64_t i = b * block; i < std::min(size, (b + 1) * block); ++i) {
-          const double value = row[static_cast<std::size_t>(i)];
-          sum += value;
-          squares += value * value;
-        }
-        out[(r * blocks + b) * 2] = static_cast<float>(sum);
-        out[(r * blocks + b) * 2 + 1] = static_cast<float>(squares);
-      }
-    }
-  });
+  Tensor& y = context.output(0);
+  if (y.size() == 0) return;
+  const std::int64_t size = x.shape().back();
+  const std::int64_t blocks = y.shape()[y.shape().size() - 2];
+  float* out = y.mutable_values<float>().data();
+  parallel_for(y.size() / 2, 1 + 8 * kChunk / std::min(size, block),
+               [&](std::int64_t first, std::int64_t last) {
+                 std::array<double, kChunk> buffer;
+                 for (std::int64_t i = first; i < last; ++i) {
+                   const std::int64_t begin = i % blocks * block;
+                   const std::int64_t count = std::min(block, size - begin);
+                   const std::int64_t from = i / blocks * size + begin;
+                   double sum = 0, squares = 0;
+                   for (std::int64_t at = 0; at < count; at += kChunk) {
+                     const std::int64_t some = std::min(kChunk, count - at);
+                     const double* v = load_chunk<double>(x, from + at, some, buffer.data());
+                     for (std::int64_t k = 0; k < some; ++k) {
+                       sum += v[k];
+                       squares += v[k] * v[k];
+                     }
+                   }
+                   out[2 * i] = static_cast<float>(sum);
+                   out[2 * i + 1] = static_cast<float>(squares);
+                 }
+               });
 }
 
 }  // namespace
