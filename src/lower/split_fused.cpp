@@ -19,7 +19,7 @@ namespace {
 bool begins_with_operand(const Node& node) {
   if (node.as<FusedAttributes>().moves) return false;
   const Graph& body = body_of(node);
-  if (body.order().size() < 2) return false;
+  if (body.order().size() < 2 || body.outputs().size() != 1) return false;
   const Node& first = body.node(body.order()[0]);
   return first.is(op_concat()) || first.is(op_normalize_by_sums());
 }
@@ -72,7 +72,10 @@ NodeId split_row_sums(Graph& graph, const Node& node) {
   options.subgraphs.push_back(std::make_shared<const Graph>(builder.take()));
   const ValueId out = patch.emit(op_fused(), FusedAttributes{kind.substr(0, kind.rfind('+'))},
                                  node.inputs, 1, std::move(options))[0];
-  const ValueId sums = patch.emit(op_row_sums(), last.attributes, {out}, 1)[0];
+  Emitter::Options of_sums;
+  of_sums.name = last.name;
+  of_sums.origins = last.origins;
+  const ValueId sums = patch.emit(op_row_sums(), last.attributes, {out}, 1, std::move(of_sums))[0];
   patch.replace(node.outputs[0], out);
   patch.replace(node.outputs[1], sums);
   patch.apply(graph);
@@ -172,10 +175,25 @@ class OperandSplit {
   Patch patch_;
 };
 
+using IsTaken = std::function<bool(const Graph&, const Node&)>;
+
+// Takes one end after the other off a node that is not taken, until the rest is, or is inlined.
+void split(Graph& graph, NodeId id, const IsTaken& is_taken, Joined& joined) {
+  do {
+    const Node& node = graph.node(id);
+    if (ends_in_row_sums(node)) {
+      id = split_row_sums(graph, node);
+    } else if (begins_with_operand(node)) {
+      id = OperandSplit(graph, node).run(joined);
+    } else {
+      return inline_fused(graph, id);
+    }
+  } while (body_of(graph.node(id)).order().size() == 1 || !is_taken(graph, graph.node(id)));
+}
+
 }  // namespace
 
-std::vector<std::string> split_fused(
-    Graph& graph, const std::function<bool(const Graph&, const Node&)>& is_taken) {
+std::vector<std::string> split_fused(Graph& graph, const IsTaken& is_taken) {
   std::vector<std::string> names;
   const std::vector<NodeId> order = graph.order();
   Joined joined;
@@ -183,14 +201,7 @@ std::vector<std::string> split_fused(
     const Node& node = graph.node(id);
     if (!node.is(op_fused()) || is_taken(graph, node)) continue;
     names.push_back(node.name);
-    const bool sums = ends_in_row_sums(node);
-    if (!sums && !begins_with_operand(node)) {
-      inline_fused(graph, id);
-      continue;
-    }
-    const NodeId rest = sums ? split_row_sums(graph, node) : OperandSplit(graph, node).run(joined);
-    if (body_of(graph.node(rest)).order().size() == 1 || !is_taken(graph, graph.node(rest)))
-      inline_fused(graph, rest);
+    split(graph, id, is_taken, joined);
   }
   if (!names.empty()) {
     remove_dead_nodes(graph);

@@ -127,5 +127,65 @@ TEST(SplitFused, takes_sums_and_normalisations_of_rows_off_products) {
                                 [](std::string_view name) { return find_op(name); })));
 }
 
+// A product between two normalisations gives and takes sums.
+constexpr const char* kBetween = R"(
+  graph main(%x: f32[N,64], %s: f32[N,1,2], %u: f32[64,128]) -> (%y, %t) {
+    %y, %t = fused{kind="normalize_by_sums+matmul+relu+row_sums"}(%x, %s, %u) body graph body(%x: f32[N,64], %s: f32[N,1,2], %u: f32[64,128]) -> (%y, %t) {
+      %n = normalize_by_sums(%x, %s)
+      %p = matmul(%n, %u)
+      %y = unary{function="relu"}(%p)
+      %t = row_sums(%y)
+    }
+  })";
+
+std::vector<std::string> split_between(std::string_view taken, std::vector<std::string>& names) {
+  Graph graph = parse_graph(kBetween, [](std::string_view name) { return find_op(name); });
+  names = split_fused(graph, [&](const Graph&, const Node& node) {
+    return node.as<FusedAttributes>().kind == taken;
+  });
+  std::vector<std::string> out;
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    out.emplace_back(node.is(op_fused()) ? node.as<FusedAttributes>().kind : node.op->name);
+  }
+  return out;
+}
+
+TEST(SplitFused, takes_both_ends_off_before_it_takes_the_middle_apart) {
+  using Nodes = std::vector<std::string>;
+  std::vector<std::string> names;
+  EXPECT_EQ(split_between("normalize_by_sums+matmul+relu+row_sums", names),
+            (Nodes{"normalize_by_sums+matmul+relu+row_sums"}));
+  EXPECT_TRUE(names.empty());
+  EXPECT_EQ(split_between("normalize_by_sums+matmul+relu", names),
+            (Nodes{"normalize_by_sums+matmul+relu", "row_sums"}));
+  EXPECT_EQ(split_between("matmul+relu", names),
+            (Nodes{"normalize_by_sums", "matmul+relu", "row_sums"}));
+  EXPECT_EQ(split_between("nothing", names),
+            (Nodes{"normalize_by_sums", "matmul", "unary", "row_sums"}));
+  EXPECT_EQ(names.size(), 1u);
+}
+
+TEST(SplitFused, keeps_both_outputs_of_a_body_that_is_no_chain) {
+  Graph graph = parse_graph(R"(
+    graph main(%x: f32[N,64], %s: f32[N,1,2]) -> (%t, %y) {
+      %t, %y = fused{kind="any"}(%x, %s) body graph body(%x: f32[N,64], %s: f32[N,1,2]) -> (%t, %y) {
+        %n = normalize_by_sums(%x, %s)
+        %y = unary{function="relu"}(%n)
+        %t = row_sums(%y)
+      }
+    })",
+                            [](std::string_view name) { return find_op(name); });
+  split_fused(graph, [](const Graph&, const Node&) { return false; });
+  EXPECT_EQ(to_text(graph),
+            to_text(parse_graph(R"(
+    graph main(%x: f32[N,64], %s: f32[N,1,2]) -> (%t, %y) {
+      %n = normalize_by_sums(%x, %s)
+      %y = unary{function="relu"}(%n)
+      %t = row_sums(%y)
+    })",
+                                [](std::string_view name) { return find_op(name); })));
+}
+
 }  // namespace
 }  // namespace strop
