@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows that are normalised by sums of their blocks, where no product's kernel does it.
+// Rows that are normalised by sums of their blocks, where no product's kernel does it. A row's
+// statistics are in double: its variance may be far smaller than the squares it is made of.
 #include <fmt/format.h>
 
 #include "backends/cuda/codegen/row_kernel.hpp"
@@ -26,20 +27,22 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   KernelWriter writer(problem, shapes, "normalise_by_sums");
   RowKernel kernel(writer, dtype, x.back(), rows);
   kernel.line(
-      fmt::format("{type} sum = 0, squares = 0;\n"
+      fmt::format("double sum = 0, squares = 0;\n"
                   "  for (I b = lane; b < {blocks}; b += {group}) {{\n"
                   "    sum += {sums}[(row * {blocks} + b) * 2];\n"
                   "    squares += {sums}[(row * {blocks} + b) * 2 + 1];\n"
                   "  }}",
-                  fmt::arg("type", kernel.type()), fmt::arg("group", kernel.group()),
+                  fmt::arg("group", kernel.group()),
                   fmt::arg("blocks", writer.number(shapes.input(1)[x.size() - 1])),
                   fmt::arg("sums", writer.input(1, "float"))));
   kernel.reduce("sum", "Add");
   kernel.reduce("squares", "Add");
   kernel.line(fmt::format(
-      "const {type} size = static_cast<{type}>({size}), mean = sum / size;\n"
-      "  const {type} variance = squares / size - mean * mean;\n"
-      "  const {type} inverse = 1 / sqrt((variance > 0 ? variance : 0) + {epsilon});",
+      "const double size = static_cast<double>({size}), exact = sum / size;\n"
+      "  const double variance = squares / size - exact * exact;\n"
+      "  const {type} mean = static_cast<{type}>(exact);\n"
+      "  const {type} inverse = 1 / sqrt(static_cast<{type}>(variance > 0 ? variance : 0) + "
+      "{epsilon});",
       fmt::arg("type", kernel.type()), fmt::arg("size", writer.number(x.back())),
       fmt::arg("epsilon",
                literal(dtype, problem.attributes<NormalizeBySumsAttributes>().epsilon))));

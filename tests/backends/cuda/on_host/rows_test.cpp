@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "backends/cuda/on_host/tactic_check.hpp"
+#include "ops/row_sums.hpp"
+#include "ops/run_op.hpp"
 
 namespace strop::testing {
 namespace {
@@ -49,6 +53,18 @@ TEST(CudaNorm, normalises_rows_by_sums) {
       "graph main(%x: f32[4,1030], %t: f32[4,70,2]) -> (%y) { %y = "
       "normalize_by_sums{epsilon=0.05}(%x, %t) }",
       {"normalize_by_sums_cuda"});
+}
+
+TEST(CudaNorm, normalises_rows_whose_mean_is_far_larger_than_their_deviation) {
+  Tensor x = Tensor::allocate(DType::f32, {3, 200});
+  for (std::int64_t i = 0; i < x.size(); ++i)
+    store_from_double(DType::f32, x.mutable_data(), i,
+                      40 + 0.1 * std::sin(static_cast<double>(i * i % 97)));
+  const Tensor sums = run_op(op_row_sums(), RowSumsAttributes{}, {x});
+  check_cuda(
+      "graph main(%x: f32[N,200], %t: f32[N,B,2]) -> (%y) { %y = "
+      "normalize_by_sums{epsilon=1e-12}(%x, %t) }",
+      {"normalize_by_sums_cuda"}, {.sizes = {{{"N", 3}, {"B", sums.dim(1)}}}, .inputs = {x, sums}});
 }
 
 TEST(CudaReduce, reduces_columns_side_by_side) {
