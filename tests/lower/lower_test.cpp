@@ -7,6 +7,7 @@
 #include "lower/split_fused.hpp"
 #include "ops/concat.hpp"
 #include "ops/fused.hpp"
+#include "ops/matmul.hpp"
 #include "ops/op_list.hpp"
 
 namespace strop {
@@ -42,6 +43,51 @@ TEST(Lower, outputs_of_known_sizes_are_planned) {
   for (const std::uint32_t slot : plan.outputs) {
     EXPECT_EQ(plan.slots[slot].kind, SlotKind::arena) << plan.slots[slot].name;
   }
+}
+
+// Takes every fused node, whatever it gives.
+const Tactic& takes_all() {
+  static const Tactic tactic{.name = "takes_all",
+                             .backend = "cpu",
+                             .ops = {op_matmul},
+                             .reads_bodies = true,
+                             .accepts = [](const Problem&) { return Acceptance::accept(); },
+                             .lower =
+                                 [](const Problem&, std::string_view) {
+                                   return KernelChoice{"none", ""};
+                                 }};
+  return tactic;
+}
+
+TEST(Lower, a_fused_node_of_two_outputs_is_one_step) {
+  const Graph graph = parse_graph(R"(
+    graph main(%x: f32[N,8], %w: f32[8,W], %u: f32[W,4]) -> (%y, %s) {
+      %a, %s = fused{kind="matmul+relu+row_sums"}(%x, %w) body graph body(%x: f32[N,8], %w: f32[8,W]) -> (%a, %s) {
+        %p = matmul(%x, %w)
+        %a = unary{function="relu"}(%p)
+        %s = row_sums(%a)
+      }
+      %y = matmul(%a, %u)
+    })",
+                                  [](std::string_view name) { return find_op(name); });
+  const Tactic* const tactics[] = {&takes_all()};
+  LowerReport report;
+  LowerOptions options;
+  options.tactics = tactics;
+  const Plan plan = lower(graph, options, report);
+  verify(plan);
+  ASSERT_EQ(plan.steps.size(), 2u);
+  ASSERT_EQ(plan.steps[0].outputs.size(), 2u);
+  EXPECT_EQ(plan.slots[plan.steps[0].outputs[1]].type, "f32[N,floordiv(W+63,64),2]");
+  EXPECT_EQ(plan.outputs[1], plan.steps[0].outputs[1]);
+  for (const std::uint32_t slot : plan.steps[0].outputs)
+    EXPECT_EQ(plan.slots[slot].kind, SlotKind::arena);
+
+  const Problem problem{&graph.node(graph.order().front()), &graph};
+  const Plan single = lower_single(problem, {&takes_all(), "", {}}, {{"N", 3}, {"W", 65}});
+  verify(single);
+  ASSERT_EQ(single.outputs.size(), 2u);
+  EXPECT_EQ(single.slots[single.outputs[1]].type, "f32[3,2,2]");
 }
 
 // Two products that read the same pieces, either with a step behind it.

@@ -13,8 +13,10 @@ namespace {
 
 Acceptance accepts(const Problem& problem) {
   if (!has_element(problem.input_type(0).dtype)) return Acceptance::refuse("it takes floats");
-  if (!problem.input_type(0).shape || !problem.input_type(1).shape)
-    return Acceptance::refuse("the rank of x or of its sums is not known");
+  for (std::size_t i = 0; i < problem.node->inputs.size(); ++i) {
+    if (problem.has_input(i) && !problem.input_type(i).shape)
+      return Acceptance::refuse("the rank of an operand is not known");
+  }
   return Acceptance::accept();
 }
 

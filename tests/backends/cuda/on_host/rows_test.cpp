@@ -55,6 +55,17 @@ TEST(CudaNorm, normalises_rows_by_sums) {
       {"normalize_by_sums_cuda"});
 }
 
+TEST(CudaNorm, leaves_factors_whose_size_nobody_checked) {
+  check_cuda(
+      "graph main(%x: f32[2,8], %t: f32[2,1,2], %s: f32[*]) -> (%y) { %y = normalize_by_sums(%x, "
+      "%t, %s) }",
+      {});
+  check_cuda(
+      "graph main(%x: f32[2,8], %t: f32[2,1,2], %b: f32[*]) -> (%y) { %y = normalize_by_sums(%x, "
+      "%t, _, %b) }",
+      {});
+}
+
 TEST(CudaNorm, normalises_rows_whose_mean_is_far_larger_than_their_deviation) {
   Tensor x = Tensor::allocate(DType::f32, {3, 200});
   for (std::int64_t i = 0; i < x.size(); ++i)
