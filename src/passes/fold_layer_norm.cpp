@@ -190,7 +190,9 @@ int run(Graph& graph, const PassContext& context) {
 Pass fold_layer_norm() {
   return {
       .name = "fold_layer_norm",
-      .summary = "lets products around a layer normalisation sum its rows and correct for them",
+      .summary =
+          "lets products around a layer normalisation sum its rows and scale what they make of "
+          "them",
       .run = run,
   };
 }
