@@ -19,8 +19,9 @@ namespace {
 
 constexpr std::int64_t kSharedBytes = 227 * 1024;  // of a block
 constexpr std::int64_t kBarrierBytes = 1024, kAlignment = 1024;
-constexpr int kMaxStages = 12;
-constexpr int kMaxSplit = 8;  // the largest cluster that every device takes
+constexpr int kMaxStages = 12, kEnoughStages = 4;
+constexpr int kScaleSlots = 4;  // tiles whose rows' scales lie in shared memory
+constexpr int kMaxSplit = 8;    // the largest cluster that every device takes
 constexpr std::size_t kMaxPieces = 4;
 
 // The narrowest block of K. A thread reads f32 by runs of 16 bytes, four threads a row.
@@ -32,8 +33,9 @@ struct Geometry {
   int blocks_of_stage = 1;
   std::int64_t channel_blocks = 0, blocks = 0;  // of a tap; of K
   int stages = 0;                               // less than 2: the configuration does not fit
-  int output_buffers = 0;
+  int output_buffers = 1;
   bool box_store = false;
+  int warp_slots = 0;  // of a warp, from which its results leave; 0: a group's leave together
   std::int64_t shared_bytes = 0;
 };
 
@@ -92,23 +94,37 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
   const std::int64_t stage = stage_a + (config.resident ? 0 : stage_b);
   const std::int64_t weights =
       config.resident ? out.blocks * config.tile_n * out.block_bytes * gemm.parts() : 0;
-  const std::int64_t rows_of_group =
-      config.ping_pong ? config.tile_m : config.tile_m / config.groups;
-  std::int64_t buffer = rows_of_group * config.tile_n * gemm.element_bytes() * config.groups;
-  const auto stages_with = [&](int buffers) {
-    const std::int64_t left =
-        kSharedBytes - kAlignment - kBarrierBytes - weights - buffers * buffer;
-    return static_cast<int>(std::clamp<std::int64_t>(left / stage, 0, kMaxStages));
+  const std::int64_t scales =
+      gemm.normalize && config.split == 1 ? std::int64_t{kScaleSlots} * config.tile_m * 4 : 0;
+  const std::int64_t besides = kAlignment + kBarrierBytes + scales + weights;
+  const auto stages_beside = [&](std::int64_t results) {
+    return static_cast<int>(
+        std::clamp<std::int64_t>((kSharedBytes - besides - results) / stage, 0, kMaxStages));
   };
+  const std::int64_t group_rows = config.ping_pong ? config.tile_m : config.tile_m / config.groups;
+  const std::int64_t buffer = group_rows * config.tile_n * gemm.element_bytes() * config.groups;
   // A buffer of f32 takes the room of one or two stages.
   out.box_store = config.split == 1 && gemm.columns * gemm.element_bytes() % 16 == 0 &&
-                  tensor_count(gemm) <= 1 && (gemm.parts() == 1 || stages_with(1) >= 3);
-  if (!out.box_store) buffer = 0;
+                  tensor_count(gemm) <= 1 && (gemm.parts() == 1 || stages_beside(buffer) >= 3);
   // Loads that hide the products' latency come before stores that overlap.
-  out.output_buffers = tensor_count(gemm) > 0 && stages_with(3) >= 4 ? 3
-                       : stages_with(2) >= 4                         ? 2
-                                                                     : 1;
-  out.stages = stages_with(out.output_buffers);
+  // Where a buffer would leave too few, results go warp by warp through a little memory.
+  std::int64_t results = 0;
+  if (out.box_store && gemm.parts() == 1 && stages_beside(buffer) < kEnoughStages) {
+    const std::int64_t steps = config.tile_n / panel_columns(gemm, config) * group_rows / 64;
+    const std::int64_t slot =
+        std::int64_t{64} * config.groups * panel_columns(gemm, config) * gemm.element_bytes();
+    const auto leaves_enough = [&](int slots) {
+      return steps % slots == 0 && stages_beside(slots * slot) >= kEnoughStages;
+    };
+    out.warp_slots = leaves_enough(3) ? 3 : leaves_enough(2) ? 2 : 1;
+    results = out.warp_slots * slot;
+  } else if (out.box_store) {
+    out.output_buffers = tensor_count(gemm) > 0 && stages_beside(3 * buffer) >= kEnoughStages ? 3
+                         : stages_beside(2 * buffer) >= kEnoughStages                         ? 2
+                                                                                              : 1;
+    results = out.output_buffers * buffer;
+  }
+  out.stages = stages_beside(results);
   if (config.split > 1) {
     // One tile a block, whose partial sums go where its stages were.
     const std::int64_t partial = static_cast<std::int64_t>(config.tile_m) * (config.tile_n + 4) * 4;
@@ -118,8 +134,7 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
     out.stages = static_cast<int>(std::min<std::int64_t>(out.stages, wanted));
     if (out.stages * stage < partial) out.stages = 0;
   }
-  out.shared_bytes =
-      kAlignment + kBarrierBytes + weights + out.output_buffers * buffer + out.stages * stage;
+  out.shared_bytes = besides + results + out.stages * stage;
   return out;
 }
 
@@ -224,6 +239,9 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
   flag("kIm2col", gemm.window.has_value());
   number("kOutputBuffers", sizes.output_buffers);
   flag("kBoxStore", sizes.box_store);
+  flag("kWarpStore", sizes.warp_slots > 0);
+  number("kWarpSlots", std::max(sizes.warp_slots, 1));
+  number("kScaleSlots", kScaleSlots);
   number("kChannelOperands", channel_count(gemm));
   number("kTensorOperands", tensor_count(gemm));
   return out + rows_source(gemm) + pieces_source(gemm, sizes);
@@ -283,15 +301,16 @@ TensorMap map_of_weights(const ImplicitGemm& gemm, const GemmConfig& config, con
 }
 
 // Of the output and what has its form.
-TensorMap map_of_result(const ImplicitGemm& gemm, const GemmConfig& config, Operand operand) {
+TensorMap map_of_result(const ImplicitGemm& gemm, const GemmConfig& config, const Geometry& sizes,
+                        Operand operand) {
   TensorMap map;
   map.operand = std::move(operand);
   map.type = type_of_map(gemm);
   map.sizes = {gemm.columns, gemm.rows};
   map.strides = {gemm.columns * gemm.element_bytes()};
-  map.box = {
-      static_cast<std::uint32_t>(panel_columns(gemm, config)),
-      static_cast<std::uint32_t>(config.ping_pong ? config.tile_m : config.tile_m / config.groups)};
+  const int group_rows = config.ping_pong ? config.tile_m : config.tile_m / config.groups;
+  map.box = {static_cast<std::uint32_t>(panel_columns(gemm, config)),
+             static_cast<std::uint32_t>(sizes.warp_slots > 0 ? 16 : group_rows)};
   map.element_strides = {1, 1};
   map.swizzle = static_cast<std::uint32_t>(panel_columns(gemm, config) * gemm.element_bytes());
   map.l2_promotion = 256;
@@ -459,6 +478,21 @@ std::string refusal(const ImplicitGemm& gemm) {
   return {};
 }
 
+namespace {
+
+// Of a thread, beside addresses and operands of the epilogue; of f32 there are the sums of a stage
+// too, and A.
+int most_accumulators(const ImplicitGemm& gemm, const GemmConfig& config) {
+  if (gemm.element == DType::f32) {
+    if (config.groups == 3) return 48;
+    return config.groups == 1 && config.tile_m > 64 ? 32 : 64;
+  }
+  if (config.groups == 3) return 96;
+  return config.ping_pong && tensor_count(gemm) == 0 && !gemm.row_sums ? 192 : 128;
+}
+
+}  // namespace
+
 bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
   const int group_m = config.ping_pong ? config.tile_m : config.tile_m / std::max(config.groups, 1);
   const bool sound = config.groups >= 1 && config.groups <= 3 && group_m > 0 && group_m % 64 == 0 &&
@@ -467,13 +501,7 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
                      config.split >= 1 && config.split <= kMaxSplit && config.multicast >= 1 &&
                      config.multicast <= 2;
   if (!sound) return false;
-  // Accumulators of a thread beside addresses and operands of the epilogue; of f32 there are those
-  // of a stage too, and A.
-  const int accumulators = group_m / 64 * config.tile_n / 2;
-  const int most = gemm.element != DType::f32 ? (config.groups == 3 ? 96 : 128)
-                   : config.groups == 3       ? 48
-                                              : (config.groups == 1 && group_m > 64 ? 32 : 64);
-  if (accumulators > most) return false;
+  if (group_m / 64 * config.tile_n / 2 > most_accumulators(gemm, config)) return false;
   if (config.resident && (config.split > 1 || config.multicast > 1)) return false;
   if (gemm.row_sums && config.tile_n % kSumsBlock != 0) return false;
   if (config.split > 1 && (config.ping_pong || config.multicast > 1)) return false;
@@ -487,16 +515,16 @@ bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
 std::vector<GemmConfig> candidate_configs(const ImplicitGemm& gemm, std::int64_t rows,
                                           std::int64_t multiprocessors) {
   static constexpr std::string_view kTiles[] = {
-      "co64x32",      "co64x64",     "co64x96",       "co64x128",    "co128x32",      "co128x64",
-      "co128x64R",    "co128x96",    "co128x128",     "co128x128R",  "co128x128c2",   "co128x192",
-      "co128x192c2",  "co128x256",   "co128x256c2",   "co256x64",    "co256x64R",     "co256x128",
-      "co256x128R",   "co256x128c2", "pp64x64",       "pp64x64w3",   "pp64x64w3R",    "pp64x128",
-      "pp64x128R",    "pp64x128w3",  "pp64x128w3R",   "pp64x256",    "pp128x64",      "pp128x64R",
-      "pp128x64w3R",  "pp128x128",   "pp128x128R",    "pp128x128c2", "co192x64w3",    "co192x96w3",
-      "co192x96w3c2", "co192x128w3", "co192x128w3c2", "co192x192w3", "co192x192w3c2", "co64x32k2",
-      "co64x32k3",    "co64x32k4",   "co64x32k6",     "co64x64k2",   "co64x64k4",     "co64x64k6",
-      "co64x64k8",    "co64x96k2",   "co64x96k4",     "co64x128k2",  "co64x128k4",    "co128x128k2",
-      "co128x128k4"};
+      "co64x32",     "co64x64",       "co64x96",     "co64x128",     "co128x32",    "co128x64",
+      "co128x64R",   "co128x96",      "co128x128",   "co128x128R",   "co128x128c2", "co128x192",
+      "co128x192c2", "co128x256",     "co128x256c2", "co256x64",     "co256x64R",   "co256x128",
+      "co256x128R",  "co256x128c2",   "pp64x64",     "pp64x64w3",    "pp64x64w3R",  "pp64x128",
+      "pp64x128R",   "pp64x128w3",    "pp64x128w3R", "pp64x256",     "pp128x64",    "pp128x64R",
+      "pp128x64w3R", "pp128x128",     "pp128x128R",  "pp128x128c2",  "pp192x128",   "pp192x128c2",
+      "pp128x192",   "co192x64w3",    "co192x96w3",  "co192x96w3c2", "co192x128w3", "co192x128w3c2",
+      "co192x192w3", "co192x192w3c2", "co64x32k2",   "co64x32k3",    "co64x32k4",   "co64x32k6",
+      "co64x64k2",   "co64x64k4",     "co64x64k6",   "co64x64k8",    "co64x96k2",   "co64x96k4",
+      "co64x128k2",  "co64x128k4",    "co128x128k2", "co128x128k4"};
   const std::int64_t widest = std::max<std::int64_t>(64, round_up(gemm.columns, 64));
   std::vector<std::pair<double, GemmConfig>> found;
   for (const std::string_view text : kTiles) {
@@ -551,7 +579,7 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
   // Without box stores the maps of the result are not read; any that can be made will do.
   const TensorMap weights = map_of_weights(gemm, config, sizes, operands.weights);
   const auto result = [&](Operand operand) {
-    return Argument::tensor(sizes.box_store ? map_of_result(gemm, config, std::move(operand))
+    return Argument::tensor(sizes.box_store ? map_of_result(gemm, config, sizes, std::move(operand))
                                             : weights);
   };
   const auto tensor = [&](std::size_t i) {

@@ -6,11 +6,18 @@ constexpr int kInWord = 4 / kElementBytes, kChunk = 4 * kInWord;  // elements of
 constexpr int kGroupM = kPingPong ? kTileM : kTileM / kGroups;    // rows of a consumer warpgroup
 constexpr int kSlices = kGroupM / 64;                             // products of 64 rows
 constexpr int kThreads = (kGroups + 1) * 128;
-// Of a thread, out of 64 Ki a block. A producer that divides for its part of K needs more.
-constexpr int kProducerRegisters = kGroups == 3 && kRowSums     ? 32
-                                   : kGroups == 3 || kSplit > 1 ? 56
-                                                                : 40;
-constexpr int kConsumerRegisters = kGroups == 3 ? (kRowSums ? 160 : 152) : kSplit > 1 ? 224 : 232;
+// Of a thread; together no more than the launch has. A producer that divides for its part of K
+// needs more, and threads that scale rows have more where accumulators leave them.
+constexpr bool kLongEpilogue = kRowSums || (kWarpStore && kTensorOperands > 0);
+constexpr bool kWideScalers = kNormalize && kGroups == 2 && kSlices * kTileN <= 128;
+constexpr int kProducerRegisters = kGroups == 3 && kLongEpilogue ? 32
+                                   : kGroups == 3 || kSplit > 1  ? 56
+                                   : kWideScalers                ? 72
+                                                                 : 40;
+constexpr int kConsumerRegisters = kGroups == 3   ? (kLongEpilogue ? 160 : 152)
+                                   : kSplit > 1   ? 224
+                                   : kWideScalers ? 216
+                                                  : 232;
 constexpr int kBlockM = kTileM * kBlockBytes, kBlockN = kTileN * kBlockBytes;
 constexpr int kWeights = kParts * kBlockN;  // of a block of K
 constexpr int kStageA = kBlocks * kBlockM, kStageB = kBlocks * kWeights;
@@ -20,11 +27,14 @@ constexpr int kPanelBytes = kTileN * kElementBytes % 128 == 0 ? 128 : 64;
 constexpr int kPanelColumns = kPanelBytes / kElementBytes, kPanels = kTileN / kPanelColumns;
 constexpr int kPanelChunks = kPanelBytes / 64;  // of a thread
 constexpr int kPanel = kGroupM * kPanelBytes;
-constexpr int kBuffer = kBoxStore ? kPanels * kPanel : 0;
+constexpr int kWarpSlot = 16 * kPanelBytes;  // where a warp's results leave from
+constexpr int kBuffer = kWarpStore ? 4 * kWarpSlots * kWarpSlot : kBoxStore ? kPanels * kPanel : 0;
+constexpr int kScalers = 96;  // threads that scale rows
 // The operand of a tile comes into the buffer that its result will leave from: with one buffer when
 // the tile begins, with more one tile ahead.
-constexpr bool kTensorNow = kTensorOperands > 0 && kBoxStore&& kOutputBuffers == 1;
-constexpr bool kTensorAhead = kTensorOperands > 0 && kBoxStore&& kOutputBuffers > 1;
+constexpr bool kTensorBox = kTensorOperands > 0 && kBoxStore && !kWarpStore;
+constexpr bool kTensorNow = kTensorBox && kOutputBuffers == 1;
+constexpr bool kTensorAhead = kTensorBox && kOutputBuffers > 1;
 constexpr int kMaxStages = 16;
 constexpr int kAccumulators = kTileN / 2;
 constexpr int kPartialRow = kTileN + 4;  // words; the rest spreads rows over the banks
@@ -53,6 +63,7 @@ struct Maps {
 
 struct Shared {
   u32 stages, weights, buffers, full, empty, weights_full, tensor_full, turn;
+  u32 scales_full, scales_empty, scales;
 };
 
 struct Place {
@@ -82,6 +93,9 @@ __device__ __forceinline__ Shared lay_out(unsigned char* memory, const Arguments
   s.weights_full = s.empty + 8 * kMaxStages;
   s.tensor_full = s.weights_full + 8;
   s.turn = s.tensor_full + 8 * kGroups * kOutputBuffers;
+  s.scales_full = s.turn + 8 * kGroups;
+  s.scales_empty = s.scales_full + 8 * kScaleSlots;
+  s.scales = s.scales_empty + 8 * kScaleSlots;
   return s;
 }
 
@@ -93,6 +107,10 @@ __device__ __forceinline__ void init_barriers(const Shared& s, const Arguments& 
   barrier_init(s.weights_full, 1);
   for (int i = 0; i < kGroups * kOutputBuffers; ++i) barrier_init(s.tensor_full + 8 * i, 1);
   for (int i = 0; i < kGroups; ++i) barrier_init(s.turn + 8 * i, 1);
+  for (int i = 0; i < kScaleSlots; ++i) {
+    barrier_init(s.scales_full + 8 * i, kScalers);
+    barrier_init(s.scales_empty + 8 * i, 4 * (kPingPong ? 1 : kGroups));
+  }
   fence_barrier_init();
   fence_async_proxy();
 }

@@ -12,13 +12,22 @@ __device__ __forceinline__ float inverse_deviation(float sum, float squares) {
   return rsqrtf(variance + kEpsilon);
 }
 
-__device__ __forceinline__ float inverse_deviation_of_row(const Arguments& p,
-                                                          const float2* row_sums, int row) {
+// Of one of C's rows. What it reads comes late where copies fill the way to memory, so as much as
+// possible is asked for at once.
+__device__ __forceinline__ float inverse_deviation_of_row(const float2* row_sums, int row) {
+  const float2* from = row_sums + static_cast<long long>(row) * kRowBlocks;
   float sum = 0, squares = 0;
-  if (row < p.rows) {
-#pragma unroll 4
+  if constexpr (kRowBlocks % 2 == 0) {
+#pragma unroll 6
+    for (int b = 0; b < kRowBlocks; b += 2) {
+      const float4 pairs = *reinterpret_cast<const float4*>(from + b);
+      sum += pairs.x + pairs.z;
+      squares += pairs.y + pairs.w;
+    }
+  } else {
+#pragma unroll 6
     for (int b = 0; b < kRowBlocks; ++b) {
-      const float2 pair = __ldcg(row_sums + static_cast<long long>(row) * kRowBlocks + b);
+      const float2 pair = from[b];
       sum += pair.x;
       squares += pair.y;
     }
@@ -32,42 +41,31 @@ __device__ __forceinline__ void scale(T (&sums)[kCount], float factor, const flo
   for (int x = 0; x < kCount; ++x) sums[x] = fmaf(factor, sums[x], bias[x]);
 }
 
-// The sums of the rows that a thread has results of. Four threads share a row; what they read is
-// under way while the products of the tile are made.
-struct RowLoads {
-  // More than these are added up when they are read.
-  static constexpr int kLoads = (kRowBlocks + 3) / 4 <= 4 ? (kRowBlocks + 3) / 4 : 1;
-  float2 pair[kSlices][2][kLoads];
-
-  __device__ __forceinline__ void start(const Arguments& p, const float2* row_sums, int t, int i,
-                                        int half, int row) {
-    float2(&to)[kLoads] = pair[i][half];
+// What the warps do that neither copy nor multiply: the inverse deviations of the rows of the
+// block's tiles, into shared memory, a tile or two ahead.
+__device__ __forceinline__ void scale_rows(const Arguments& p, const Shared& s,
+                                           const float2* row_sums, int first_tile, int tile_step,
+                                           int rank) {
+  constexpr int kRows = (kTileM + kScalers - 1) / kScalers;  // of a thread
+  const int thread = threadIdx.x - kGroups * 128 - 32;
+  wait_for_earlier_launch();
+  int number = 0;
+  for (int tile = first_tile; tile < p.tiles; tile += tile_step, ++number) {
+    const int slot = number % kScaleSlots;
+    barrier_wait(s.scales_empty + 8 * slot, ~(number / kScaleSlots) & 1);
+    const int first = place_of(tile, p, rank).m + thread;
+    float scales[kRows];
 #pragma unroll
-    for (int l = 0; l < kLoads; ++l) to[l] = make_float2(0, 0);
-    if (row >= p.rows) return;
-    const float2* from = row_sums + static_cast<long long>(row) * kRowBlocks;
+    for (int i = 0; i < kRows; ++i)
+      scales[i] = inverse_deviation_of_row(row_sums, min(first + i * kScalers, p.rows - 1));
 #pragma unroll
-    for (int l = 0; l < kLoads; ++l) {
-      if (4 * l + t < kRowBlocks) to[l] = __ldcg(from + 4 * l + t);
+    for (int i = 0; i < kRows; ++i) {
+      const int row = thread + i * kScalers;
+      if (row < kTileM) store_shared_float(s.scales + (slot * kTileM + row) * 4, scales[i]);
     }
-    for (int b = 4 * kLoads + t; b < kRowBlocks; b += 4) {
-      const float2 next = __ldcg(from + b);
-      to[0].x += next.x;
-      to[0].y += next.y;
-    }
+    barrier_arrive(s.scales_full + 8 * slot);
   }
-  __device__ __forceinline__ float finish(int i, int half) const {
-    float sum = 0, squares = 0;
-#pragma unroll
-    for (int l = 0; l < kLoads; ++l) sum += pair[i][half][l].x, squares += pair[i][half][l].y;
-#pragma unroll
-    for (int lanes = 1; lanes < 4; lanes *= 2) {
-      sum += __shfl_xor_sync(~0u, sum, lanes);
-      squares += __shfl_xor_sync(~0u, squares, lanes);
-    }
-    return inverse_deviation(sum, squares);
-  }
-};
+}
 
 // Of results of one row.
 struct RowSum {
@@ -78,20 +76,43 @@ struct RowSum {
     sum += value;
     squares = fmaf(value, value, squares);
   }
-  // The first of kLanes neighbours, who together have the block of `column`, stores what all have.
-  template <int kLanes>
-  __device__ __forceinline__ void give(const Arguments& p, float2* result_sums, int row,
-                                       int column) {
-    const u32 lane = threadIdx.x % 32;
-    const u32 mask = ((1u << kLanes) - 1) << (lane / kLanes * kLanes);
-#pragma unroll
-    for (int lanes = 1; lanes < kLanes; lanes *= 2) {
-      sum += __shfl_xor_sync(mask, sum, lanes);
-      squares += __shfl_xor_sync(mask, squares, lanes);
-    }
-    if (lane % kLanes != 0 || row >= p.rows || column >= p.columns) return;
-    const int blocks = p.columns / kSumsBlock;
-    result_sums[static_cast<long long>(row) * blocks + column / kSumsBlock] =
-        make_float2(sum, squares);
-  }
 };
+
+__device__ __forceinline__ float* sums_of_block(const Arguments& p, float2* result_sums, int row,
+                                                int column) {
+  const int block = column / kSumsBlock, blocks = p.columns / kSumsBlock;
+  return reinterpret_cast<float*>(result_sums + static_cast<long long>(row) * blocks + block);
+}
+
+// Stores what four neighbours have of a block of each of two rows, which are `apart`. A thread
+// gives away half of its numbers with every exchange and is left with one that is whole.
+__device__ __forceinline__ void give(const Arguments& p, float2* result_sums, int t,
+                                     const RowSum (&rows)[2], int row, int apart, int column) {
+  const bool squares = t & 1, second = t & 2;
+  float of[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const float away = squares ? rows[half].sum : rows[half].squares;
+    of[half] = (squares ? rows[half].squares : rows[half].sum) + __shfl_xor_sync(~0u, away, 1);
+  }
+  const float away = second ? of[0] : of[1];
+  const float whole = (second ? of[1] : of[0]) + __shfl_xor_sync(~0u, away, 2);
+  row += second ? apart : 0;
+  if (row < p.rows && column < p.columns) sums_of_block(p, result_sums, row, column)[t & 1] = whole;
+}
+
+// The same of one row and kLanes neighbours, of whom the first stores.
+template <int kLanes>
+__device__ __forceinline__ void give(const Arguments& p, float2* result_sums, RowSum of, int row,
+                                     int column) {
+  const u32 lane = threadIdx.x % 32;
+  const u32 mask = ((1u << kLanes) - 1) << (lane / kLanes * kLanes);
+#pragma unroll
+  for (int lanes = 1; lanes < kLanes; lanes *= 2) {
+    of.sum += __shfl_xor_sync(mask, of.sum, lanes);
+    of.squares += __shfl_xor_sync(mask, of.squares, lanes);
+  }
+  if (lane % kLanes != 0 || row >= p.rows || column >= p.columns) return;
+  *reinterpret_cast<float2*>(sums_of_block(p, result_sums, row, column)) =
+      make_float2(of.sum, of.squares);
+}

@@ -22,6 +22,14 @@ __device__ __forceinline__ void store_shared(u32 address, const Words& words) {
                "r"(words.word[1]), "r"(words.word[2]), "r"(words.word[3])
                : "memory");
 }
+__device__ __forceinline__ float load_shared_float(u32 address) {
+  float out;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(out) : "r"(address) : "memory");
+  return out;
+}
+__device__ __forceinline__ void store_shared_float(u32 address, float value) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
+}
 // From another block of the cluster.
 __device__ __forceinline__ Words load_shared_of(u32 address, u32 block) {
   Words out;

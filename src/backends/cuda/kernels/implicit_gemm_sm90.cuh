@@ -14,6 +14,10 @@
 // Roles. One thread of the last warpgroup issues copies into a ring of stages; kGroups consumer
 // warpgroups multiply. They share a tile (cooperative), or take tiles in turn (ping-pong: the
 // epilogue of one runs beside the products of the next). The grid is persistent.
+// Results leave by copies from shared memory: those of a group together from a buffer of its own,
+// where the operand of the epilogue came too, or (kWarpStore) each warp's from its slots, which
+// leaves room for stages; the operand is then read by the threads. With kNormalize the other warps
+// of the last warpgroup make the scales of rows.
 // Split K: the blocks of a cluster take each a part of K of one tile, leave their sums in shared
 // memory, and each finishes a part of the tile, adding in the order of the blocks.
 //
@@ -116,6 +120,27 @@ __device__ __forceinline__ void take_chunk(const SumType (&sums)[kAccumulators],
   }
 }
 
+// The inverse deviations of a tile's rows, where scale_rows leaves them.
+struct RowScales {
+  u32 rows = 0, empty = 0;  // of the group's first row; the barrier that lets them be replaced
+
+  __device__ __forceinline__ void wait(const Shared& s, int number, int row) {
+    const int slot = number % kScaleSlots;
+    barrier_wait(s.scales_full + 8 * slot, number / kScaleSlots & 1);
+    rows = s.scales + (slot * kTileM + row) * 4;
+    empty = s.scales_empty + 8 * slot;
+  }
+  __device__ __forceinline__ void read(const Consumer& self, int slice, float (&out)[2]) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half)
+      out[half] = load_shared_float(rows + self.row(slice, half) * 4);
+  }
+  __device__ __forceinline__ void release() const {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) barrier_arrive(empty);
+  }
+};
+
 struct Pointers {
   Storage* out;
   const Storage* tensor[2];  // of bytes the residual and the table
@@ -161,13 +186,30 @@ __device__ __forceinline__ void finish_in_global(const Arguments& p, const Point
   }
 }
 
+__device__ __forceinline__ void read_scales(const RowScales& from, const Consumer& self,
+                                            float (&scales)[kSlices][2]) {
+#pragma unroll
+  for (int i = 0; i < kSlices; ++i) from.read(self, i, scales[i]);
+}
+
+__device__ __forceinline__ void give_panel(const Arguments& p, const Pointers& at,
+                                           const Consumer& self, const Place& place, int panel,
+                                           const RowSum (&rows)[kSlices][2]) {
+  const int apart = self.row(0, 1) - self.row(0, 0), column = place.n + panel * kPanelColumns;
+#pragma unroll
+  for (int i = 0; i < kSlices; ++i)
+    give(p, at.result_sums, self.t, rows[i], place.m + self.row(i, 0), apart, column);
+}
+
 __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers& at,
                                              const Consumer& self, const Place& place,
-                                             const float (&scales)[kSlices][2],
+                                             const RowScales& row_scales,
                                              const SumType (&sums)[kSlices][kAccumulators]) {
-  RowSum rows[kSlices][2];
+  float scales[kSlices][2];
+  if (kNormalize) read_scales(row_scales, self, scales);
 #pragma unroll
   for (int panel = 0; panel < kPanels; ++panel) {
+    RowSum rows[kSlices][2] = {};
 #pragma unroll
     for (int part = 0; part < kPanelChunks; ++part) {
       const int column = place.n + panel * kPanelColumns + self.chunk(part) * kChunk;
@@ -180,26 +222,25 @@ __device__ __forceinline__ void store_direct(const Arguments& p, const Pointers&
           SumType chunk[kChunk];
           take_chunk(sums[i], panel, part, half, chunk);
           if (kNormalize) scale(chunk, scales[i][half], channels.value[0]);
-          if (part == 0) rows[i][half] = {0, 0};
           const int row = place.m + self.row(i, half);
           finish_in_global(p, at, row, column, chunk, channels, rows[i][half]);
-          if (kRowSums && part + 1 == kPanelChunks)
-            rows[i][half].give<4>(p, at.result_sums, row, place.n + panel * kPanelColumns);
         }
       }
     }
+    if (kRowSums) give_panel(p, at, self, place, panel, rows);
   }
 }
 
 // Through swizzled shared memory, where the operand of the same place already lies.
 __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointers& at,
                                                const Consumer& self, const Place& place, u32 buffer,
-                                               ChannelValues& first,
-                                               const float (&scales)[kSlices][2],
-                                               const SumType (&sums)[kSlices][kAccumulators]) {
+                                               ChannelValues& first, const RowScales& row_scales,
+                                               const SumType (&sums)[kSlices][kAccumulators],
+                                               RowSum (&rows)[kPanels][kSlices][2]) {
   constexpr int kChunks = kPanels * kPanelChunks;
+  float scales[kSlices][2];
+  if (kNormalize) read_scales(row_scales, self, scales);
   ChannelValues channels[2] = {first, first};
-  RowSum rows[kSlices][2];
 #pragma unroll
   for (int q = 0; q < kChunks; ++q) {
     const int panel = q / kPanelChunks, part = q % kPanelChunks;
@@ -219,13 +260,86 @@ __device__ __forceinline__ void store_swizzled(const Arguments& p, const Pointer
         if (kNormalize) scale(chunk, scales[i][half], channels[q & 1].value[0]);
         Words tensor[1];
         if (kTensorOperands > 0) tensor[0] = load_shared(address);
-        if (part == 0) rows[i][half] = {0, 0};
-        store_shared(address, finish(chunk, channels[q & 1], tensor, at.tensor[1], rows[i][half]));
-        if (kRowSums && part + 1 == kPanelChunks)
-          rows[i][half].give<4>(p, at.result_sums, place.m + self.row(i, half),
-                                place.n + panel * kPanelColumns);
+        store_shared(address,
+                     finish(chunk, channels[q & 1], tensor, at.tensor[1], rows[panel][i][half]));
       }
     }
+  }
+}
+
+// The operand of the epilogue that a thread needs of a panel and a slice.
+struct TensorWords {
+  Words of[2][kPanelChunks];
+
+  __device__ __forceinline__ void load(const Arguments& p, const Pointers& at, const Consumer& self,
+                                       int slice, int m, int n) {
+    const int row = m + self.row(slice, 0), column = n + self.chunk(0) * kChunk;
+    const Storage* from = at.tensor[0] + static_cast<long long>(row) * p.columns + column;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+#pragma unroll
+      for (int part = 0; part < kPanelChunks; ++part) {
+        uint4 words = make_uint4(0, 0, 0, 0);
+        if (row + half * 8 < p.rows && column + part * kChunk < p.columns)
+          words = *reinterpret_cast<const uint4*>(from + part * kChunk);
+        of[half][part] = {{words.x, words.y, words.z, words.w}};
+      }
+      from += 8 * p.columns;
+    }
+  }
+};
+
+// Each warp for itself: 16 rows of a panel at a time through a slot of its own, which copies empty
+// while it goes on. Tiles are of so many steps that they fill the slots whole times.
+__device__ __forceinline__ void store_by_warps(const Arguments& p, const Maps& maps,
+                                               const Pointers& at, const Consumer& self,
+                                               const Place& place, u32 slots, TensorWords& tensor,
+                                               const RowScales& row_scales,
+                                               const SumType (&sums)[kSlices][kAccumulators]) {
+  const bool first_lane = threadIdx.x % 32 == 0;
+  u32 mine[kPanelChunks];  // of slot 0, half 0
+#pragma unroll
+  for (int part = 0; part < kPanelChunks; ++part)
+    mine[part] = swizzled<kPanelBytes>(slots, self.row_in_8, self.chunk(part));
+#pragma unroll
+  for (int panel = 0; panel < kPanels; ++panel) {
+    const int n = place.n + panel * kPanelColumns;
+    RowSum rows[kSlices][2] = {};
+#pragma unroll
+    for (int i = 0; i < kSlices; ++i) {
+      const int step = panel * kSlices + i;
+      const u32 slot = step % kWarpSlots * kWarpSlot;
+      float scales[2];
+      if (kNormalize) row_scales.read(self, i, scales);
+      if (first_lane) wait_stores_read<kWarpSlots - 1>();
+      __syncwarp();
+#pragma unroll
+      for (int part = 0; part < kPanelChunks; ++part) {
+        int column = n + self.chunk(part) * kChunk;
+        if (kSlices > 1) asm volatile("" : "+r"(column));  // rather read again than kept
+        ChannelValues channels;
+        channels.load(at.channel, p.tiles_n * kTileN, column);
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          SumType chunk[kChunk];
+          take_chunk(sums[i], panel, part, half, chunk);
+          if (kNormalize) scale(chunk, scales[half], channels.value[0]);
+          store_shared(
+              mine[part] + slot + half * 8 * kPanelBytes,
+              finish(chunk, channels, &tensor.of[half][part], at.tensor[1], rows[i][half]));
+        }
+      }
+      if (kTensorOperands > 0 && step + 1 < kPanels * kSlices)
+        tensor.load(p, at, self, (step + 1) % kSlices, place.m,
+                    place.n + (step + 1) / kSlices * kPanelColumns);
+      fence_async_proxy();
+      __syncwarp();
+      if (first_lane) {
+        store_box(*maps.out, slots + slot, n, place.m + i * 64 + self.warp * 16);
+        commit_stores();
+      }
+    }
+    if (kRowSums) give_panel(p, at, self, place, panel, rows);
   }
 }
 
@@ -245,50 +359,49 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
   self.row_in_8 = threadIdx.x % 32 / 4;
   self.t = threadIdx.x % 4;
   self.leads = threadIdx.x % 128 == 0;
-  const int step = kPingPong ? tile_step * kGroups : tile_step;
   const int row = kPingPong ? 0 : self.group * kGroupM;
   const u32 buffers = s.buffers + self.group * kOutputBuffers * kBuffer;
   const u32 tensor_full = s.tensor_full + 8 * self.group * kOutputBuffers;
   const u32 next_turn = s.turn + 8 * ((self.group + 1) % kGroups);
   const int count = block_count(p, rank), stages_of_tile = (count + kBlocks - 1) / kBlocks;
-  int tile = first_tile + (kPingPong ? self.group * tile_step : 0);
-  int stages_before = kPingPong ? self.group * stages_of_tile : 0;
   int buffer = 0;
-  u32 tensor_parity = 0, turn_parity = self.group == 0;
+  u32 tensor_parity = 0;
+  // What else depends on which of the block's tiles it is takes no registers while products do.
+  int number = kPingPong ? self.group : 0;
+  constexpr int kStep = kPingPong ? kGroups : 1;
+  const auto has = [&](int of) { return first_tile + of * tile_step < p.tiles; };
   const auto place = [&](int of) {
-    Place out = place_of(of, p, rank);
+    Place out = place_of(first_tile + of * tile_step, p, rank);
     out.m += row;
     return out;
   };
   wait_for_earlier_launch();
-  if (kTensorAhead && self.leads && tile < p.tiles)
-    load_tensor(maps, place(tile), buffers, tensor_full);
+  if (kTensorAhead && self.leads && has(number))
+    load_tensor(maps, place(number), buffers, tensor_full);
   if (kResident) barrier_wait(s.weights_full, 0);
-  for (; tile < p.tiles; tile += step) {
+  for (; has(number); number += kStep) {
     SumType sums[kSlices][kAccumulators];
     if (kTensorNow && self.leads) {
       wait_stores_read<0>();
-      load_tensor(maps, place(tile), buffers, tensor_full);
+      load_tensor(maps, place(number), buffers, tensor_full);
     }
     // A group that skipped another's phases would take an older phase of equal parity for its own.
-    if (kPingPong) {
-      barrier_wait(s.turn + 8 * self.group, turn_parity);
-      turn_parity ^= 1;
-    }
-    const Place here = place(tile);
-    RowLoads row_loads;
-    if (kNormalize && kSplit == 1) {
-#pragma unroll
-      for (int i = 0; i < kSlices; ++i)
-#pragma unroll
-        for (int half = 0; half < 2; ++half)
-          row_loads.start(p, at.row_sums, self.t, i, half, here.m + self.row(i, half));
-    }
+    // So would a warp that its group has left behind: where tiles are of one step its first thread
+    // may give the turn away, and get it back, before the others have waited for it.
+    if (kPingPong && (kWarpStore || !kBoxStore)) self.sync();
+    if (kPingPong)
+      barrier_wait(s.turn + 8 * self.group, (self.group == 0) ^ (number / kGroups & 1));
+    const int stages_before = number * stages_of_tile;
     const Ring ring{stages_before % p.stages, static_cast<u32>(stages_before / p.stages & 1)};
     const int last = accumulate(p, s, ring, count, row, next_turn, sums);
-    stages_before += kPingPong ? stages_of_tile * kGroups : stages_of_tile;
+    const Place here = place(number);
     ChannelValues channels;
-    channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
+    TensorWords tensor;
+    if (kWarpStore) {
+      if (kTensorOperands > 0) tensor.load(p, at, self, 0, here.m, here.n);
+    } else {
+      channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
+    }
     product_wait<0>();
     release(s.empty + 8 * last);
     pin_all(sums);
@@ -314,22 +427,24 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       }
       return;
     }
-    float scales[kSlices][2];  // of rows
-    if (kNormalize) {
-#pragma unroll
-      for (int i = 0; i < kSlices; ++i)
-#pragma unroll
-        for (int half = 0; half < 2; ++half) scales[i][half] = row_loads.finish(i, half);
+    RowScales scales;
+    if (kNormalize) scales.wait(s, number, row);
+    if (kWarpStore) {
+      store_by_warps(p, maps, at, self, here, buffers + self.warp * (kBuffer / 4), tensor, scales,
+                     sums);
+      if (kNormalize) scales.release();
+      continue;
     }
     if (!kBoxStore) {
       store_direct(p, at, self, here, scales, sums);
+      if (kNormalize) scales.release();
       continue;
     }
     const int next_buffer = buffer + 1 == kOutputBuffers ? 0 : buffer + 1;
     if (self.leads && !kTensorNow) wait_stores_read<kOutputBuffers - (kTensorAhead ? 2 : 1)>();
     if (kTensorOperands > 0) {
-      if (kTensorAhead && self.leads && tile + step < p.tiles)
-        load_tensor(maps, place(tile + step), buffers + next_buffer * kBuffer,
+      if (kTensorAhead && self.leads && has(number + kStep))
+        load_tensor(maps, place(number + kStep), buffers + next_buffer * kBuffer,
                     tensor_full + 8 * next_buffer);
       barrier_wait(tensor_full + 8 * buffer, tensor_parity);
       if (next_buffer == 0) tensor_parity ^= 1;
@@ -337,7 +452,9 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       self.sync();
     }
     const u32 to = buffers + buffer * kBuffer;
-    store_swizzled(p, at, self, here, to, channels, scales, sums);
+    RowSum rows[kPanels][kSlices][2] = {};
+    store_swizzled(p, at, self, here, to, channels, scales, sums, rows);
+    if (kNormalize) scales.release();
     fence_async_proxy();
     self.sync();
     if (self.leads) {
@@ -346,9 +463,14 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
         store_box(*maps.out, to + panel * kPanel, here.n + panel * kPanelColumns, here.m);
       commit_stores();
     }
+    if (kRowSums) {
+#pragma unroll
+      for (int panel = 0; panel < kPanels; ++panel)
+        give_panel(p, at, self, here, panel, rows[panel]);
+    }
     buffer = next_buffer;
   }
-  if (kBoxStore && self.leads) wait_stores();
+  if (kBoxStore && (kWarpStore ? threadIdx.x % 32 == 0 : self.leads)) wait_stores();
 }
 
 #ifdef STROP_BYTES
@@ -380,10 +502,11 @@ __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointe
     ChannelValues channels;
     channels.load(at.channel, p.tiles_n * kTileN, place.n + column);
     if (kNormalize)
-      scale(sums, inverse_deviation_of_row(p, at.row_sums, place.m + row), channels.value[0]);
+      scale(sums, inverse_deviation_of_row(at.row_sums, min(place.m + row, p.rows - 1)),
+            channels.value[0]);
     RowSum row_sum{0, 0};
     finish_in_global(p, at, place.m + row, place.n + column, sums, channels, row_sum);
-    if (kRowSums) row_sum.give<kUnit>(p, at.result_sums, place.m + row, place.n + column);
+    if (kRowSums) give<kUnit>(p, at.result_sums, row_sum, place.m + row, place.n + column);
   }
 }
 
@@ -414,6 +537,8 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
   if (threadIdx.x >= kGroups * 128) {
     if (kGroups > 1) give_registers<kProducerRegisters>();
     if (threadIdx.x == kGroups * 128) produce(p, maps, s, first_tile, tile_step, rank);
+    if (kNormalize && kSplit == 1 && threadIdx.x >= kGroups * 128 + 32)
+      scale_rows(p, s, at.row_sums, first_tile, tile_step, rank);
     if (kSplit > 1) sync_cluster();
   } else {
     if (kGroups > 1) take_registers<kConsumerRegisters>();

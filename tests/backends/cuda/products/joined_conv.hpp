@@ -78,9 +78,16 @@ inline cuda::Epilogue joined_epilogue(bool residual) {
 // Configurations of every form of the kernel.
 inline const std::vector<std::string>& forms_of_wgmma() {
   static const std::vector<std::string> forms = {
-      "co64x32",     "co128x64",   "co128x64R",    "co128x128",   "co128x128c2", "co256x64R",
-      "pp64x64w3R",  "pp64x128RP", "pp128x64w3RP", "pp128x128",   "co192x96w3",  "co192x128w3c2",
-      "co192x192w3", "co64x32k2",  "co64x64k4",    "co128x128k2", "co64x128k4P"};
+      "co64x32",       "co128x64",    "co128x64R",  "co128x128",    "co128x128c2", "co256x64R",
+      "co256x128",     "pp64x64w3R",  "pp64x128RP", "pp128x64w3RP", "pp128x128",   "co192x96w3",
+      "co192x128w3c2", "co192x192w3", "co64x32k2",  "co64x64k4",    "co128x128k2", "co64x128k4P"};
+  return forms;
+}
+
+// And where the epilogue reads no tensor and sums no rows.
+inline std::vector<std::string> forms_of_wgmma_alone() {
+  std::vector<std::string> forms = forms_of_wgmma();
+  forms.insert(forms.end(), {"pp192x128P", "pp192x128c2", "pp128x192"});
   return forms;
 }
 

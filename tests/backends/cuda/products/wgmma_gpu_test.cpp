@@ -72,11 +72,11 @@ TEST(wgmma_on_gpu, every_form_reads_the_pieces_of_a_concat) {
   const std::vector<SymbolValues> sizes = {{{"N", 24}, {"H", 21}}, {{"N", 2}, {"H", 7}}};
   for (const std::vector<std::int64_t>& pieces :
        {std::vector<std::int64_t>{96, 160}, {64, 128, 64}}) {
-    check_pieces_on_gpu({.pieces = pieces, .columns = 384, .residual = pieces.size() == 2}, sizes,
-                        testing::forms_of_wgmma());
-    check_pieces_on_gpu(
-        {.type = "f32", .pieces = pieces, .columns = 384, .residual = pieces.size() == 2}, sizes,
-        testing::forms_of_wgmma_f32());
+    const bool residual = pieces.size() == 2;
+    check_pieces_on_gpu({.pieces = pieces, .columns = 384, .residual = residual}, sizes,
+                        residual ? testing::forms_of_wgmma() : testing::forms_of_wgmma_alone());
+    check_pieces_on_gpu({.type = "f32", .pieces = pieces, .columns = 384, .residual = residual},
+                        sizes, testing::forms_of_wgmma_f32());
   }
 }
 
@@ -99,6 +99,29 @@ TEST(wgmma_on_gpu, tiles_of_many_rows_give_what_the_reference_gives) {
     check_on_gpu("graph main(%x: " + type + "[6300,192]) -> (%y) {\nconst %w: " + type +
                      "[192,288] = @0\n%y = matmul(%x, %w) }",
                  {random_tensor(dtype_from_name(type).value(), {192, 288}, 7)}, {{}});
+  }
+}
+
+// Forms that do not share the products of a tile among blocks.
+std::vector<std::string> forms_of_few_products() {
+  std::vector<std::string> out = testing::forms_of_wgmma_alone();
+  std::erase_if(out, [](const std::string& form) {
+    return cuda::sm90::parse_gemm_config(form).value().split > 1;
+  });
+  return out;
+}
+
+// Groups whose turns are of one step each, with results that copies store and that threads do.
+TEST(wgmma_on_gpu, many_tiles_of_few_products_give_what_the_reference_gives) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  for (const std::int64_t columns : {384, 260}) {
+    const std::string n = std::to_string(columns);
+    testing::check_on_gpu("matmul_wgmma",
+                          "graph main(%x: f16[60000,64]) -> (%y) {\nconst %w: f16[64," + n +
+                              "] = @0\n%y = matmul(%x, %w) }",
+                          {random_tensor(DType::f16, {64, columns}, 7)}, {{}},
+                          forms_of_few_products());
   }
 }
 
@@ -171,9 +194,9 @@ TEST(wgmma_on_gpu, rows_are_normalised_by_sums_as_the_reference_does) {
         random_tensor(dtype, {size, 200}, 9), random_tensor(dtype, {200}, 10)};
     const std::vector<SymbolValues> sizes = {{{"N", 1}}, {{"N", 3}}, {{"N", 160}}};
     testing::check_on_gpu("matmul_wgmma", text, constants, sizes, {}, sum_rows);
-    if (size == 256)
-      testing::check_on_gpu("matmul_wgmma", text, constants, sizes, testing::forms_of_wgmma(),
-                            sum_rows);
+    if (size == 256)  // and so many rows that blocks take several tiles
+      testing::check_on_gpu("matmul_wgmma", text, constants, {{{"N", 3}}, {{"N", 800}}},
+                            testing::forms_of_wgmma_alone(), sum_rows);
   }
 }
 
@@ -234,10 +257,15 @@ TEST(wgmma_on_gpu, bytes_of_the_pieces_of_a_concat_are_those_of_the_reference) {
     Tensor point = Tensor::allocate(DType::u8, {});
     point.mutable_data()[0] = static_cast<std::byte>(pieces.size() == 3 ? 0 : 119);
     const std::int64_t channels = std::accumulate(pieces.begin(), pieces.end(), std::int64_t{0});
-    check_on_gpu(testing::joined_bytes_text(pieces),
-                 {random_tensor(DType::i8, {64, channels, 1, 1}, 7), point, multiplier,
-                  random_tensor(DType::f32, {64}, 9)},
-                 {{{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}});
+    const std::vector<Tensor> constants = {random_tensor(DType::i8, {64, channels, 1, 1}, 7), point,
+                                           multiplier, random_tensor(DType::f32, {64}, 9)};
+    const std::string text = testing::joined_bytes_text(pieces);
+    check_on_gpu(text, constants, {{{"N", 3}, {"H", 13}}, {{"N", 1}, {"H", 1}}});
+    std::vector<std::string> forms = forms_of_few_products();
+    std::erase_if(forms, [](const std::string& form) {  // whose panels are no whole ones of bytes
+      return cuda::sm90::parse_gemm_config(form).value().tile_n % 64 != 0;
+    });
+    testing::check_on_gpu("conv_wgmma_s8", text, constants, {{{"N", 24}, {"H", 21}}}, forms);
   }
 }
 

@@ -344,7 +344,8 @@ TEST(matmul_wgmma, compiles_without_spills_for_each_candidate_of_one_size) {
   gemm.channels = 256;
   gemm.columns = 3072;
   gemm.rows = Dim::symbol("i0d0");
-  for (const char* text : {"co128x128", "pp128x128", "pp64x128w3R", "co64x64k4"}) {
+  for (const char* text :
+       {"co128x128", "co256x128", "pp128x128", "pp192x128", "pp64x128w3R", "co64x64k4"}) {
     const auto kernel = cuda::compile(source(gemm, *cuda::sm90::parse_gemm_config(text)), 90);
     EXPECT_EQ(kernel.spill_bytes, 0) << text;
   }
