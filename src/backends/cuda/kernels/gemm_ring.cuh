@@ -109,7 +109,7 @@ __device__ __forceinline__ void init_barriers(const Shared& s, const Arguments& 
   for (int i = 0; i < kGroups; ++i) barrier_init(s.turn + 8 * i, 1);
   for (int i = 0; i < kScaleSlots; ++i) {
     barrier_init(s.scales_full + 8 * i, kScalers);
-    barrier_init(s.scales_empty + 8 * i, 4 * (kPingPong ? 1 : kGroups));
+    barrier_init(s.scales_empty + 8 * i, 128 * (kPingPong ? 1 : kGroups));
   }
   fence_barrier_init();
   fence_async_proxy();

@@ -135,10 +135,7 @@ struct RowScales {
     for (int half = 0; half < 2; ++half)
       out[half] = load_shared_float(rows + self.row(slice, half) * 4);
   }
-  __device__ __forceinline__ void release() const {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) barrier_arrive(empty);
-  }
+  __device__ __forceinline__ void release() const { barrier_arrive(empty); }  // by every thread
 };
 
 struct Pointers {
