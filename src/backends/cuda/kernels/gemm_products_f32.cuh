@@ -5,7 +5,8 @@
 //   a b = high(a) high(b) + (high(a) low(b) + low(a) high(b)) to within 2^-21.
 // Weights are split when they are packed; A in registers, out of which wgmma takes it. Tensor cores
 // cut off what a sum has no room for instead of rounding it, which grows with K: the sum of a stage
-// begins at 0 and is added by f32 additions. An infinity in A or B gives NaN.
+// begins at 0, takes the small products before the large ones, and is added by f32 additions. An
+// infinity in A or B gives NaN.
 //
 // A thread of a quad reads runs of kBlockBytes / 4 of a row of A and calls them the columns t and
 // t + 4 of one step after the other; the packed weights have their K in the same order.
@@ -62,17 +63,22 @@ __device__ __forceinline__ void multiply_stage(const SplitOperand& a, u32 weight
                                                SplitOperand& next) {
   pin_all(sums);
   product_fence();
+  const auto weights_of = [&](int step, int part) {
+    return product_operand(weights + step / kBlockSteps * kWeights + part * kBlockN, kBlockBytes) +
+           step % kBlockSteps * 2;
+  };
 #pragma unroll
   for (int step = 0; step < kCount * kBlockSteps; ++step) {
-    const u32 block = weights + step / kBlockSteps * kWeights;
-    const u64 high = product_operand(block, kBlockBytes) + step % kBlockSteps * 2;
-    const u64 low = product_operand(block + kBlockN, kBlockBytes) + step % kBlockSteps * 2;
 #pragma unroll
     for (int i = 0; i < kSlices; ++i) {
-      multiply(sums[i], a.low[i][step], high, step != 0);
-      multiply(sums[i], a.high[i][step], low, true);
-      multiply(sums[i], a.high[i][step], high, true);
+      multiply(sums[i], a.low[i][step], weights_of(step, 0), step != 0);
+      multiply(sums[i], a.high[i][step], weights_of(step, 1), true);
     }
+  }
+#pragma unroll
+  for (int step = 0; step < kCount * kBlockSteps; ++step) {
+#pragma unroll
+    for (int i = 0; i < kSlices; ++i) multiply(sums[i], a.high[i][step], weights_of(step, 0), true);
   }
   product_commit();
   if (kReadsAhead) read_operand(ahead, row, next);
