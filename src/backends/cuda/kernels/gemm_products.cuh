@@ -10,7 +10,7 @@ __device__ __forceinline__ int accumulate(const Arguments& p, const Shared& s, R
   int unreleased = -1;
   for (int k = 0; k < count; k += kBlocks) {
     barrier_wait(s.full + 8 * ring.stage, ring.parity);
-    if (kPingPong && k + kBlocks >= count && threadIdx.x % 128 == 0) barrier_arrive(next_turn);
+    if (kPingPong && k + kBlocks >= count) give_turn(next_turn);
     const u32 stage = s.stages + ring.stage * kStage;
     const u32 weights = kResident ? s.weights + k * kWeights : stage + kStageA;
     pin_all(sums);

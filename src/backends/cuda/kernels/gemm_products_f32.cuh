@@ -100,7 +100,7 @@ __device__ __forceinline__ int accumulate(const Arguments& p, const Shared& s, R
   read_operand(s.stages + ring.stage * kStage, row, a);
   for (int k = 0; k < count; k += kBlocks) {
     const bool more = k + kBlocks < count;
-    if (kPingPong && !more && threadIdx.x % 128 == 0) barrier_arrive(next_turn);
+    if (kPingPong && !more) give_turn(next_turn);
     last = ring.stage;
     ring.advance(p.stages);
     const u32 ahead = s.stages + ring.stage * kStage;  // without more, what is read is not used

@@ -39,6 +39,7 @@ constexpr int kMaxStages = 16;
 constexpr int kAccumulators = kTileN / 2;
 constexpr int kPartialRow = kTileN + 4;  // words; the rest spreads rows over the banks
 constexpr int kFullArrivals = 1, kEmptyArrivals = (kPingPong ? 1 : kGroups) * kMulticast;
+constexpr int kTurnArrivals = 4;  // a warp each
 constexpr int kBlocksOfCluster = kSplit * kMulticast;
 
 static_assert(kGroupM % 64 == 0 && kTileN * kElementBytes % 64 == 0 && kTileN <= 256, "tile");
@@ -106,7 +107,7 @@ __device__ __forceinline__ void init_barriers(const Shared& s, const Arguments& 
   }
   barrier_init(s.weights_full, 1);
   for (int i = 0; i < kGroups * kOutputBuffers; ++i) barrier_init(s.tensor_full + 8 * i, 1);
-  for (int i = 0; i < kGroups; ++i) barrier_init(s.turn + 8 * i, 1);
+  for (int i = 0; i < kGroups; ++i) barrier_init(s.turn + 8 * i, kTurnArrivals);
   for (int i = 0; i < kScaleSlots; ++i) {
     barrier_init(s.scales_full + 8 * i, kScalers);
     barrier_init(s.scales_empty + 8 * i, 128 * (kPingPong ? 1 : kGroups));
@@ -233,6 +234,13 @@ __device__ __forceinline__ void produce(const Arguments& p, const Maps& maps, co
       ring.advance(p.stages);
     }
   }
+}
+
+// Each warp gives its group's turn away when it has had it itself. One that others had left behind
+// would miss a phase, and take an older one of equal parity for its own: where tiles are of one
+// step, a turn comes back before the products of the tile have brought the warps together.
+__device__ __forceinline__ void give_turn(u32 next) {
+  if (threadIdx.x % 32 == 0) barrier_arrive(next);
 }
 
 __device__ __forceinline__ void release(u32 empty) {

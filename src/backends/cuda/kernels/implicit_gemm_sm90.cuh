@@ -383,9 +383,6 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       load_tensor(maps, place(number), buffers, tensor_full);
     }
     // A group that skipped another's phases would take an older phase of equal parity for its own.
-    // So would a warp that its group has left behind: where tiles are of one step its first thread
-    // may give the turn away, and get it back, before the others have waited for it.
-    if (kPingPong && (kWarpStore || !kBoxStore)) self.sync();
     if (kPingPong)
       barrier_wait(s.turn + 8 * self.group, (self.group == 0) ^ (number / kGroups & 1));
     const int stages_before = number * stages_of_tile;
