@@ -11,7 +11,9 @@
 // After an exact integer sum (conv_integer, matmul_integer) the steps are its requantisation and a
 // table, or its cast to f32 and a chain as above. Where kernels of the target add other bytes to
 // those that they made, that second requantisation is a step too, and a mean of bytes becomes one
-// node: cast, perhaps the difference with a zero point, sum, requantisation.
+// node: cast, perhaps the difference with a zero point, sum, requantisation. So does a product of
+// two tensors of bytes; what it shares with other nodes, such as the cast of what is both averaged
+// and scaled, is then computed in each of them.
 //
 // The functions are those that kernels commonly offer after a product; a chain is at most eight
 // steps long. Whether a kernel takes a fused node is for lowering to find out; what none takes
@@ -104,6 +106,7 @@ class Fuser {
   Fuser(Graph& graph, const PassContext& context) : graph_(graph), context_(context) {}
 
   int run() {
+    const int products = context_.target.backend == "cuda" ? fuse_products_of_bytes() : 0;
     const std::vector<NodeId> order = graph_.order();
     std::vector<bool> taken(graph_.node_slots(), false);  // by a fused node
     int fused = 0;
@@ -119,10 +122,55 @@ class Fuser {
       fuse(nodes);
       ++fused;
     }
-    return fused + fuse_chains(order, taken);
+    return products + fused + fuse_chains(order, taken);
   }
 
  private:
+  int fuse_products_of_bytes() {
+    const std::vector<NodeId> order = graph_.order();
+    int fused = 0;
+    for (const NodeId id : order) {
+      const std::vector<NodeId> nodes = product_before(id);
+      if (nodes.empty()) continue;
+      fuse(nodes);
+      ++fused;
+    }
+    if (fused > 0) remove_dead_nodes(graph_);  // whoever shared a cast may now be its only user
+    return fused;
+  }
+
+  // The nodes of a product of two tensors of bytes, from their casts to its requantisation; none
+  // where it is no such node.
+  std::vector<NodeId> product_before(NodeId requantize) const {
+    const Node& last = graph_.node(requantize);
+    if (!last.is(op_requantize()) || last.input(3).exists()) return {};
+    const Value& products = graph_.value(last.inputs[0]);
+    if (!products.producer.exists() || !graph_.has_single_use(last.inputs[0])) return {};
+    const Node& mul = graph_.node(products.producer);
+    if (!mul.is(op_binary()) || mul.as<BinaryAttributes>().function != BinaryFunction::mul)
+      return {};
+    std::vector<NodeId> nodes;
+    for (const ValueId operand : mul.inputs) {
+      if (!add_centred(operand, nodes)) return {};
+    }
+    nodes.push_back(products.producer);
+    nodes.push_back(requantize);
+    return nodes;
+  }
+
+  // The cast that `value` is, or what is a constant less than one, where they are not there yet.
+  bool add_centred(ValueId value, std::vector<NodeId>& nodes) const {
+    const NodeId producer = graph_.value(value).producer;
+    if (!producer.exists()) return false;
+    const Node& node = graph_.node(producer);
+    const bool differs = node.is(op_binary()) &&
+                         node.as<BinaryAttributes>().function == BinaryFunction::sub &&
+                         graph_.value(node.inputs[1]).is_constant();
+    if (differs ? !add_centred(node.inputs[0], nodes) : !is_widened(node)) return false;
+    if (std::ranges::find(nodes, producer) == nodes.end()) nodes.push_back(producer);
+    return true;
+  }
+
   // Pointwise nodes that follow no product.
   int fuse_chains(const std::vector<NodeId>& order, std::vector<bool>& taken) {
     int fused = 0;

@@ -188,6 +188,43 @@ TEST(FuseEpilogue, joins_a_mean_of_bytes_where_kernels_have_one) {
   }
 }
 
+// What is averaged, and then scaled: its cast has two readers.
+TEST(FuseEpilogue, joins_a_product_of_bytes_where_kernels_have_one) {
+  const std::string before = R"(graph main(%x: u8[N,3,4], %g: u8[N,3,1]) -> (%s, %y) {
+    const %z = i32[]{7}
+    const %a = i64[1]{2}
+    const %m = f32[]{0.01}
+    %w = cast{to=i32}(%x)
+    %c = binary{function="sub"}(%w, %z)
+    %r = reduce{function="sum"}(%c, %a)
+    %s = requantize(%r, %m, %m)
+    %v = cast{to=i32}(%g)
+    %p = binary{function="mul"}(%v, %c)
+    %y = requantize(%p, %m, %m)
+  })";
+  for (const char* backend : {"cuda", "cpu"}) {
+    Graph graph = testing::parse_test_graph(before);
+    const Graph plain = testing::parse_test_graph(before);
+    const Pass pass = fuse_epilogue();
+    run_passes(graph, {&pass, 1}, {.backend = backend});
+    EXPECT_EQ(graph.node_count(), backend == std::string("cuda") ? 2u : 7u);
+    testing::expect_same_results(plain, graph, {});
+  }
+  // A square of bytes; a product that others read; one of floats.
+  const auto count_after = [](const std::string& text) {
+    Graph graph = testing::parse_test_graph(text);
+    const Pass pass = fuse_epilogue();
+    run_passes(graph, {&pass, 1}, {.backend = "cuda"});
+    return graph.node_count();
+  };
+  const std::string rest =
+      "const %m = f32[]{0.01}\n%w = cast{to=i32}(%x)\n%p = binary{function=\"mul\"}(%w, %w)\n"
+      "%y = requantize(%p, %m, %m) }";
+  EXPECT_EQ(count_after("graph main(%x: i8[N,3]) -> (%y) {" + rest), 1u);
+  EXPECT_EQ(count_after("graph main(%x: i8[N,3]) -> (%y, %p) {" + rest), 3u);
+  EXPECT_EQ(count_after("graph main(%x: i16[N,3]) -> (%y) {" + rest), 3u);
+}
+
 TEST(FuseEpilogue, joins_pointwise_nodes_that_follow_no_product) {
   check_pass(fuse_epilogue(),
              R"(graph main(%x: f32[N,2], %r: f32[2]) -> (%z) {

@@ -31,6 +31,20 @@ TEST(CudaQuantize, gives_the_bytes_of_the_reference) {
       {.sizes = kBatches,
        .constants = {Tensor::from<float>({8}, {.01f, .02f, .03f, .04f, .005f, .006f, .1f, .2f}),
                      Tensor::from<float>({8}, {.5f, .2f, .3f, .4f, .1f, .6f, .1f, .2f})}});
+  const std::string product =
+      "%x: u8[N,8,3,3], %const_z: i32[], %g: i8[N,8,1,1], %const_m: f32[], %const_c: f32[]";
+  check_cuda(
+      "graph main(" + product +
+          ") -> (%y) { %y = fused{kind=\"cast+sub+cast+mul+requantize\"}(%x, %const_z, %g, "
+          "%const_m, %const_c) body graph body(" +
+          product +
+          ") -> (%y) { %w = cast{to=i32}(%x) %d = binary{function=\"sub\"}(%w, %const_z) %v = "
+          "cast{to=i32}(%g) %p = binary{function=\"mul\"}(%d, %v) %y = "
+          "requantize{low=0, high=255, to=u8}(%p, %const_m, %const_c) } }",
+      {"pointwise_cuda", "pointwise_cuda@nhwc"},
+      {.sizes = kBatches,
+       .constants = {Tensor::scalar<std::int32_t>(101), Tensor::scalar<float>(.013f),
+                     Tensor::scalar<float>(.25f)}});
   check_cuda(
       "graph main(%x: i8[5,33], %const_t: i8[256]) -> (%y) { %y = table_lookup(%x, %const_t) }",
       {"pointwise_cuda"});
