@@ -555,6 +555,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   out += kernel_source("gemm_ring");
   out += kernel_source("gemm_rows");
   out += kernel_source(gemm.element == DType::f32 ? "gemm_products_f32" : "gemm_products");
+  out += kernel_source("gemm_stores");
   out += kernel_source("implicit_gemm_sm90");
   return out;
 }
