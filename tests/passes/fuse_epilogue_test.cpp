@@ -168,6 +168,22 @@ TEST(FuseEpilogue, joins_integer_sums_with_the_bytes_that_are_added_where_kernel
   EXPECT_EQ(graph.node_count(), 2u);  // the second requantisation stays by itself
 }
 
+struct NodeCounts {
+  std::size_t on_gpu, on_cpu;
+};
+
+// How many nodes the pass leaves, which compute the same.
+void expect_nodes(const std::string& text, const NodeCounts& counts) {
+  const Graph plain = testing::parse_test_graph(text);
+  const Pass pass = fuse_epilogue();
+  for (const char* backend : {"cuda", "cpu"}) {
+    Graph graph = testing::parse_test_graph(text);
+    run_passes(graph, {&pass, 1}, {.backend = backend});
+    EXPECT_EQ(graph.node_count(), backend == std::string("cuda") ? counts.on_gpu : counts.on_cpu);
+    testing::expect_same_results(plain, graph, {});
+  }
+}
+
 TEST(FuseEpilogue, joins_a_mean_of_bytes_where_kernels_have_one) {
   const std::string before = R"(graph main(%x: u8[N,3,4]) -> (%y) {
     const %z = i32[]{7}
@@ -178,14 +194,7 @@ TEST(FuseEpilogue, joins_a_mean_of_bytes_where_kernels_have_one) {
     %s = reduce{function="sum"}(%c, %a)
     %y = requantize(%s, %m, %m)
   })";
-  for (const char* backend : {"cuda", "cpu"}) {
-    Graph graph = testing::parse_test_graph(before);
-    const Graph plain = testing::parse_test_graph(before);
-    const Pass pass = fuse_epilogue();
-    run_passes(graph, {&pass, 1}, {.backend = backend});
-    EXPECT_EQ(graph.node_count(), backend == std::string("cuda") ? 1u : 4u);
-    testing::expect_same_results(plain, graph, {});
-  }
+  expect_nodes(before, {.on_gpu = 1, .on_cpu = 4});
 }
 
 // What is averaged, and then scaled: its cast has two readers.
@@ -202,14 +211,7 @@ TEST(FuseEpilogue, joins_a_product_of_bytes_where_kernels_have_one) {
     %p = binary{function="mul"}(%v, %c)
     %y = requantize(%p, %m, %m)
   })";
-  for (const char* backend : {"cuda", "cpu"}) {
-    Graph graph = testing::parse_test_graph(before);
-    const Graph plain = testing::parse_test_graph(before);
-    const Pass pass = fuse_epilogue();
-    run_passes(graph, {&pass, 1}, {.backend = backend});
-    EXPECT_EQ(graph.node_count(), backend == std::string("cuda") ? 2u : 7u);
-    testing::expect_same_results(plain, graph, {});
-  }
+  expect_nodes(before, {.on_gpu = 2, .on_cpu = 7});
   // A square of bytes; a product that others read; one of floats.
   const auto count_after = [](const std::string& text) {
     Graph graph = testing::parse_test_graph(text);
