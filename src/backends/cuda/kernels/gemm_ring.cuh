@@ -18,6 +18,10 @@ constexpr int kConsumerRegisters = kGroups == 3   ? (kLongEpilogue ? 160 : 152)
                                    : kSplit > 1   ? 224
                                    : kWideScalers ? 216
                                                   : 232;
+constexpr int kLaunchRegisters = 65536 / kThreads / 8 * 8;
+static_assert(kGroups == 1 || kProducerRegisters + kGroups * kConsumerRegisters <=
+                                  (kGroups + 1) * kLaunchRegisters,
+              "a group would wait for registers for ever");
 constexpr int kBlockM = kTileM * kBlockBytes, kBlockN = kTileN * kBlockBytes;
 constexpr int kWeights = kParts * kBlockN;  // of a block of K
 constexpr int kStageA = kBlocks * kBlockM, kStageB = kBlocks * kWeights;
