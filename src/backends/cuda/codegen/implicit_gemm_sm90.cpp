@@ -78,6 +78,11 @@ std::uint32_t tensor_count(const ImplicitGemm& gemm) {
   return operand_count(gemm.epilogue, EpilogueOperand::tensor);
 }
 
+// Of a consumer warpgroup's part of a tile.
+int rows_of_group(const GemmConfig& config) {
+  return config.ping_pong ? config.tile_m : config.tile_m / std::max(config.groups, 1);
+}
+
 std::int64_t tiles_n(const ImplicitGemm& gemm, const GemmConfig& config) {
   return (gemm.columns + config.tile_n - 1) / config.tile_n;
 }
@@ -101,7 +106,7 @@ Geometry geometry(const ImplicitGemm& gemm, const GemmConfig& config) {
     return static_cast<int>(
         std::clamp<std::int64_t>((kSharedBytes - besides - results) / stage, 0, kMaxStages));
   };
-  const std::int64_t group_rows = config.ping_pong ? config.tile_m : config.tile_m / config.groups;
+  const std::int64_t group_rows = rows_of_group(config);
   const std::int64_t buffer = group_rows * config.tile_n * gemm.element_bytes() * config.groups;
   // A buffer of f32 takes the room of one or two stages.
   out.box_store = config.split == 1 && gemm.columns * gemm.element_bytes() % 16 == 0 &&
@@ -308,9 +313,8 @@ TensorMap map_of_result(const ImplicitGemm& gemm, const GemmConfig& config, cons
   map.type = type_of_map(gemm);
   map.sizes = {gemm.columns, gemm.rows};
   map.strides = {gemm.columns * gemm.element_bytes()};
-  const int group_rows = config.ping_pong ? config.tile_m : config.tile_m / config.groups;
   map.box = {static_cast<std::uint32_t>(panel_columns(gemm, config)),
-             static_cast<std::uint32_t>(sizes.warp_slots > 0 ? 16 : group_rows)};
+             static_cast<std::uint32_t>(sizes.warp_slots > 0 ? 16 : rows_of_group(config))};
   map.element_strides = {1, 1};
   map.swizzle = static_cast<std::uint32_t>(panel_columns(gemm, config) * gemm.element_bytes());
   map.l2_promotion = 256;
@@ -396,6 +400,17 @@ double estimated_cycles(const ImplicitGemm& gemm, const GemmConfig& config, std:
   return 2000 + weights + waves * of_tile + (config.ping_pong ? epilogue : 0);
 }
 
+// Of a thread, beside addresses and operands of the epilogue; of f32 there are the sums of a stage
+// too, and A.
+int most_accumulators(const ImplicitGemm& gemm, const GemmConfig& config) {
+  if (gemm.element == DType::f32) {
+    if (config.groups == 3) return 48;
+    return config.groups == 1 && config.tile_m > 64 ? 32 : 64;
+  }
+  if (config.groups == 3) return 96;
+  return config.ping_pong && tensor_count(gemm) == 0 && !gemm.row_sums ? 192 : 128;
+}
+
 // Beyond that, what starting early gains is nothing beside the rest.
 constexpr double kShortCycles = 120000;
 constexpr std::size_t kMostCandidates = 20;
@@ -478,23 +493,8 @@ std::string refusal(const ImplicitGemm& gemm) {
   return {};
 }
 
-namespace {
-
-// Of a thread, beside addresses and operands of the epilogue; of f32 there are the sums of a stage
-// too, and A.
-int most_accumulators(const ImplicitGemm& gemm, const GemmConfig& config) {
-  if (gemm.element == DType::f32) {
-    if (config.groups == 3) return 48;
-    return config.groups == 1 && config.tile_m > 64 ? 32 : 64;
-  }
-  if (config.groups == 3) return 96;
-  return config.ping_pong && tensor_count(gemm) == 0 && !gemm.row_sums ? 192 : 128;
-}
-
-}  // namespace
-
 bool fits(const ImplicitGemm& gemm, const GemmConfig& config) {
-  const int group_m = config.ping_pong ? config.tile_m : config.tile_m / std::max(config.groups, 1);
+  const int group_m = rows_of_group(config);
   const bool sound = config.groups >= 1 && config.groups <= 3 && group_m > 0 && group_m % 64 == 0 &&
                      config.tile_m % 64 == 0 && config.tile_m <= 256 && config.tile_n > 0 &&
                      config.tile_n <= 256 && config.tile_n * gemm.element_bytes() % 64 == 0 &&

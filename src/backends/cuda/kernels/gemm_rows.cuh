@@ -12,7 +12,7 @@ __device__ __forceinline__ float inverse_deviation(float sum, float squares) {
   return rsqrtf(variance + kEpsilon);
 }
 
-// Of one of C's rows. What it reads comes late where copies fill the way to memory, so as much as
+// Of a row of A. What it reads comes late where copies fill the way to memory, so as much as
 // possible is asked for at once.
 __device__ __forceinline__ float inverse_deviation_of_row(const float2* row_sums, int row) {
   const float2* from = row_sums + static_cast<long long>(row) * kRowBlocks;
@@ -42,7 +42,7 @@ __device__ __forceinline__ void scale(T (&sums)[kCount], float factor, const flo
 }
 
 // What the warps do that neither copy nor multiply: the inverse deviations of the rows of the
-// block's tiles, into shared memory, a tile or two ahead.
+// block's tiles, into shared memory, up to kScaleSlots tiles ahead.
 __device__ __forceinline__ void scale_rows(const Arguments& p, const Shared& s,
                                            const float2* row_sums, int first_tile, int tile_step,
                                            int rank) {
