@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exact means of bytes over all spatial axes, channels last: a body of a cast to i32, perhaps a
-// difference with the zero point, a sum and its requantisation. Eight lanes take channels beside
-// each other, the four groups of a warp every fourth pixel.
+// difference with the zero point, a sum and its requantisation. A block takes a few runs of
+// channels beside each other and all of their pixels, whose sums its warps add up in shared memory.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "backends/cuda/codegen/implicit_gemm.hpp"
 #include "backends/cuda/codegen/kernel_writer.hpp"
@@ -20,7 +21,16 @@ namespace strop::cuda {
 const Tactic& tactic_mean_s8();
 namespace {
 
-constexpr int kThreads = 128, kLanes = 8;  // of a warp, on one pixel
+constexpr int kMostInRun = 16;       // channels that a thread reads at once
+constexpr int kLoadsOfBlock = 2048;  // that are under way together
+constexpr int kTypicalPixels = 49;   // where they are not known
+
+// Threads of a block, and those of them on one pixel; as text "256x4".
+struct MeanConfig {
+  int threads = 128, lanes = 8;
+  int loads() const { return std::clamp(kLoadsOfBlock / threads, 2, 8); }  // of a thread
+};
+constexpr MeanConfig kConfigs[] = {{128, 8}, {128, 4}, {256, 4}, {512, 4}, {512, 2}, {1024, 2}};
 
 struct Mean {
   std::size_t x = 0;
@@ -119,15 +129,39 @@ std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   return out;
 }
 
-KernelChoice lower(const Problem& problem, std::string_view) {
+// Those first whose threads have about as many loads each as are under way together.
+std::vector<std::string> configs(const Problem& problem) {
+  std::string refusal;
+  const auto mean = read(problem, refusal);
+  STROP_CHECK(mean.has_value(), "configurations are asked for what was accepted");
+  const SymShape& x = *problem.input_type(mean->x).shape;
+  Dim pixels(1);
+  for (std::size_t axis = 2; axis < x.size(); ++axis) pixels = pixels * x[axis];
+  const auto count = static_cast<double>(pixels.is_constant() ? pixels.value() : kTypicalPixels);
+  std::vector<std::pair<double, MeanConfig>> found;
+  for (const MeanConfig& config : kConfigs)
+    found.emplace_back(std::abs(std::log(count * config.lanes / config.threads / config.loads())),
+                       config);
+  std::ranges::stable_sort(found, {}, [](const auto& entry) { return entry.first; });
+  std::vector<std::string> out;
+  for (const auto& [distance, config] : found)
+    out.push_back(fmt::format("{}x{}", config.threads, config.lanes));
+  return out;
+}
+
+KernelChoice lower(const Problem& problem, std::string_view name) {
   std::string refusal;
   const auto mean = read(problem, refusal);
   STROP_CHECK(mean.has_value(), "a problem is lowered after it was accepted");
+  const auto* config = std::ranges::find(kConfigs, name, [](const MeanConfig& of) {
+    return fmt::format("{}x{}", of.threads, of.lanes);
+  });
+  STROP_CHECK(config != std::end(kConfigs), "a configuration that was offered");
   const LaunchShapes shapes(problem);
   const SymShape& x = shapes.input(mean->x);
   Dim pixels(1);
   for (std::size_t axis = 2; axis < x.size(); ++axis) pixels = pixels * x[axis];
-  const int pack = vector_of(Dim(mean->channels), 16);
+  const int pack = vector_of(Dim(mean->channels), kMostInRun);
   const Dim runs = x[0] * Dim(mean->channels / pack);
 
   KernelWriter writer(problem, shapes, "mean");
@@ -137,28 +171,30 @@ KernelChoice lower(const Problem& problem, std::string_view) {
   const std::string from = writer.input(mean->x, in), to = writer.output(0, out);
   const auto& requantize = mean->requantize;
   const std::string text = fmt::format(
-      "  const int lane = static_cast<int>(threadIdx.x) % 32;\n"
-      "  const I run = (static_cast<I>(blockIdx.x) * {warps} + static_cast<I>(threadIdx.x) / 32) * "
-      "{lanes} + lane % {lanes};\n"
+      "  __shared__ int of_warps[{warps}][{lanes} * {pack}];\n"
+      "  const int thread = static_cast<int>(threadIdx.x), lane = thread % {lanes};\n"
+      "  const I first_run = static_cast<I>(blockIdx.x) * {lanes}, run = first_run + lane;\n"
       "  const bool valid = run < {runs};\n"
       "  const I image = run / {per_image}, first = (run - image * {per_image}) * {pack};\n"
       "  int sum[{pack}] = {{}};\n"
-      "#pragma unroll 4\n"
-      "  for (I pixel = lane / {lanes}; valid && pixel < {pixels}; pixel += {step}) {{\n"
+      "#pragma unroll {loads}\n"
+      "  for (I pixel = thread / {lanes}; valid && pixel < {pixels}; pixel += {step}) {{\n"
       "    const Pack<{in}, {pack}> p = *reinterpret_cast<const Pack<{in}, {pack}>*>({from} + "
       "(image * {pixels} + pixel) * {channels} + first);\n"
       "#pragma unroll\n    for (int k = 0; k < {pack}; ++k) sum[k] += p.v[k];\n  }}\n"
-      "  Pack<{out}, {pack}> q;\n"
       "#pragma unroll\n  for (int k = 0; k < {pack}; ++k) {{\n"
       "#pragma unroll\n    for (int other = {lanes}; other < 32; other *= 2)\n"
       "      sum[k] += __shfl_xor_sync(0xffffffffu, sum[k], other);\n"
-      "    const int centred = sum[k] - static_cast<int>({pixels}) * ({zero});\n"
-      "    const float t = __fmaf_rn(static_cast<float>(centred), {multiplier}, {offset});\n"
-      "    q.v[k] = static_cast<{out}>(static_cast<int>(requantized(t, {range})) + ({low}));\n"
-      "  }}\n"
-      "  if (valid && lane < {lanes})\n"
-      "    *reinterpret_cast<Pack<{out}, {pack}>*>({to} + image * {channels} + first) = q;\n",
-      fmt::arg("warps", kThreads / 32), fmt::arg("lanes", kLanes), fmt::arg("step", 32 / kLanes),
+      "    if (thread % 32 < {lanes}) of_warps[thread / 32][lane * {pack} + k] = sum[k];\n  }}\n"
+      "  __syncthreads();\n"
+      "  const I result = first_run * {pack} + thread;\n"
+      "  if (thread >= {lanes} * {pack} || result >= {runs} * {pack}) return;\n"
+      "  int centred = -static_cast<int>({pixels}) * ({zero});\n"
+      "#pragma unroll\n  for (int w = 0; w < {warps}; ++w) centred += of_warps[w][thread];\n"
+      "  const float t = __fmaf_rn(static_cast<float>(centred), {multiplier}, {offset});\n"
+      "  {to}[result] = static_cast<{out}>(static_cast<int>(requantized(t, {range})) + ({low}));\n",
+      fmt::arg("warps", config->threads / 32), fmt::arg("lanes", config->lanes),
+      fmt::arg("step", config->threads / config->lanes), fmt::arg("loads", config->loads()),
       fmt::arg("runs", writer.number(runs)), fmt::arg("per_image", mean->channels / pack),
       fmt::arg("pack", pack), fmt::arg("pixels", writer.number(pixels)), fmt::arg("in", in),
       fmt::arg("out", out), fmt::arg("from", from), fmt::arg("to", to),
@@ -168,7 +204,7 @@ KernelChoice lower(const Problem& problem, std::string_view) {
       fmt::arg("range", literal(DType::f32, static_cast<double>(requantize.high - requantize.low))),
       fmt::arg("low", requantize.low));
   LaunchStep step;
-  writer.finish(step, text, {ceildiv(runs, Dim(kThreads / 32 * kLanes)), Dim(1), Dim(1)}, kThreads);
+  writer.finish(step, text, {ceildiv(runs, Dim(config->lanes)), Dim(1), Dim(1)}, config->threads);
   return to_choice(problem, std::move(step));
 }
 
@@ -180,6 +216,7 @@ const Tactic& tactic_mean_s8() {
                              .ops = {op_reduce, op_binary},
                              .reads_bodies = true,
                              .accepts = accepts,
+                             .configs = configs,
                              .layouts = layouts,
                              .lower = lower};
   return tactic;

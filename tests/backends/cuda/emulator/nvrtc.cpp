@@ -89,8 +89,9 @@ STROP_PUBLIC nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int, const ch
           .string();
   const bool hopper = program->source.find("wgmma") != std::string::npos;
   std::ofstream(file + ".cpp") << (hopper ? "" : with_entries(program->source));
-  const std::string command = "g++ -std=c++20 -O1 -w -ffp-contract=off -shared -fPIC " + file +
-                              ".cpp -o " + file + ".so 2> " + file + ".log";
+  const std::string command =
+      "g++ -std=c++20 -O1 -w -ffp-contract=off -shared -fPIC -fno-gnu-unique " + file + ".cpp -o " +
+      file + ".so 2> " + file + ".log";
   const int status = std::system(command.c_str());
   // What ptxas would say.
   program->log = "Used 32 registers\n" + read_file(file + ".log");

@@ -252,19 +252,19 @@ TEST(CudaByteMean, is_that_of_the_reference) {
                      "%w = cast{to=i32}(%x) %c = binary{function=\"sub\"}(%w, %z) %s = "
                      "reduce{function=\"sum\"}(%c, %a) " +
                          requantize),
-               {"mean_s8@nhwc>plain", "mean_s8@nhwc"},
+               {"mean_s8/128x8@nhwc>plain", "mean_s8/128x4@nhwc", "mean_s8/512x2@nhwc"},
                {.sizes = {{{"N", 9}}, {{"N", 0}}},
                 .constants = {Tensor::scalar<std::int32_t>(77), axes, Tensor::scalar(0.0003f),
                               floats_around(1, 0.4f, 3)},
                 .tolerance = 0});
   }
-  check_cuda(fused("%x: i8[2,48,7], %const_a: i64[1], %const_m: f32[], %const_o: f32[]",
+  check_cuda(fused("%x: i8[2,48,700], %const_a: i64[1], %const_m: f32[], %const_o: f32[]",
                    "%x, %const_a, %const_m, %const_o",
                    "%w = cast{to=i32}(%x) %s = reduce{function=\"sum\", keep_dims=false}(%w, %a) " +
                        requantize),
-             {"mean_s8@nhwc>plain"},
-             {.inputs = {any_bytes(DType::i8, {2, 48, 7}, 5)},
-              .constants = {Tensor::from<std::int64_t>({1}, {2}), Tensor::scalar(0.0009f),
+             {"mean_s8/128x8@nhwc>plain", "mean_s8/256x4@nhwc>plain"},
+             {.inputs = {any_bytes(DType::i8, {2, 48, 700}, 5)},
+              .constants = {Tensor::from<std::int64_t>({1}, {2}), Tensor::scalar(0.00009f),
                             Tensor::scalar(0.5f)},
               .tolerance = 0});
 }

@@ -88,7 +88,7 @@ void* open_source(const std::string& source, const std::string& extra) {
   const std::string command = fmt::format(
       "g++ -std=c++20 -O0 -w -ffp-contract=off -fsanitize=alignment "
       "-fsanitize-undefined-trap-on-error "
-      "-shared -fPIC {0}.cpp -o {0}.so",
+      "-shared -fPIC -fno-gnu-unique {0}.cpp -o {0}.so",
       file);
   EXPECT_EQ(std::system(command.c_str()), 0) << file << ".cpp";
   void* library = dlopen((file + ".so").c_str(), RTLD_NOW | RTLD_LOCAL);
