@@ -213,6 +213,20 @@ std::string rows_source(const ImplicitGemm& gemm) {
       gemm.normalize ? "row_sums" : "nullptr", gemm.row_sums ? "result_sums" : "nullptr");
 }
 
+// What gemm_borders.cuh is told.
+std::string borders_source(const ImplicitGemm& gemm) {
+  const GemmWindow window = gemm.window.value_or(GemmWindow{});
+  const auto reach = [&](std::size_t axis) {
+    return (window.kernel[axis] - 1) * window.dilation[axis];
+  };
+  return fmt::format(
+      "constexpr bool kBorders = {};\n"
+      "constexpr int kMostBelow = {}, kMostLeft = {}, kMostRight = {}, kReachH = {}, kReachW = "
+      "{};\n",
+      gemm.borders, window.most_behind(0), window.most_before(1), window.most_behind(1), reach(0),
+      reach(1));
+}
+
 std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
                              const Geometry& sizes) {
   std::string out =
@@ -249,7 +263,7 @@ std::string constants_source(const ImplicitGemm& gemm, const GemmConfig& config,
   number("kScaleSlots", kScaleSlots);
   number("kChannelOperands", channel_count(gemm));
   number("kTensorOperands", tensor_count(gemm));
-  return out + rows_source(gemm) + pieces_source(gemm, sizes);
+  return out + rows_source(gemm) + borders_source(gemm) + pieces_source(gemm, sizes);
 }
 
 std::string type_of_map(const ImplicitGemm& gemm) {
@@ -408,7 +422,8 @@ int most_accumulators(const ImplicitGemm& gemm, const GemmConfig& config) {
     return config.groups == 1 && config.tile_m > 64 ? 32 : 64;
   }
   if (config.groups == 3) return 96;
-  return config.ping_pong && tensor_count(gemm) == 0 && !gemm.row_sums ? 192 : 128;
+  const bool is_short = tensor_count(gemm) == 0 && !gemm.row_sums && !gemm.borders;
+  return config.ping_pong && is_short ? 192 : 128;
 }
 
 // Beyond that, what starting early gains is nothing beside the rest.
@@ -556,6 +571,7 @@ std::string source(const ImplicitGemm& gemm, const GemmConfig& config) {
   out += kernel_source("gemm_rows");
   out += kernel_source(gemm.element == DType::f32 ? "gemm_products_f32" : "gemm_products");
   out += kernel_source("gemm_stores");
+  out += kernel_source("gemm_borders");
   out += kernel_source("implicit_gemm_sm90");
   return out;
 }
@@ -613,7 +629,7 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
         window.out_width, window.out_height * window.out_width, Dim(window.stride[1]),
         Dim(window.stride[0]), Dim(window.pad_begin[1]), Dim(window.pad_begin[0]),
         Dim(window.dilation[1]), Dim(window.dilation[0]), Dim(window.kernel[1]),
-        Dim(sizes.channel_blocks)})
+        Dim(sizes.channel_blocks), window.height, window.width})
     launch.arguments.push_back(Argument::int32(value));
   LaunchRecord record;
   record.launches.push_back(std::move(launch));

@@ -40,6 +40,15 @@ struct GemmWindow {
   Dim images, height, width, out_height, out_width;
   std::array<std::int64_t, 2> kernel{1, 1}, stride{1, 1}, dilation{1, 1};
   std::array<std::int64_t, 2> pad_begin{0, 0}, pad_end{0, 0};
+
+  // Taps of one place of the window that can lie before the image along an axis, and behind it.
+  std::int64_t most_before(std::size_t axis) const { return taps(pad_begin[axis], axis); }
+  std::int64_t most_behind(std::size_t axis) const { return taps(pad_end[axis], axis); }
+
+ private:
+  std::int64_t taps(std::int64_t pads, std::size_t axis) const {
+    return (pads + dilation[axis] - 1) / dilation[axis];
+  }
 };
 
 // Results of a row that are summed together.
@@ -68,6 +77,11 @@ struct ImplicitGemm {
   // Of bytes. Channel operands are the multipliers, the offsets and, where `corrected`, int32
   // numbers added to the sums, their bits as floats; tensor operand 0 is the residual.
   std::optional<GemmRequantize> requantize;
+  // Of bytes with a window: what lies around the image is not the byte 0. As further channel
+  // operands come, for each kind of pixel but the first, int32 numbers that are added to its sums;
+  // kinds are numbered by the window's taps above, below, left and right of the image (the last
+  // fastest), up to the most that there can be of each.
+  bool borders = false;
 
   int element_bytes() const { return requantize ? 1 : element == DType::f32 ? 4 : 2; }
   // Numbers that a weight is the sum of.
@@ -103,8 +117,8 @@ LaunchRecord launch_record(const ImplicitGemm& gemm, const GemmConfig& config,
 // strides[2].
 Tensor pack_weights(const ImplicitGemm& gemm, const GemmConfig& config, const Tensor& weights,
                     const std::array<std::int64_t, 3>& strides);
-// Values of the epilogue's channel operands, each of `columns` elements or one: f32
-// [operands, padded columns].
+// Values of the channel operands, each of `columns` elements or one: f32 [operands, padded
+// columns].
 Tensor pack_channels(const ImplicitGemm& gemm, const GemmConfig& config,
                      const std::vector<std::vector<float>>& operands);
 

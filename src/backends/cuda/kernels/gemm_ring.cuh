@@ -59,6 +59,7 @@ struct Arguments {
   // im2col: pixels of a row and an image of the output, and what a tap is
   int out_w, out_hw, stride_w, stride_h, pad_w, pad_h, dilation_w, dilation_h, taps_w;
   int channel_blocks;  // blocks of K a tap
+  int height, width;   // of an image of A
 };
 
 struct Maps {

@@ -87,14 +87,19 @@ __device__ __forceinline__ Words finish(const float (&sums)[kChunk], const Chann
 }
 #endif
 
-// The sums of a thread's chunk.
+// Which of a thread's sums of a slice is element x of a chunk.
+__device__ constexpr int sum_of_chunk(int panel, int part, int half, int x) {
+  return ((panel * kPanelChunks + part) * (kChunk / 2) + x / 2) * 4 + half * 2 + (x & 1);
+}
 __device__ __forceinline__ void take_chunk(const SumType (&sums)[kAccumulators], int panel,
                                            int part, int half, SumType (&out)[kChunk]) {
 #pragma unroll
-  for (int x = 0; x < kChunk; ++x) {
-    const int column = (panel * kPanelChunks + part) * (kChunk / 2) + x / 2;
-    out[x] = sums[column * 4 + half * 2 + (x & 1)];
-  }
+  for (int x = 0; x < kChunk; ++x) out[x] = sums[sum_of_chunk(panel, part, half, x)];
+}
+__device__ __forceinline__ void put_chunk(const SumType (&chunk)[kChunk], int panel, int part,
+                                          int half, SumType (&out)[kAccumulators]) {
+#pragma unroll
+  for (int x = 0; x < kChunk; ++x) out[sum_of_chunk(panel, part, half, x)] = chunk[x];
 }
 
 // The inverse deviations of a tile's rows, where scale_rows leaves them.

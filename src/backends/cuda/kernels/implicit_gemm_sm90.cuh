@@ -7,8 +7,8 @@
 // `multiply` (one wgmma of width kTileN), and Element and `epilogue` or, for bytes, STROP_BYTES and
 // what requantises; kPieces, the tensors that A is, with STROP_PIECES, their parameters,
 // STROP_PIECE_MAPS, those parameters' addresses, and `first_block_of`, where each begins; then
-// gemm_ring.cuh, gemm_rows.cuh, with `accumulate` gemm_products.cuh or gemm_products_f32.cuh, and
-// gemm_stores.cuh.
+// gemm_ring.cuh, gemm_rows.cuh, with `accumulate` gemm_products.cuh or gemm_products_f32.cuh,
+// gemm_stores.cuh and gemm_borders.cuh.
 // STROP_ROW_PARAMETERS are parameters that gemm_rows.cuh needs, STROP_ROW_SUMS and
 // STROP_RESULT_SUMS their names or nullptr. It also packs B in the order that these pages assume.
 //
@@ -108,6 +108,7 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       }
       return;
     }
+    if (kBorders) add_borders(p, at, self, here, sums);
     RowScales scales;
     if (kNormalize) scales.wait(s, number, row);
     if (kWarpStore) {
@@ -180,6 +181,10 @@ __device__ __forceinline__ void reduce_partials(const Arguments& p, const Pointe
         for (int e = 0; e < 4; ++e) sums[x + e] += of_bits(four.word[e]);
       }
     }
+    if (kBorders) {
+      const int kind = kind_of_pixel(p, place.m + row);
+      if (kind != 0) add_shares(p, at.channel, kind, place.n + column, sums);
+    }
     ChannelValues channels;
     channels.load(at.channel, p.tiles_n * kTileN, place.n + column);
     if (kNormalize)
@@ -198,11 +203,12 @@ extern "C" __global__ void __launch_bounds__(kThreads, 1)
                   const Storage* tensor0, const Storage* tensor1, const float* channel,
                   STROP_ROW_PARAMETERS int rows, int columns, int tiles_n, int tiles, int blocks,
                   int stages, int out_w, int out_hw, int stride_w, int stride_h, int pad_w,
-                  int pad_h, int dilation_w, int dilation_h, int taps_w, int channel_blocks) {
+                  int pad_h, int dilation_w, int dilation_h, int taps_w, int channel_blocks,
+                  int height, int width) {
   extern __shared__ unsigned char memory[];
-  const Arguments p{rows,       columns,    tiles_n,  tiles,         blocks, stages,
-                    out_w,      out_hw,     stride_w, stride_h,      pad_w,  pad_h,
-                    dilation_w, dilation_h, taps_w,   channel_blocks};
+  const Arguments p{rows,       columns,    tiles_n,  tiles,          blocks, stages,
+                    out_w,      out_hw,     stride_w, stride_h,       pad_w,  pad_h,
+                    dilation_w, dilation_h, taps_w,   channel_blocks, height, width};
   const Maps maps{{STROP_PIECE_MAPS}, &b, &out_map, &tensor_map};
   const Pointers at{out, {tensor0, tensor1}, channel, STROP_ROW_SUMS, STROP_RESULT_SUMS};
   const Shared s = lay_out(memory, p);

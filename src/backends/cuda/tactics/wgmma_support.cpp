@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::int64_t kTypicalSize = 16;  // of a dimension of which nothing is known
 constexpr double kMostRows = 1e12;         // beyond, the order of configurations stays
+constexpr std::int64_t kMostKinds = 256;   // of pixels at borders; each is a number a channel
 
 std::vector<float> floats_of(const Tensor& tensor) {
   std::vector<float> out;
@@ -46,22 +47,67 @@ bool has_pads(const sm90::ImplicitGemm& gemm) {
   return false;
 }
 
-// What the zero point of x adds to the sums of raw bytes, as the bits of floats.
-std::vector<float> corrections(std::int64_t x_zero, const WgmmaProblem& wgmma) {
+// Sums over the channels, [columns, taps].
+std::vector<std::int64_t> sums_of_taps(const WgmmaProblem& wgmma) {
   const std::span<const std::int8_t> weights = wgmma.centred->values<std::int8_t>();
-  std::vector<float> out;
+  std::vector<std::int64_t> out;
   for (std::int64_t n = 0; n < wgmma.gemm.columns; ++n) {
-    std::int64_t sum = 0;
     for (std::int64_t tap = 0; tap < wgmma.gemm.taps(); ++tap) {
-      for (std::int64_t c = 0; c < wgmma.gemm.channels; ++c) {
-        sum += weights[static_cast<std::size_t>(n * wgmma.weight_strides[0] +
-                                                tap * wgmma.weight_strides[1] +
-                                                c * wgmma.weight_strides[2])];
-      }
+      const std::int64_t first = n * wgmma.weight_strides[0] + tap * wgmma.weight_strides[1];
+      std::int64_t sum = 0;
+      for (std::int64_t c = 0; c < wgmma.gemm.channels; ++c)
+        sum += weights[static_cast<std::size_t>(first + c * wgmma.weight_strides[2])];
+      out.push_back(sum);
     }
-    out.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(-x_zero * sum)));
   }
   return out;
+}
+
+// `factor` times the weights of each column's taps for which `counts` holds, as the bits of floats.
+template <class Counts>
+std::vector<float> shares(std::int64_t factor, const std::vector<std::int64_t>& sums,
+                          std::int64_t taps, const Counts& counts) {
+  std::vector<float> out;
+  for (std::size_t first = 0; first < sums.size(); first += static_cast<std::size_t>(taps)) {
+    std::int64_t sum = 0;
+    for (std::int64_t tap = 0; tap < taps; ++tap)
+      sum += counts(tap) ? sums[first + static_cast<std::size_t>(tap)] : 0;
+    out.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(factor * sum)));
+  }
+  return out;
+}
+
+std::int64_t kinds_of_pixels(const sm90::GemmWindow& window) {
+  std::int64_t out = 1;
+  for (const std::size_t axis : {0, 1})
+    out *= (window.most_before(axis) + 1) * (window.most_behind(axis) + 1);
+  return out;
+}
+
+// What the zero point of x adds to sums of raw bytes and, around the image, of zeros.
+void add_corrections(std::int64_t x_zero, WgmmaProblem& into) {
+  const std::int64_t taps = into.gemm.taps();
+  const std::vector<std::int64_t> sums = sums_of_taps(into);
+  into.channels.push_back(shares(-x_zero, sums, taps, [](std::int64_t) { return true; }));
+  if (!into.gemm.borders) return;
+  const sm90::GemmWindow& window = *into.gemm.window;
+  for (std::int64_t kind = 1; kind < kinds_of_pixels(window); ++kind) {
+    std::array<std::int64_t, 2> before{}, behind{};
+    std::int64_t rest = kind;
+    for (const std::size_t axis : {1, 0}) {
+      behind[axis] = rest % (window.most_behind(axis) + 1);
+      rest /= window.most_behind(axis) + 1;
+      before[axis] = rest % (window.most_before(axis) + 1);
+      rest /= window.most_before(axis) + 1;
+    }
+    into.channels.push_back(shares(x_zero, sums, taps, [&](std::int64_t tap) {
+      const std::array<std::int64_t, 2> at{tap / window.kernel[1], tap % window.kernel[1]};
+      const auto is_outside = [&](std::size_t axis) {
+        return at[axis] < before[axis] || at[axis] >= window.kernel[axis] - behind[axis];
+      };
+      return is_outside(0) || is_outside(1);
+    }));
+  }
 }
 
 template <class Function>
@@ -342,12 +388,13 @@ bool add_requantize(const Problem& problem, const QuantizedView& view, WgmmaProb
                    floats_of(*problem.constant(input(view.offset)))};
   if (view.residual >= 0) into.tensors = {static_cast<std::uint32_t>(view.residual)};
   if (view.table >= 0) into.table = static_cast<std::uint32_t>(view.table);
-  if (view.x_zero != 0 && has_pads(into.gemm)) {
-    refusal = "its padding is not the byte 0";
+  requantize->corrected = view.x_zero != 0;
+  into.gemm.borders = requantize->corrected && has_pads(into.gemm);
+  if (into.gemm.borders && kinds_of_pixels(*into.gemm.window) > kMostKinds) {
+    refusal = "its padding is wide and not the byte 0";
     return false;
   }
-  requantize->corrected = view.x_zero != 0;
-  if (requantize->corrected) into.channels.push_back(corrections(view.x_zero, into));
+  if (requantize->corrected) add_corrections(view.x_zero, into);
   into.gemm.requantize = requantize;
   return true;
 }

@@ -257,6 +257,45 @@ TEST(wgmma_on_gpu, bytes_are_those_of_the_reference) {
   check_bytes_on_gpu("wgmma");
 }
 
+// Zero points under padding: strides, dilations, windows wider than the image, pads of one side.
+TEST(wgmma_on_gpu, borders_of_bytes_are_those_of_the_reference) {
+  STROP_SKIP_WITHOUT_GPU();
+  if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";
+  struct Window {
+    std::int64_t channels, filters, height, width;  // of the kernel
+    std::string attributes;
+  };
+  const Window windows[] = {
+      {32, 48, 3, 3, "pads=[1, 1, 1, 1]"},
+      {128, 128, 3, 3, "strides=[2, 2], pads=[1, 1, 1, 1]"},
+      {32, 36, 3, 5, "pads=[2, 4, 1, 0], dilations=[1, 2]"},
+      {16, 64, 5, 5, "strides=[2, 1], pads=[4, 2, 4, 2], dilations=[2, 1]"},
+      {64, 192, 1, 3, "strides=[1, 3], pads=[0, 1, 0, 2]"},
+  };
+  for (const auto& [channels, filters, height, width, attributes] : windows) {
+    const std::string f = std::to_string(filters);
+    const std::string weights = "i8[" + f + "," + std::to_string(channels) + "," +
+                                std::to_string(height) + "," + std::to_string(width) + "]";
+    const std::string x = "%x: u8[N," + std::to_string(channels) + ",H,7]";
+    Tensor point = Tensor::allocate(DType::u8, {}),
+           multiplier = Tensor::allocate(DType::f32, {filters});
+    point.mutable_data()[0] = std::byte{131};
+    for (std::size_t i = 0; i < static_cast<std::size_t>(filters); ++i)
+      multiplier.mutable_values<float>()[i] = 1e-7f * static_cast<float>(i + 20);
+    const std::string text =
+        "graph main(" + x + ") -> (%y) {\nconst %w: " + weights +
+        " = @0\nconst %z: u8[] = @1\nconst %m: f32[" + f + "] = @2\nconst %o = f32[]{0.5}\n" +
+        "%y = fused{kind=\"conv_integer+requantize\"}(%x, %w, %z, %m, %o) body graph body(" + x +
+        ", %w: " + weights + ", %z: u8[], %m: f32[" + f + "], %o: f32[]) -> (%y) { " +
+        "%a = conv_integer{" + attributes + "}(%x, %w, %z) %y = requantize(%a, %m, %o) } }";
+    const std::vector<Tensor> constants = {
+        random_tensor(DType::i8, {filters, channels, height, width}, 7), point, multiplier};
+    check_on_gpu(text, constants, {{{"N", 1}, {"H", 1}}, {{"N", 3}, {"H", 13}}}, "wgmma");
+    testing::check_on_gpu("conv_wgmma_s8", text, constants, {{{"N", 40}, {"H", 28}}},
+                          {"co128x64", "pp64x64w3", "pp128x64R", "co64x64k2"});
+  }
+}
+
 TEST(wgmma_on_gpu, bytes_of_the_pieces_of_a_concat_are_those_of_the_reference) {
   STROP_SKIP_WITHOUT_GPU();
   if (!is_hopper()) GTEST_SKIP() << "it is no GPU of compute capability 9.0";

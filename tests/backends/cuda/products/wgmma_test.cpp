@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <set>
 
@@ -241,7 +242,7 @@ TEST(conv_wgmma, reads_the_pieces_of_a_concat) {
     const KernelChoice choice = tactic.lower(question.problem, config);
     const cuda::LaunchRecord record = cuda::parse_launch_record(choice.parameters);
     const auto& arguments = record.launches.at(0).arguments;
-    EXPECT_EQ(arguments.size(), 23u + pieces.size());
+    EXPECT_EQ(arguments.size(), 25u + pieces.size());
     std::uint32_t box = 64;
     for (const std::int64_t channels : pieces) box = channels % 64 == 0 ? box : 32;
     for (std::size_t i = 0; i < pieces.size(); ++i) {
@@ -367,7 +368,8 @@ TEST(matmul_wgmma, takes_products_by_a_matrix) {
 }
 
 // Perhaps with a table after it.
-Question requantised_conv(const std::string& attributes, std::int64_t zero, bool table = false) {
+Question requantised_conv(const std::string& attributes, std::int64_t zero, bool table = false,
+                          int weight = 0) {
   const std::string operands =
       "%x: u8[N,32,H,W], %w: i8[64,32,3,3], %z: u8[], %m: f32[64], %o: f32[64]" +
       std::string(table ? ", %t: i8[256]" : "");
@@ -388,19 +390,22 @@ Question requantised_conv(const std::string& attributes, std::int64_t zero, bool
   return Question(parse_graph(text, find_op,
                               [&](std::size_t i) {
                                 Tensor out = Tensor::allocate(types.at(i).first, types[i].second);
-                                std::fill_n(out.mutable_data(), out.bytes(), std::byte{0});
+                                const auto byte = static_cast<std::byte>(i == 0 ? weight : 0);
+                                std::fill_n(out.mutable_data(), out.bytes(), byte);
                                 if (i == 1) out.mutable_data()[0] = static_cast<std::byte>(zero);
                                 return out;
                               }),
                   90);
 }
 
-TEST(conv_wgmma_s8, takes_zero_points_where_nothing_is_padded) {
+TEST(conv_wgmma_s8, takes_zero_points_unless_their_padding_is_wide) {
   const Tactic& tactic = cuda::tactic_conv_wgmma_s8();
   EXPECT_TRUE(tactic.accepts(requantised_conv("pads=[1, 1, 1, 1]", 0).problem).yes);
   EXPECT_TRUE(tactic.accepts(requantised_conv("", 7).problem).yes);
-  EXPECT_EQ(tactic.accepts(requantised_conv("pads=[1, 1, 1, 1]", 7).problem).reason,
-            "its padding is not the byte 0");
+  EXPECT_TRUE(tactic.accepts(requantised_conv("pads=[1, 1, 1, 1]", 7).problem).yes);
+  EXPECT_TRUE(tactic.accepts(requantised_conv("pads=[9, 9, 9, 9]", 0).problem).yes);
+  EXPECT_EQ(tactic.accepts(requantised_conv("pads=[9, 9, 9, 9]", 7).problem).reason,
+            "its padding is wide and not the byte 0");
 }
 
 TEST(conv_wgmma_s8, lowers_to_a_launch_that_compiles) {
@@ -413,6 +418,47 @@ TEST(conv_wgmma_s8, lowers_to_a_launch_that_compiles) {
   const KernelChoice choice = tactic.lower(question.problem, config);
   EXPECT_EQ(choice.added.at(0).tensor.dim(0), 3);  // multipliers, offsets, corrections
   EXPECT_NO_THROW(cuda::parse_launch_record(choice.parameters));
+}
+
+// Of the weights 1 each kind of pixel has as many outside as its taps have.
+TEST(conv_wgmma_s8, corrects_sums_at_borders) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  Question question = requantised_conv("pads=[1, 1, 0, 1]", 7, false, 1);
+  const Tactic& tactic = cuda::tactic_conv_wgmma_s8();
+  ASSERT_TRUE(tactic.accepts(question.problem).yes);
+  const std::string config = tactic.configs(question.problem).at(0);
+  question.problem.layouts = tactic.layouts(question.problem, config).at(0);
+  const KernelChoice choice = tactic.lower(question.problem, config);
+  const Tensor& added = choice.added.at(0).tensor;
+  ASSERT_EQ(added.dim(0), 3 + 7);
+  const auto number = [&](std::int64_t operand) {
+    return std::bit_cast<std::int32_t>(
+        added.values<float>()[static_cast<std::size_t>(operand * added.dim(1))]);
+  };
+  EXPECT_EQ(number(2), -7 * 32 * 9);
+  // Outside on the right, on the left, on both; above; above and on the right, left, both.
+  const std::int32_t outside[] = {3, 3, 6, 3, 5, 5, 7};
+  for (std::int64_t kind = 1; kind <= 7; ++kind)
+    EXPECT_EQ(number(2 + kind), 7 * 32 * outside[kind - 1]) << kind;
+}
+
+TEST(conv_wgmma_s8, corrects_borders_without_spills) {
+  if (cuda::nvrtc_version().empty()) GTEST_SKIP() << cuda::nvrtc_description();
+  ImplicitGemm gemm;
+  gemm.element = DType::u8;
+  gemm.channels = 64;
+  gemm.columns = 256;
+  gemm.window.emplace();
+  gemm.window->kernel = {3, 3};
+  gemm.window->pad_begin = gemm.window->pad_end = {1, 1};
+  gemm.rows = Dim::symbol("i0d0");
+  gemm.requantize = cuda::GemmRequantize{.corrected = true, .table = true};
+  gemm.borders = true;
+  for (const char* text : {"co128x128", "pp128x64w3R", "pp128x128", "co64x64k2"}) {
+    const auto kernel = cuda::compile(source(gemm, *cuda::sm90::parse_gemm_config(text)), 90);
+    EXPECT_EQ(kernel.spill_bytes, 0) << text;
+  }
+  EXPECT_FALSE(cuda::sm90::fits(gemm, *cuda::sm90::parse_gemm_config("pp192x128")));
 }
 
 TEST(conv_wgmma_s8, reads_the_pieces_of_a_concat) {
@@ -432,7 +478,7 @@ TEST(conv_wgmma_s8, reads_the_pieces_of_a_concat) {
       question.problem.layouts = tactic.layouts(question.problem, config).at(0);
       const KernelChoice choice = tactic.lower(question.problem, config);
       const auto record = cuda::parse_launch_record(choice.parameters);
-      EXPECT_EQ(record.launches.at(0).arguments.size(), 23u + pieces.size());
+      EXPECT_EQ(record.launches.at(0).arguments.size(), 25u + pieces.size());
     }
   }
 }
