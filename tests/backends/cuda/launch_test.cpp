@@ -9,6 +9,7 @@
 
 #include "backends/cuda/codegen/nvrtc.hpp"
 #include "backends/cuda/gpu.hpp"
+#include "backends/cuda/host_copies_check.hpp"
 #include "backends/cuda/launch_record.hpp"
 #include "backends/cuda/module_image.hpp"
 #include "runtime/backend_loader.hpp"
@@ -199,6 +200,11 @@ TEST(CudaLaunch, memory_of_the_device_is_used_where_it_lies) {
   EXPECT_EQ(output_of(context), expected(x));
   session.release(in, bytes);
   session.release(out, bytes);
+}
+
+TEST(CudaLaunch, copies_of_pageable_memory_are_whole) {
+  STROP_SKIP_WITHOUT_GPU();
+  testing::check_host_copies();
 }
 
 TEST(CudaLaunch, a_limit_of_memory_is_kept) {

@@ -12,6 +12,7 @@
 #include "backends/cuda/library_search.hpp"
 #include "backends/cuda/optional_library.hpp"
 #include "backends/cuda/runtime/device.hpp"
+#include "backends/cuda/runtime/host_copies.hpp"
 #include "backends/cuda/runtime/step.hpp"
 #include "base/error.hpp"
 #include "base/version.hpp"
@@ -144,9 +145,14 @@ void release(void* device, void* memory) {
     driver().cuMemFree(reinterpret_cast<CUdeviceptr>(memory));
 }
 
+// What the backend's users hold.
+struct SessionStream : Stream {
+  HostCopies copies;
+};
+
 std::int32_t create_stream(void* device, void* external, void** out, StropAbiError* error) {
   return guarded(error, [&] {
-    auto stream = std::make_unique<Stream>();
+    auto stream = std::make_unique<SessionStream>();
     stream->device = static_cast<Device*>(device);
     stream->handle = static_cast<CUstream>(external);
     stream->owned = external == nullptr;
@@ -154,34 +160,39 @@ std::int32_t create_stream(void* device, void* external, void** out, StropAbiErr
       stream->device->use();
       check(driver().cuStreamCreate(&stream->handle, CU_STREAM_NON_BLOCKING), "making a stream");
     }
-    *out = stream.release();
+    *out = static_cast<Stream*>(stream.release());
   });
 }
 
-void destroy_stream(void* handle) {
-  const std::unique_ptr<Stream> stream(static_cast<Stream*>(handle));
-  if (stream && stream->owned && driver().cuCtxSetCurrent(stream->device->context) == CUDA_SUCCESS)
-    driver().cuStreamDestroy(stream->handle);
-}
-
-const Stream& stream_of(void* handle) {
-  const Stream& stream = *static_cast<const Stream*>(handle);
+SessionStream& stream_of(void* handle) {
+  auto& stream = *static_cast<SessionStream*>(static_cast<Stream*>(handle));
   stream.device->use();
   return stream;
+}
+
+void destroy_stream(void* handle) {
+  const std::unique_ptr<SessionStream> stream(
+      static_cast<SessionStream*>(static_cast<Stream*>(handle)));
+  if (!stream || driver().cuCtxSetCurrent(stream->device->context) != CUDA_SUCCESS) return;
+  if (stream->owned) driver().cuStreamDestroy(stream->handle);
 }
 
 std::int32_t copy(void* handle, void* to, const void* from, std::uint64_t bytes,
                   std::uint32_t direction, StropAbiError* error) {
   return guarded(error, [&] {
-    const Stream& stream = stream_of(handle);
+    SessionStream& stream = stream_of(handle);
     const auto size = static_cast<std::size_t>(bytes);
     const auto target = reinterpret_cast<CUdeviceptr>(to);
     const auto source = reinterpret_cast<CUdeviceptr>(from);
     switch (direction) {
       case STROP_ABI_TO_DEVICE:
+        if (stream.copies.are_wanted(from, size))
+          return stream.copies.to_device(target, from, size, stream.handle);
         return check(driver().cuMemcpyHtoDAsync(target, from, size, stream.handle),
                      "copying to the GPU");
       case STROP_ABI_TO_HOST:
+        if (stream.copies.are_wanted(to, size))
+          return stream.copies.to_host(to, source, size, stream.handle);
         return check(driver().cuMemcpyDtoHAsync(to, source, size, stream.handle),
                      "copying from the GPU");
       default:

@@ -25,6 +25,9 @@ namespace strop::cuda {
   X(cuMemGetInfo)                 \
   X(cuMemAlloc)                   \
   X(cuMemFree)                    \
+  X(cuMemHostAlloc)               \
+  X(cuMemFreeHost)                \
+  X(cuPointerGetAttribute)        \
   X(cuMemcpyHtoDAsync)            \
   X(cuMemcpyDtoHAsync)            \
   X(cuMemcpyDtoDAsync)            \

@@ -6,6 +6,7 @@
 
 #include "backends/cuda/emulated/emulated_gpu.hpp"
 #include "backends/cuda/emulated/shuffle_model.hpp"
+#include "backends/cuda/host_copies_check.hpp"
 
 namespace strop::testing {
 namespace {
@@ -101,6 +102,11 @@ struct CountingAllocator {
     return out;
   }
 };
+
+TEST(EmulatedCopies, of_pageable_memory_are_whole) {
+  if (!emulate_gpu()) GTEST_SKIP() << "the stand-ins for a GPU are not there, or g++";
+  check_host_copies();
+}
 
 TEST(EmulatedAllocator, is_the_caller_s) {
   if (!emulate_gpu()) GTEST_SKIP() << "the stand-ins for a GPU are not there, or g++";

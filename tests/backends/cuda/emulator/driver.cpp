@@ -18,6 +18,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -178,6 +179,29 @@ STROP_PUBLIC CUresult cuMemAlloc(CUdeviceptr* out, std::size_t bytes) {
 }
 STROP_PUBLIC CUresult cuMemFree(CUdeviceptr memory) {
   std::free(pointer(memory));
+  return CUDA_SUCCESS;
+}
+// Page-locked memory, by its begin.
+std::map<std::uintptr_t, std::size_t>& locked() {
+  static std::map<std::uintptr_t, std::size_t> blocks;
+  return blocks;
+}
+STROP_PUBLIC CUresult cuMemHostAlloc(void** out, std::size_t bytes, unsigned) {
+  *out = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  locked()[reinterpret_cast<std::uintptr_t>(*out)] = bytes;
+  return CUDA_SUCCESS;
+}
+STROP_PUBLIC CUresult cuMemFreeHost(void* memory) {
+  locked().erase(reinterpret_cast<std::uintptr_t>(memory));
+  std::free(memory);
+  return CUDA_SUCCESS;
+}
+STROP_PUBLIC CUresult cuPointerGetAttribute(void* out, CUpointer_attribute, CUdeviceptr address) {
+  const auto after = locked().upper_bound(address);
+  if (after == locked().begin()) return CUDA_ERROR_INVALID_VALUE;
+  const auto& [begin, bytes] = *std::prev(after);
+  if (address >= begin + bytes) return CUDA_ERROR_INVALID_VALUE;
+  *static_cast<CUmemorytype*>(out) = CU_MEMORYTYPE_HOST;
   return CUDA_SUCCESS;
 }
 STROP_PUBLIC CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void* from, std::size_t bytes,
