@@ -49,6 +49,7 @@ std::span<const Pass> default_passes() {
       store_half(),
       fuse_attention_layout(),  // after all that looks at attention
       fuse_channel_shuffle(),
+      pad_channels(),  // integer operators are spelled out still
       fuse_epilogue(),
       assign_precision(),  // of products with what fuse_epilogue gave them
       fuse_depthwise(),

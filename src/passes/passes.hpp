@@ -50,6 +50,9 @@ Pass fuse_pad();
 Pass fuse_channel_shuffle();
 // Scales and shifts after a product go into its weights. Likewise.
 Pass fuse_batch_norm();
+// Tensors of bytes that convolutions read get a multiple of sixteen channels, for a GPU whose
+// kernels copy so. After fuse_byte_tables and what folds constants; before fuse_epilogue.
+Pass pad_channels();
 // A product and the pointwise nodes after it become one `fused` node, and so do chains of pointwise
 // nodes. After all that does not look into bodies: it hides nodes.
 Pass fuse_epilogue();
