@@ -64,16 +64,26 @@ __device__ __forceinline__ C at_most(C x, C high) {
 }
 
 // ops/quantize_parameters.hpp: divide, clamp, round half to even, add the zero point; NaN gives
-// that.
+// that. The quotient is rounded as x / scale is, without the cases of that which a clamp behind it
+// hides: where neither is tiny or huge, two products more make that of the rounded inverse so.
 template <class C>
 __device__ __forceinline__ C quantized(float x, float scale, float zero, float lowest,
                                        float highest) {
-  const float ratio = x / scale;
-  if (ratio != ratio) return static_cast<C>(zero);
   const float low = lowest - zero, high = highest - zero;
+  float ratio;
+  if (scale >= 0x1p-100f && scale <= 0x1p+100f) {
+    const float inverse = 1.f / scale, bound = scale * 0x1p+20f;  // of 16 bits there are fewer
+    const float bounded = x < -bound ? -bound : x > bound ? bound : x;
+    const float near = __fmul_rn(bounded, inverse);
+    ratio = __fmaf_rn(__fmaf_rn(-near, scale, bounded), inverse, near);
+  } else {
+    ratio = x / scale;
+  }
+  if (ratio != ratio) return static_cast<C>(zero);
   const float raised = ratio < low ? low : ratio;
   const float clamped = raised > high ? high : raised;
-  return static_cast<C>(rintf(clamped) + zero);
+  const int rounded = __float_as_int(__fadd_rn(clamped, 12582912.f)) - 0x4b400000;
+  return static_cast<C>(rounded + static_cast<int>(zero));
 }
 // ops/requantize.hpp: the steps above the lowest result.
 __device__ __forceinline__ long long requantized(float t, float range) {

@@ -126,6 +126,8 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
 inline float __int_as_float(int x) { float y; std::memcpy(&y, &x, 4); return y; }
 inline float __uint_as_float(unsigned x) { float y; std::memcpy(&y, &x, 4); return y; }
 inline unsigned __float_as_uint(float x) { unsigned y; std::memcpy(&y, &x, 4); return y; }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
 inline int __float_as_int(float x) { int y; std::memcpy(&y, &x, 4); return y; }
 inline double __longlong_as_double(long long x) { double y; std::memcpy(&y, &x, 8); return y; }
 inline long long __double_as_longlong(double x) { long long y; std::memcpy(&y, &x, 8); return y; }
