@@ -19,8 +19,8 @@ inline void check_host_copies() {
   void* memory = session.allocate(kMost);
   std::vector<unsigned char> from(kMost), to(kMost);
   unsigned state = 1;
-  for (const std::int64_t bytes : {std::int64_t{100}, std::int64_t{700 << 10}, kMost,
-                                   std::int64_t{1 << 20}, std::int64_t{16 << 20}}) {
+  for (const std::int64_t bytes : {std::int64_t{100}, std::int64_t{2 << 20}, kMost,
+                                   std::int64_t{3 << 20} + 1, std::int64_t{16 << 20}}) {
     for (std::int64_t i = 0; i < bytes; ++i) {
       state = state * 1664525u + 1013904223u;
       from[static_cast<std::size_t>(i)] = static_cast<unsigned char>(state >> 24);
@@ -28,7 +28,7 @@ inline void check_host_copies() {
     const std::vector<unsigned char> kept = from;
     const auto size = static_cast<std::size_t>(bytes);
     session.copy(memory, from.data(), bytes, STROP_ABI_TO_DEVICE);
-    if (bytes > 1000) std::memset(from.data(), 0, size);
+    if (bytes >= 2 << 20) std::memset(from.data(), 0, size);
     session.copy(to.data(), memory, bytes, STROP_ABI_TO_HOST);
     session.synchronize();
     EXPECT_EQ(std::memcmp(to.data(), kept.data(), size), 0) << bytes;

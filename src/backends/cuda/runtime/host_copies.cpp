@@ -11,8 +11,8 @@ namespace strop::cuda {
 namespace {
 
 constexpr std::size_t kSlotBytes = 4 << 20;
-constexpr std::size_t kLeastPiece = 256 << 10;  // with less, starting copies takes the time
-constexpr std::size_t kLeastBytes = 512 << 10;  // the driver's own way is as fast below
+constexpr std::size_t kLeastPiece = 512 << 10;  // with less, starting copies does
+constexpr std::size_t kLeastBytes = 2 << 20;    // with less, waking threads takes the time
 constexpr std::size_t kGrain = 64 << 10;        // of a thread
 constexpr int kMostThreads = 4;                 // as fast as the bus
 
