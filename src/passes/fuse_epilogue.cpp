@@ -229,12 +229,16 @@ class Fuser {
     if (!graph_.has_single_use(bytes)) return {anchor, next};
     const NodeId last = graph_.value(bytes).uses[0].node;
     const Node& lookup = graph_.node(last);
-    if (context_.target.backend == "cuda" && !node.input(3).exists() && is_addition(lookup, bytes))
-      return {anchor, next, last};
+    const bool may_add = context_.target.backend == "cuda" && !node.input(3).exists();
+    if (may_add && is_addition(lookup, bytes)) return {anchor, next, last};
     const bool looks_up = lookup.is(op_table_lookup()) && lookup.inputs[0] == bytes &&
                           graph_.value(lookup.inputs[1]).is_constant();
     if (!looks_up) return {anchor, next};
-    return {anchor, next, last};
+    const ValueId entries = lookup.outputs[0];
+    if (!may_add || !graph_.has_single_use(entries)) return {anchor, next, last};
+    const NodeId sum = graph_.value(entries).uses[0].node;
+    if (!is_addition(graph_.node(sum), entries)) return {anchor, next, last};
+    return {anchor, next, last, sum};
   }
 
   // A cast of bytes to i32.

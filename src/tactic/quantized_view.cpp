@@ -114,9 +114,12 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
   view.anchor = nodes[0];
   const std::size_t count = nodes.size();
   const bool floats = count >= 2 && nodes[1]->is(op_cast());
-  const bool adds = !floats && count == 3 && nodes[2]->is(op_requantize());
-  if (!floats && (count > 3 || (count >= 2 && !nodes[1]->is(op_requantize())) ||
-                  (count == 3 && !adds && !nodes[2]->is(op_table_lookup())))) {
+  const bool looks_up = !floats && count >= 3 && nodes[2]->is(op_table_lookup());
+  const std::size_t before_addition = looks_up ? 3 : 2;
+  const bool adds =
+      !floats && count == before_addition + 1 && nodes[before_addition]->is(op_requantize());
+  if (!floats && count >= 2 &&
+      (!nodes[1]->is(op_requantize()) || count != before_addition + (adds ? 1 : 0))) {
     return refuse("something other than a requantisation and a table is fused to it");
   }
   if (view.anchor->input(4).exists()) return refuse("its bias is added to the sums");
@@ -153,17 +156,18 @@ std::optional<QuantizedView> view_as_quantized(const Problem& problem, const OpD
 
   view.requantize = nodes[1];
   const Node& last = *nodes.back();
-  const ValueId bytes = view.requantize->outputs[0];
+  ValueId bytes = view.requantize->outputs[0];
   if (view.requantize->inputs[0] != view.anchor->outputs[0] || !body.ends_in(last.outputs[0]) ||
-      (count == 3 && !adds && last.inputs[0] != bytes)) {
+      (looks_up && nodes[2]->inputs[0] != bytes)) {
     return refuse("its body is not a chain");
   }
-  if (adds && !view_addition(body, last, bytes, view, refusal)) return std::nullopt;
-  if (count == 3 && !adds) {
-    view.table = body.input_index(last.inputs[1]);
-    if (view.table < 0 || body.constant(last.inputs[1]) == nullptr)
+  if (looks_up) {
+    view.table = body.input_index(nodes[2]->inputs[1]);
+    if (view.table < 0 || body.constant(nodes[2]->inputs[1]) == nullptr)
       return refuse("its table is not constant");
+    bytes = nodes[2]->outputs[0];
   }
+  if (adds && !view_addition(body, last, bytes, view, refusal)) return std::nullopt;
   view.multiplier = body.input_index(view.requantize->inputs[1]);
   view.offset = body.input_index(view.requantize->inputs[2]);
   if (view.requantize->input(3).exists()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A problem seen as an exact integer product (conv_integer, matmul_integer), and what is made of
-// its sums: bytes by requantisation, perhaps looked up in a table or added to others by a second
-// requantisation, or floats by a cast, which an epilogue follows. A plain node, or a fused one
-// whose body is those.
+// its sums: bytes by requantisation, perhaps looked up in a table, then perhaps added to others by
+// a second requantisation, or floats by a cast, which an epilogue follows. A plain node, or a fused
+// one whose body is those.
 #pragma once
 
 #include <optional>

@@ -168,6 +168,29 @@ TEST(FuseEpilogue, joins_integer_sums_with_the_bytes_that_are_added_where_kernel
   EXPECT_EQ(graph.node_count(), 2u);  // the second requantisation stays by itself
 }
 
+TEST(FuseEpilogue, joins_a_table_between_sums_and_an_addition_where_kernels_do) {
+  const std::string before = R"(graph main(%x: i8[N,2,4], %r: u8[N,3,4]) -> (%y) {
+    const %w: i8[3,2,1] = @0
+    const %t: i8[256] = @1
+    const %m = f32[]{0.01}
+    const %o = f32[]{0.5}
+    %a = conv_integer(%x, %w)
+    %b = requantize(%a, %m, %o)
+    %c = table_lookup(%b, %t)
+    %y = requantize{x_zero=3, residual_zero=-4, residual_multiplier=0.002}(%c, %m, %o, %r)
+  })";
+  const auto count_on = [&](const char* backend) {
+    Graph graph = parse_graph(before, find_op, [](std::size_t i) {
+      return Tensor::zeros(DType::i8, i == 0 ? Shape{3, 2, 1} : Shape{256});
+    });
+    const Pass pass = fuse_epilogue();
+    run_passes(graph, {&pass, 1}, {.backend = backend});
+    return graph.node_count();
+  };
+  EXPECT_EQ(count_on("cuda"), 1u);
+  EXPECT_EQ(count_on("cpu"), 2u);
+}
+
 struct NodeCounts {
   std::size_t on_gpu, on_cpu;
 };

@@ -10,6 +10,7 @@ namespace strop::cuda {
 namespace {
 
 constexpr int kRounder = 12582912;  // the first float whose ulp is 1, and half of it
+constexpr int kByteBase = 8388608;  // that float, with a byte in its low bits
 
 GemmAddition read_addition(const Problem& problem, const QuantizedView& view,
                            GemmRequantize& into) {
@@ -26,6 +27,8 @@ GemmAddition read_addition(const Problem& problem, const QuantizedView& view,
   out.offset = factor(2);
   out.zero = out.last ? attributes.residual_zero : attributes.x_zero;
   out.multiplier = out.last ? of_residual : factor(1);
+  out.signed_entries = view.table >= 0 &&
+                       problem.input_type(static_cast<std::size_t>(view.table)).dtype == DType::i8;
   into.residual_zero = out.last ? attributes.x_zero : attributes.residual_zero;
   into.residual_multiplier = out.last ? factor(1) : of_residual;
   return out;
@@ -36,12 +39,15 @@ std::string addition_source(const GemmRequantize& requantize) {
   return fmt::format(
       "constexpr bool kAdds = {}, kAddsLast = {};\n"
       "constexpr float kByteRange = {}, kByteRounder = {}, kByteBias = {};\n"
-      "constexpr float kByteMultiplier = {}, kByteOffset = {};\n",
+      "constexpr float kByteMultiplier = {}, kByteOffset = {}, kEntryBias = {};\n"
+      "constexpr int kByteLow = {};\nconstexpr bool kSignedEntries = {};\n",
       requantize.addition.has_value(), add.last,
       float_literal(static_cast<float>(requantize.high - requantize.low)),
       float_literal(static_cast<float>(kRounder)),
       float_literal(static_cast<float>(kRounder - requantize.low + add.zero)),
-      float_literal(add.multiplier), float_literal(add.offset));
+      float_literal(add.multiplier), float_literal(add.offset),
+      float_literal(static_cast<float>(kByteBase + (add.signed_entries ? 128 : 0) + add.zero)),
+      requantize.low, add.signed_entries);
 }
 
 }  // namespace
@@ -74,7 +80,8 @@ std::string requantize_source(const GemmRequantize& requantize) {
   // where halves go.
   const bool even = low % 2 == 0;
   const bool is_signed = requantize.residual_type == DType::i8;
-  const auto bias = static_cast<float>(8388608 + (is_signed ? 128 : 0) + requantize.residual_zero);
+  const auto bias =
+      static_cast<float>(kByteBase + (is_signed ? 128 : 0) + requantize.residual_zero);
   return fmt::format(
              "constexpr bool kCorrected = {}, kSignedTensor = {}, kTable = {};\n"
              "constexpr float kTensorBias = {}, kTensorMultiplier = {};\n"

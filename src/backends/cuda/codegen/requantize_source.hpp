@@ -16,6 +16,7 @@ struct GemmAddition {
   float multiplier = 1, offset = 0;
   bool last = false;  // the residual's product is added to the offset first
   std::int64_t low = -128, high = 127;
+  bool signed_entries = false;  // of the table that the bytes are looked up in first
 };
 
 // How sums become bytes (ops/requantize.hpp), beside a multiplier and an offset a channel.
@@ -26,7 +27,7 @@ struct GemmRequantize {
   DType residual_type = DType::i8;
   std::int64_t residual_zero = 0;
   float residual_multiplier = 0;
-  bool table = false;                      // the bytes are looked up in one
+  bool table = false;                      // the bytes are looked up in one, before an addition
   std::optional<GemmAddition> addition{};  // what the residual is for; without: part of the sum
 };
 

@@ -45,11 +45,10 @@ __device__ __forceinline__ void store_requantized(const Operands& operands,
 #pragma unroll
     for (int e = 0; e < 4 && 4 * w + e < V; ++e) {
       const int v = 4 * w + e;
-      unsigned byte = requantized<kResidual>(__int2float_rn(x[v]), factors.multiplier[v],
-                                             factors.offset[v], residual[w], e) &
-                      0xffu;
-      if constexpr (kTable) byte = operands.table[byte];
-      out[w] |= byte << (8 * e);
+      const unsigned byte =
+          requantized<kResidual>(__int2float_rn(x[v]), factors.multiplier[v], factors.offset[v],
+                                 residual[w], e, kTable ? operands.table : nullptr);
+      out[w] |= (byte & 0xffu) << (8 * e);
     }
   }
   store_bytes<V>(y + at, out);

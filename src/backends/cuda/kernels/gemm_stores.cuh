@@ -49,10 +49,9 @@ __device__ __forceinline__ Words finish(const int (&sums)[kChunk], const Channel
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
       const int x = 4 * q + e;
-      byte[e] = requantized<(kTensorOperands > 0)>(float_of(sums[x], channels, x),
-                                                   channels.value[0][x], channels.value[1][x],
-                                                   kTensorOperands > 0 ? tensors[0].word[q] : 0, e);
-      if constexpr (kTable) byte[e] = __ldg(table + (byte[e] & 0xffu));
+      byte[e] = requantized<(kTensorOperands > 0)>(
+          float_of(sums[x], channels, x), channels.value[0][x], channels.value[1][x],
+          kTensorOperands > 0 ? tensors[0].word[q] : 0, e, table);
     }
     out.word[q] = __byte_perm(__byte_perm(byte[0], byte[1], 0x0040),
                               __byte_perm(byte[2], byte[3], 0x0040), 0x5410);

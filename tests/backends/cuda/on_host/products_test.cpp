@@ -87,10 +87,12 @@ void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
     operands +=
         fmt::format(", %const_f: f32[], %const_s: f32[1], %r: u8[2,{},{},{}]", y[1], y[2], y[3]);
     names += ", %const_f, %const_s, %r";
+    body += fmt::format("%{} = requantize{{{}}}(%a, %m, %o) ", c.table ? "t" : "b", bounds);
+    if (c.table) body += "%b = table_lookup(%t, %table) ";
     body += fmt::format(
-        "%b = requantize{{{}}}(%a, %m, %o) %y = requantize{{x_zero=7, residual_zero=-11, "
+        "%y = requantize{{x_zero=7, residual_zero=-11, "
         "residual_multiplier=-0.0031, low=-127, high=120}}({}, %f, %s, {}) ",
-        bounds, c.added == 1 ? "%r" : "%b", c.added == 1 ? "%b" : "%r");
+        c.added == 1 ? "%r" : "%b", c.added == 1 ? "%b" : "%r");
     check.inputs.push_back(any_bytes(DType::u8, y, 11));
     check.constants.push_back(Tensor::scalar(0.0042f));
     check.constants.push_back(floats_around(1, 0.4f, 6));
@@ -107,7 +109,7 @@ void check_conv(const ConvCase& c, const std::vector<std::string>& candidates) {
   if (c.table) {
     operands += ", %const_t: u8[256]";
     names += ", %const_t";
-    body += "%y = table_lookup(%t, %table)";
+    if (c.added == 0) body += "%y = table_lookup(%t, %table)";
     check.constants.push_back(any_bytes(DType::u8, {256}, 13));
     body.replace(body.find("%table"), 6, "%t_");
     operands.replace(operands.find("%const_t:"), 9, "%const_t_:");
@@ -140,6 +142,10 @@ TEST(CudaByteConv, adds_other_bytes_to_its_own) {
              {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
   check_conv({.channels = 80, .filters = 32, .zero = 9, .added = 2, .only = only},
              {"conv_mma_s8/32x32x64_16x32_s4_k3@nhwc"});
+  for (const int added : {1, 2}) {
+    check_conv({.zero = 131, .table = true, .low = -101, .high = 120, .added = added, .only = only},
+               {"conv_mma_s8/32x32x64_16x32_s4@nhwc"});
+  }
   check_conv({.channels = 32,
               .filters = 32,
               .group = 32,

@@ -212,7 +212,7 @@ TEST(wgmma_on_gpu, rows_of_many_tiles_are_normalised_by_sums_as_the_reference_do
 }
 
 // A convolution of bytes: padded, with a residual in its sums or other bytes added to its own; or
-// with a zero point and a table after it.
+// with a zero point and a table after it, perhaps with other bytes added to what was looked up.
 void check_bytes_on_gpu(std::string_view family) {
   Tensor multiplier = Tensor::allocate(DType::f32, {48}), offset = multiplier;
   offset = Tensor::allocate(DType::f32, {48});
@@ -223,7 +223,7 @@ void check_bytes_on_gpu(std::string_view family) {
   Tensor lookup = Tensor::allocate(DType::i8, {256});
   for (std::size_t i = 0; i < 256; ++i)
     lookup.mutable_data()[i] = static_cast<std::byte>(i * 37 + 11);
-  for (const auto& [zero, adds] : {std::pair{0, false}, {0, true}, {119, false}}) {
+  for (const auto& [zero, adds] : {std::pair{0, false}, {0, true}, {119, false}, {119, true}}) {
     const std::string pads = zero == 0 ? "pads=[1, 1, 1, 1]" : "";
     const std::string size = zero == 0 ? "H,11" : "H-2,9";
     const bool table = zero != 0;
@@ -242,10 +242,12 @@ void check_bytes_on_gpu(std::string_view family) {
             (table ? ", %t" : "") + (adds ? ", %f" : "") + ") body graph body(" + operands +
             ") -> (%y) { %a = conv_integer{" + pads + "}(%x, %w, %z) %" +
             (table || adds ? "b" : "y") + " = requantize{low=-99, high=120" +
-            (adds ? "}(%a, %m, %o) %y = requantize{x_zero=3, low=-127, residual_multiplier=0.0029, "
-                    "residual_zero=5}(%b, %f, %f, %r) "
+            (adds ? "}(%a, %m, %o) " + std::string(table ? "%c = table_lookup(%b, %t) " : "") +
+                        "%y = requantize{x_zero=3, low=-127, residual_multiplier=0.0029, "
+                        "residual_zero=5}(" +
+                        (table ? "%c" : "%b") + ", %f, %f, %r) "
                   : ", residual_multiplier=0.001, residual_zero=5}(%a, %m, %o, %r) ") +
-            (table ? "%y = table_lookup(%b, %t) " : "") + "} }",
+            (table && !adds ? "%y = table_lookup(%b, %t) " : "") + "} }",
         {random_tensor(DType::i8, {48, 32, 3, 3}, 7), point, multiplier, offset, lookup},
         {{{"N", 2}, {"H", 9}}, {{"N", 5}, {"H", 3}}}, family);
   }
