@@ -83,6 +83,21 @@ Tensor pack_taps(const Centred& w) {
   return out;
 }
 
+// [row][run of four taps][channel][tap] of a filter a group, runs filled up with zeros.
+Tensor pack_runs_of_taps(const Centred& w, std::int64_t row) {
+  const std::int64_t rows = w.k / row, runs = (row + 3) / 4;
+  Tensor out = Tensor::zeros(DType::i8, {rows * runs, 4 * w.groups});
+  const std::span<std::int8_t> to = out.mutable_values<std::int8_t>();
+  for (std::int64_t channel = 0; channel < w.groups; ++channel) {
+    for (std::int64_t tap = 0; tap < w.k; ++tap) {
+      const std::int64_t run = tap / row * runs + tap % row / 4;
+      to[static_cast<std::size_t>((run * w.groups + channel) * 4 + tap % row % 4)] =
+          static_cast<std::int8_t>(w.values[static_cast<std::size_t>(channel * w.k + tap)]);
+    }
+  }
+  return out;
+}
+
 Tensor weight_sums(const Centred& w) {
   Tensor out = Tensor::zeros(DType::i32, {w.groups * w.filters});
   const std::span<std::int32_t> to = out.mutable_values<std::int32_t>();
@@ -224,7 +239,8 @@ std::optional<GemmView> view_as_byte_stem(const Problem& problem, bool pack, std
   return out;
 }
 
-std::optional<GemmView> view_as_byte_depthwise(const Problem& problem, bool pack,
+std::optional<GemmView> view_as_byte_depthwise(const Problem& problem,
+                                               const std::optional<DepthwiseConfig>& pack,
                                                std::string& refusal) {
   auto out = view_as_byte_conv(problem, false, refusal);
   if (!out) return std::nullopt;
@@ -236,12 +252,15 @@ std::optional<GemmView> view_as_byte_depthwise(const Problem& problem, bool pack
   p.n = p.batches;
   p.batches = 1;
   p.inner_b = false;
-  p.lead_b = padded(p.n.value());
+  const bool by_rows = pack && pack->rows > 0;
+  p.lead_b = by_rows ? 4 * p.n.value() : padded(p.n.value());
   p.bytes->weight_sums.reset();
   if (pack) {
     const auto view = view_as_quantized(problem, op_conv_integer(), 1, refusal);
     const Tensor& w = *problem.constant(p.b.index);
-    out->replaced[p.b.index] = {pack_taps(centred_filters(w, view->w_zero, w.dim(0)))};
+    const Centred filters = centred_filters(w, view->w_zero, w.dim(0));
+    out->replaced[p.b.index] = {by_rows ? pack_runs_of_taps(filters, p.window.kernel[1])
+                                        : pack_taps(filters)};
   }
   return out;
 }

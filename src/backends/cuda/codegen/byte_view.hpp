@@ -11,8 +11,10 @@ namespace strop::cuda {
 // has no kernel (`refusal` says so unless the operator is another one); `pack`: with packed
 // weights.
 std::optional<GemmView> view_as_byte_conv(const Problem& problem, bool pack, std::string& refusal);
-// One with as many groups as channels and filters, as depthwise_step wants it.
-std::optional<GemmView> view_as_byte_depthwise(const Problem& problem, bool pack,
+// One with as many groups as channels and filters, as depthwise_step wants it; with packed weights
+// for that configuration.
+std::optional<GemmView> view_as_byte_depthwise(const Problem& problem,
+                                               const std::optional<DepthwiseConfig>& pack,
                                                std::string& refusal);
 // One of an image of at most four channels in one group, requantised, as stem_step wants it.
 std::optional<GemmView> view_as_byte_stem(const Problem& problem, bool pack, std::string& refusal);

@@ -417,6 +417,49 @@ std::vector<DepthwiseConfig> depthwise_configs(const GemmProblem& p) {
   return out;
 }
 
+namespace {
+
+// Registers that hold the filters of a thread of depthwise_bytes.cuh.
+std::int64_t depthwise_byte_filters(const GemmWindow& w) {
+  return 4 * w.kernel[0] * ((w.kernel[1] + 3) / 4);
+}
+
+// About what a thread of that kernel needs: sums of the rows of results that a row of x is part of,
+// filters, rows of x, factors of channels, addresses.
+int depthwise_byte_registers(const GemmWindow& w, const DepthwiseConfig& c) {
+  const std::int64_t rows = (w.kernel[0] + w.strides[0] - 1) / w.strides[0];
+  const std::int64_t columns = (c.strip - 1) * w.strides[1] + w.kernel[1];
+  return static_cast<int>(4 * c.strip * std::min<std::int64_t>(rows, c.rows) +
+                          depthwise_byte_filters(w) + (w.strides[0] + 2) * columns + 24);
+}
+
+}  // namespace
+
+std::vector<DepthwiseConfig> byte_depthwise_configs(const GemmProblem& p) {
+  const GemmWindow& w = p.window;
+  // Windows with gaps would keep pixels that nobody reads.
+  if (p.bytes->result != GemmBytes::bytes || depthwise_byte_filters(w) > 64 ||
+      vector_of(p.n, 4) < 4 || w.dilations[0] != 1 || w.dilations[1] != 1)
+    return {{2, 0, 0}, {4, 0, 0}, {1, 0, 0}};
+  const Sizes size = sizes_of(p);
+  std::vector<DepthwiseConfig> out, small;
+  for (const DepthwiseConfig c : {DepthwiseConfig{4, 7, 4},
+                                  {2, 7, 4},
+                                  {7, 7, 4},
+                                  {4, 4, 4},
+                                  {2, 4, 4},
+                                  {2, 2, 4},
+                                  {1, 1, 4}}) {
+    if (depthwise_byte_registers(w, c) > 240) continue;
+    // Two blocks a multiprocessor or more.
+    const bool fills = size.open || size.m * size.n >= std::int64_t{4} * c.strip * c.rows << 15;
+    (fills ? out : small).push_back(c);
+  }
+  out.insert(out.end(), small.rbegin(), small.rend());
+  out.push_back({2, 0, 0});
+  return out;
+}
+
 LaunchStep depthwise_step(const GemmProblem& p, int strip) {
   constexpr int kThreads = 128;
   const int store = vector_of(p.n, 128 / bits_of(p.element));
@@ -438,14 +481,18 @@ LaunchStep depthwise_step(const GemmProblem& p, const DepthwiseConfig& c, int co
   constexpr int kThreads = 128;
   const int store = vector_of(p.n, c.channels);
   const std::int64_t taps = p.window.kernel[0] * p.window.kernel[1];
+  const std::int64_t ahead = p.bytes ? p.window.strides[0] : 1;
+  int blocks = taps <= 9 ? 6 : taps <= 25 ? 4 : 3;
+  if (p.bytes)
+    blocks = std::clamp(kRegisters / kThreads / depthwise_byte_registers(p.window, c), 1, 8);
   const GemmConfig config;
   std::string source;
-  for (int blocks = taps <= 9 ? 6 : taps <= 25 ? 4 : 3; blocks > 0; --blocks) {
+  for (; blocks > 0; --blocks) {
     const std::string more = fmt::format(
-        "constexpr int kStore = {0}, kStrip = {1}, kRows = {2}, kAhead = 1, kThreads = {3};\n"
-        "constexpr int kMinBlocks = {4}, kVectorA = {0}, kVectorB = {0};\n",
-        store, c.strip, c.rows, kThreads, blocks);
-    source = source_of(p, config, more, "depthwise_rows");
+        "constexpr int kStore = {0}, kStrip = {1}, kRows = {2}, kAhead = {3}, kThreads = {4};\n"
+        "constexpr int kMinBlocks = {5}, kVectorA = {0}, kVectorB = {0};\n",
+        store, c.strip, c.rows, ahead, kThreads, blocks);
+    source = source_of(p, config, more, p.bytes ? "depthwise_bytes" : "depthwise_rows");
     if (compile(source, compute_capability).spill_bytes == 0) break;
   }
   LaunchStep out = step_of(p, config, std::move(source), kThreads, store, 0);

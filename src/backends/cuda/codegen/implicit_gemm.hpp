@@ -105,8 +105,10 @@ struct DepthwiseConfig {
 
 // The best guess first. Open sizes are taken to be large.
 std::vector<DepthwiseConfig> depthwise_configs(const GemmProblem& problem);
-// n = channels, k = taps, B packed as [tap][channel]. Without a configuration: `strip` pixels of
-// one row, of bytes too.
+// The same, of bytes. With rows only where bytes are the results.
+std::vector<DepthwiseConfig> byte_depthwise_configs(const GemmProblem& problem);
+// n = channels, k = taps, B packed as [tap][channel], for rows of bytes as depthwise_bytes.cuh
+// says. Without a configuration: `strip` pixels of one row, of bytes too.
 LaunchStep depthwise_step(const GemmProblem& problem, int strip);
 LaunchStep depthwise_step(const GemmProblem& problem, const DepthwiseConfig& config,
                           int compute_capability);

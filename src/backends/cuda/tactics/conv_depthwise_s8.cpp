@@ -10,22 +10,32 @@ namespace {
 
 Acceptance accepts(const Problem& problem) {
   std::string refusal;
-  if (view_as_byte_depthwise(problem, false, refusal)) return Acceptance::accept();
+  if (view_as_byte_depthwise(problem, {}, refusal)) return Acceptance::accept();
   return Acceptance::refuse(refusal);
 }
 
-// Output pixels of a thread.
-std::vector<std::string> configs(const Problem&) { return {"2", "4", "1"}; }
+std::vector<std::string> configs(const Problem& problem) {
+  std::string refusal;
+  const auto view = view_as_byte_depthwise(problem, {}, refusal);
+  STROP_CHECK(view.has_value(), "configurations of a problem that was accepted");
+  std::vector<std::string> out;
+  for (const DepthwiseConfig& config : byte_depthwise_configs(view->problem))
+    out.push_back(config.name());
+  return out;
+}
 
 std::vector<OperandLayouts> layouts(const Problem& problem, std::string_view) {
   return byte_conv_layouts(problem);
 }
 
-KernelChoice lower(const Problem& problem, std::string_view config) {
+KernelChoice lower(const Problem& problem, std::string_view name) {
+  const auto config = DepthwiseConfig::parse(name);
+  STROP_CHECK(config.has_value(), "a configuration that configs named");
+  STROP_CHECK(problem.device != nullptr, "kernels for a GPU are made for one");
   std::string refusal;
-  auto view = view_as_byte_depthwise(problem, true, refusal);
+  auto view = view_as_byte_depthwise(problem, config, refusal);
   STROP_CHECK(view.has_value(), "a problem is lowered after it was accepted");
-  LaunchStep step = depthwise_step(view->problem, config == "4" ? 4 : config == "2" ? 2 : 1);
+  LaunchStep step = depthwise_step(view->problem, *config, problem.device->compute_capability);
   step.replaced = std::move(view->replaced);
   return to_choice(problem, std::move(step));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stand-ins for the instructions of kernels/elements.cuh, gemm_copies.cuh, requantize.cuh and
-// implicit_gemm_mma.cuh, tensor_core.cuh; each has the name of the instruction and its operands.
+// Stand-ins for the instructions of kernels/elements.cuh, gemm_copies.cuh, requantize.cuh,
+// implicit_gemm_mma.cuh, depthwise_bytes.cuh and tensor_core.cuh; each has the name of the
+// instruction and its operands.
 
 alignas(128) static unsigned char host_shared[256 << 10];
 static unsigned __cvta_generic_to_shared(const void* p) {
@@ -130,6 +131,17 @@ static int host_signed_of(unsigned word, unsigned i) {
 }
 static int host_unsigned_of(unsigned word, unsigned i) {
   return static_cast<unsigned char>(word >> (8 * i));
+}
+template <class A>
+void host_dot(int& out, unsigned a, unsigned b, int c, A value_a) {
+  out = c;
+  for (unsigned i = 0; i < 4; ++i) out += value_a(a, i) * host_signed_of(b, i);
+}
+static void host_dp4a_u32_s32(int& out, unsigned a, unsigned b, int c) {
+  host_dot(out, a, b, c, host_unsigned_of);
+}
+static void host_dp4a_s32_s32(int& out, unsigned a, unsigned b, int c) {
+  host_dot(out, a, b, c, host_signed_of);
 }
 #define HOST_MMA(name, Sum, in, a_of, b_of)                                                      \
   static void name(Sum& c0, Sum& c1, Sum& c2, Sum& c3, unsigned a0, unsigned a1, unsigned a2,    \

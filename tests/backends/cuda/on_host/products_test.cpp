@@ -150,9 +150,17 @@ TEST(CudaByteConv, adds_other_bytes_to_its_own) {
               .filters = 32,
               .group = 32,
               .zero = 128,
+              .table = true,
+              .added = 2,
+              .only = "conv_depthwise_s8/2x4x4"},
+             {"conv_depthwise_s8/2x4x4@nhwc"});
+  check_conv({.channels = 32,
+              .filters = 32,
+              .group = 32,
+              .zero = 128,
               .added = 1,
-              .only = "conv_depthwise_s8/4"},
-             {"conv_depthwise_s8/4@nhwc"});
+              .only = "conv_depthwise_s8/2@"},
+             {"conv_depthwise_s8/2@nhwc"});
 }
 
 TEST(CudaByteConv, takes_few_channels_and_odd_filters) {
@@ -230,12 +238,10 @@ TEST(CudaByteStem, takes_every_stride_and_layout) {
              {"conv_stem_s8/2x4@plain>nhwc"});
 }
 
-TEST(CudaByteConv, is_depthwise) {
-  check_conv({.channels = 32, .filters = 32, .group = 32, .zero = 128, .table = true},
+TEST(CudaByteDepthwise, of_a_few_pixels_takes_any_channels) {
+  const std::string only = "conv_depthwise_s8/2@";
+  check_conv({.channels = 13, .filters = 13, .group = 13, .zero = 128, .table = true},
              {"conv_depthwise_s8/1@nhwc", "conv_depthwise_s8/4@nhwc"});
-}
-
-TEST(CudaByteConv, is_depthwise_with_channels_that_are_no_whole_runs) {
   check_conv({.x = DType::i8,
               .channels = 6,
               .filters = 6,
@@ -243,8 +249,129 @@ TEST(CudaByteConv, is_depthwise_with_channels_that_are_no_whole_runs) {
               .zero = 2,
               .residual = true,
               .low = -100,
-              .high = 127},
+              .high = 127,
+              .only = only},
              {"conv_depthwise_s8/2@nhwc"});
+  check_conv({.channels = 8,
+              .filters = 8,
+              .group = 8,
+              .zero = 3,
+              .more = ", dilations=[2, 2]",
+              .pad = 2,
+              .only = only},
+             {"conv_depthwise_s8/2@nhwc"});
+}
+
+TEST(CudaByteDepthwise, of_rows_takes_every_part_of_an_image) {
+  check_conv({.channels = 24,
+              .filters = 24,
+              .group = 24,
+              .zero = 131,
+              .table = true,
+              .only = "conv_depthwise_s8"},
+             {"conv_depthwise_s8/4x7x4@nhwc", "conv_depthwise_s8/2x7x4@nhwc",
+              "conv_depthwise_s8/7x7x4@nhwc", "conv_depthwise_s8/4x4x4@nhwc",
+              "conv_depthwise_s8/2x4x4@nhwc", "conv_depthwise_s8/2x2x4@nhwc",
+              "conv_depthwise_s8/1x1x4@nhwc", "conv_depthwise_s8/2@nhwc"});
+  for (const std::string config : {"4x7x4", "2x4x4", "1x1x4"}) {
+    check_conv({.x = DType::i8,
+                .channels = 40,
+                .filters = 40,
+                .group = 40,
+                .zero = -128,
+                .low = -127,
+                .high = 127,
+                .more = ", strides=[2, 2]",
+                .out_height = 9,
+                .out_width = 10,
+                .height = 18,
+                .width = 19,
+                .kernel = 5,
+                .pad = 2,
+                .only = "conv_depthwise_s8/" + config},
+               {"conv_depthwise_s8/" + config + "@nhwc"});
+  }
+  check_conv({.channels = 72,
+              .filters = 72,
+              .group = 72,
+              .zero = 77,
+              .table = true,
+              .high = 6,
+              .out_height = 8,
+              .out_width = 14,
+              .height = 8,
+              .width = 14,
+              .kernel = 5,
+              .pad = 2,
+              .only = "conv_depthwise_s8/7x7x4"},
+             {"conv_depthwise_s8/7x7x4@nhwc"});
+  check_conv({.channels = 8,
+              .filters = 8,
+              .group = 8,
+              .more = ", strides=[1, 2]",
+              .out_height = 9,
+              .out_width = 5,
+              .height = 9,
+              .width = 9,
+              .kernel = 7,
+              .pad = 3,
+              .only = "conv_depthwise_s8/2x4x4"},
+             {"conv_depthwise_s8/2x4x4@nhwc"});
+  check_conv({.channels = 4,
+              .filters = 4,
+              .group = 4,
+              .zero = 255,
+              .more = ", strides=[3, 3]",
+              .out_height = 4,
+              .out_width = 3,
+              .height = 12,
+              .width = 9,
+              .kernel = 2,
+              .pad = 0,
+              .only = "conv_depthwise_s8/4x4x4"},
+             {"conv_depthwise_s8/4x4x4@nhwc"});
+}
+
+TEST(CudaByteDepthwise, of_rows_takes_residuals) {
+  const std::string only = "conv_depthwise_s8/2x4x4";
+  check_conv({.x = DType::i8,
+              .channels = 12,
+              .filters = 12,
+              .group = 12,
+              .zero = 2,
+              .residual = true,
+              .low = -101,
+              .high = 127,
+              .only = only},
+             {only + "@nhwc"});
+  check_conv({.channels = 32,
+              .filters = 32,
+              .group = 32,
+              .zero = 128,
+              .residual = true,
+              .table = true,
+              .only = only},
+             {only + "@nhwc"});
+  for (const int added : {1, 2})
+    check_conv(
+        {.channels = 16, .filters = 16, .group = 16, .zero = 9, .added = added, .only = only},
+        {only + "@nhwc"});
+}
+
+TEST(CudaByteDepthwise, of_rows_takes_open_sizes) {
+  check_cuda(fused("%x: u8[N,20,H,W], %const_w: i8[20,1,3,3], %const_z: u8[], %const_m: f32[1], "
+                   "%const_o: f32[20]",
+                   "%x, %const_w, %const_z, %const_m, %const_o",
+                   "%a = conv_integer{pads=[1, 1, 1, 1], group=20}(%x, %w, %z) %y = "
+                   "requantize{low=0, high=255, to=u8}(%a, %m, %o)"),
+             {"conv_depthwise_s8/4x7x4@nhwc"},
+             {.sizes = {{{"N", 3}, {"H", 9}, {"W", 6}},
+                        {{"N", 1}, {"H", 1}, {"W", 1}},
+                        {{"N", 0}, {"H", 5}, {"W", 4}}},
+              .constants = {any_bytes(DType::i8, {20, 1, 3, 3}, 5), byte(DType::u8, 200),
+                            Tensor::from<float>({1}, {3e-5f}), floats_around(20, 0.5f, 4)},
+              .tolerance = 0,
+              .only = "conv_depthwise_s8/4x7x4"});
 }
 
 TEST(CudaByteMean, is_that_of_the_reference) {

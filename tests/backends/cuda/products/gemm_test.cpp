@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "backends/cuda/codegen/byte_view.hpp"
 #include "backends/cuda/codegen/gemm_view.hpp"
 #include "backends/cuda/codegen/nvrtc.hpp"
 #include "ir/text.hpp"
@@ -177,6 +178,67 @@ TEST(conv_depthwise, packs_taps_of_all_channels_and_refuses_groups) {
   const Graph groups = graph_of(kConv, {{DType::f32, {12, 2, 3, 3}}, {DType::f32, {12}}});
   EXPECT_EQ(refusal_of(groups, "conv_depthwise"),
             "its groups are not of one channel and one filter");
+}
+
+// 5x5 filters of u8[batch,C,size,size], requantised and looked up in a table.
+Graph byte_depthwise(const std::string& batch, std::int64_t channels, std::int64_t size) {
+  const std::string c = std::to_string(channels), s = std::to_string(size);
+  const std::string constants =
+      "%w: i8[" + c + ",1,5,5], %z: u8[], %m: f32[" + c + "], %o: f32[" + c + "], %t: u8[256]";
+  const std::string x = "%x: u8[" + batch + "," + c + "," + s + "," + s + "]";
+  std::string declared = "const " + constants + "\n";
+  for (std::size_t at = declared.find(", %"), i = 0; at != std::string::npos;
+       at = declared.find(", %", at), ++i)
+    declared.replace(at, 2, " = @" + std::to_string(i) + "\nconst ");
+  declared.insert(declared.size() - 1, " = @4");
+  return graph_of("graph main(" + x + ") -> (%y) {\n" + declared +
+                      "%y = fused{kind=\"k\"}(%x, %w, %z, %m, %o, %t) body graph body(" + x + ", " +
+                      constants + ") -> (%y) { %a = conv_integer{pads=[2, 2, 2, 2], group=" + c +
+                      "}(%x, %w, %z) %b = requantize{low=0, high=255, to=u8}(%a, %m, %o) %y = "
+                      "table_lookup(%b, %t) } }",
+                  {{DType::i8, {channels, 1, 5, 5}},
+                   {DType::u8, {}},
+                   {DType::f32, {channels}},
+                   {DType::f32, {channels}},
+                   {DType::u8, {256}}});
+}
+
+TEST(conv_depthwise_s8, packs_runs_of_four_taps_and_spills_no_registers) {
+  if (!has_nvrtc()) GTEST_SKIP() << cuda::nvrtc_description();
+  const Graph graph = byte_depthwise("N", 24, 7);
+  Problem problem{&graph.node(graph.order().front()), &graph};
+  std::string refusal;
+  for (const char* name : {"4x7x4", "2x7x4", "7x7x4", "1x1x4"}) {
+    const auto config = cuda::DepthwiseConfig::parse(name);
+    const auto view = cuda::view_as_byte_depthwise(problem, config, refusal);
+    ASSERT_TRUE(view.has_value()) << refusal;
+    EXPECT_EQ(view->replaced.at(1).tensor.shape(), (Shape{10, 96}));
+    for (const int chip : {80, 90}) {
+      const auto step = cuda::depthwise_step(view->problem, *config, chip);
+      const auto kernel = cuda::compile(step.sources.at(0), chip);
+      EXPECT_EQ(kernel.spill_bytes, 0) << name;
+      EXPECT_EQ(kernel.shared_bytes, 256) << name;
+    }
+  }
+}
+
+TEST(conv_depthwise_s8, gives_threads_less_where_there_are_few_results) {
+  const auto names = [](const std::string& batch) {
+    const Graph graph = byte_depthwise(batch, 96, 14);
+    const DeviceProperties device = chip(90);
+    Problem problem{&graph.node(graph.order().front()), &graph};
+    problem.device = &device;
+    std::vector<std::string> out;
+    for (const Candidate& c : list_candidates(problem, cuda::cuda_tactics(), {}).candidates) {
+      if (c.tactic->name == "conv_depthwise_s8") out.emplace_back(c.config);
+    }
+    return out;
+  };
+  EXPECT_EQ(names("1"), (std::vector<std::string>{"1x1x4", "2x2x4", "2x4x4", "4x4x4", "7x7x4",
+                                                  "2x7x4", "4x7x4", "2"}));
+  EXPECT_EQ(names("64"), (std::vector<std::string>{"2x4x4", "2x2x4", "1x1x4", "4x4x4", "7x7x4",
+                                                   "2x7x4", "4x7x4", "2"}));
+  EXPECT_EQ(names("N").front(), "4x7x4");
 }
 
 TEST(matmul_mma, takes_every_order_of_operands_and_bf16) {
