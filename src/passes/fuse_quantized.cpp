@@ -9,7 +9,8 @@
 //   mean over axes                  exact int32 sums, requantize
 //   relu, clip before quantising    the range of the requantize before them
 //   any other function of one value table_lookup; another scale too
-//   max pooling and moves           the same on bytes
+//   max pooling, moves and resizes
+//   to the nearest element          the same on bytes
 //
 // A convolution or product is left as it is where a sum could leave int32 for some input, which its
 // actual weights decide, and every operator where a scale is no constant. Floats stay floats, for a
@@ -33,6 +34,7 @@
 #include "ops/quantize_linear.hpp"
 #include "ops/reduce.hpp"
 #include "ops/requantize.hpp"
+#include "ops/resize.hpp"
 #include "ops/table_lookup.hpp"
 #include "ops/transpose.hpp"
 #include "ops/trilu.hpp"
@@ -490,7 +492,7 @@ class Quantizer {
     if (target.operand != quantize.inputs[0] || core.outputs.size() != 1) return false;
     const bool is_max =
         core.is(op_pool()) && core.as<PoolAttributes>().function == PoolFunction::max;
-    if (!is_max && (!core.op->traits.moves_only || fills(core))) return false;
+    if (!is_max && !picks(core) && (!core.op->traits.moves_only || fills(core))) return false;
     Patch patch(graph_, "move the bytes of " + label_of(core));
     patch.descend_from(core);
     patch.descend_from(quantize);
@@ -498,8 +500,8 @@ class Quantizer {
     bool any = false;
     for (std::size_t i = 0; i < core.inputs.size(); ++i) {
       const ValueId id = core.inputs[i];
-      const bool data = id.exists() && graph_.value(id).type.dtype == DType::f32;
-      if (!data) {
+      const bool parameter = i < 32 && (core.op->traits.parameter_inputs >> i & 1U) != 0;
+      if (parameter || !id.exists() || graph_.value(id).type.dtype != DType::f32) {
         inputs.push_back(id);
         continue;
       }
@@ -526,6 +528,14 @@ class Quantizer {
   static bool fills(const Node& core) {
     return core.is(op_pad()) || core.is(op_trilu()) || core.is(op_center_crop_pad()) ||
            core.is(op_max_unpool());
+  }
+
+  // A resize whose elements are elements of x; tf_crop_and_resize has others, outside of x.
+  static bool picks(const Node& core) {
+    if (!core.is(op_resize())) return false;
+    const auto& resize = core.as<ResizeAttributes>();
+    return resize.mode == ResizeMode::nearest &&
+           resize.coordinates != ResizeCoordinates::tf_crop_and_resize;
   }
 
   static constexpr std::size_t kNoBias = 1000;

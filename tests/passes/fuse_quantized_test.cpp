@@ -237,6 +237,40 @@ TEST(FuseQuantized, moves_and_maxima_are_those_of_bytes_to_the_bit) {
     })");
 }
 
+// What is resized, of scale 0.031 and zero point 131, with what follows.
+std::string resized(const std::string& attributes, const std::string& result) {
+  return R"(graph main(%q: u8[1,2,3,4]) -> (%y) {
+      const %s = f32[]{0.031}
+      const %z = u8[]{131}
+      const %ys = f32[]{0.05}
+      const %r = f32[8]{0, 0, 0, 0, 1, 1, 2, 2}
+      const %f = f32[4]{1, 1, 2, 1.5}
+      %x = dequantize_linear(%q, %s, %z)
+      %a = resize{)" +
+         attributes + "}(%x, " + (attributes.find("crop") == std::string::npos ? "_" : "%r") +
+         ", %f) " + result + " }";
+}
+
+TEST(FuseQuantized, resize_to_the_nearest_element_is_that_of_bytes_to_the_bit) {
+  const std::string same = "%y = quantize_linear{to=u8}(%a, %s, %z)";
+  for (const char* coordinates : {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",
+                                  "align_corners", "asymmetric", "tf_half_pixel_for_nn"}) {
+    const std::string attributes = "coordinates=\"" + std::string(coordinates) + "\"";
+    check_pass(
+        fuse_quantized(), resized(attributes, same),
+        "graph main(%q: u8[1,2,3,4]) -> (%y) { const %f = f32[4]{1, 1, 2, 1.5} %y = resize{" +
+            attributes + "}(%q, _, %f) }");
+  }
+  expect_within_one_step(resized("", "%y = quantize_linear{to=u8}(%a, %ys, %z)"));
+}
+
+TEST(FuseQuantized, leaves_a_resize_that_makes_elements_in_floats) {
+  const std::string same = "%y = quantize_linear{to=u8}(%a, %s, %z)";
+  check_unchanged(fuse_quantized(), resized("mode=\"linear\"", same));
+  // Zeros outside of x.
+  check_unchanged(fuse_quantized(), resized("coordinates=\"tf_crop_and_resize\"", same));
+}
+
 // The parts of a concat that have other scales go through tables.
 TEST(FuseQuantized, concat_of_different_scales) {
   expect_within_one_step(R"(graph main(%q: u8[N,20], %r: i8[N,20]) -> (%y) {

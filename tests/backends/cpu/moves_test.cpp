@@ -145,12 +145,14 @@ TEST(CpuResize, agrees_for_nearest_and_linear) {
                          Tensor::from<float>({4}, {1, 1, 2, 1.5f})}});
     }
   }
-  check_tactics(
-      "graph main(%x: u8[1,3,4,4], %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
-      "resize(%x, %const_r, %const_s) }",
-      {"resize_cpu@nhwc"},
-      {.constants = {Tensor::allocate(DType::f32, {0}),
-                     Tensor::from<float>({4}, {1, 1, 2, 0.5f})}});
+  for (const char* dtype : {"u8", "i8"}) {
+    check_tactics(std::string("graph main(%x: ") + dtype +
+                      "[1,3,4,4], %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
+                      "resize(%x, %const_r, %const_s) }",
+                  {"resize_cpu@nhwc"},
+                  {.constants = {Tensor::allocate(DType::f32, {0}),
+                                 Tensor::from<float>({4}, {1, 1, 2, 0.5f})}});
+  }
 }
 
 TEST(CpuGlobalPool, agrees_in_both_layouts) {

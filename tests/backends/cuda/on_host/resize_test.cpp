@@ -24,5 +24,17 @@ TEST(CudaResize, resizes_in_both_layouts) {
   }
 }
 
+TEST(CudaResize, copies_bytes_in_both_layouts) {
+  for (const char* x : {"u8[N,32,5,4]", "i8[2,24,3,H]", "u8[2,3,5,6]"}) {
+    check_cuda(
+        std::string("graph main(%x: ") + x +
+            ", %const_r: f32[0], %const_s: f32[4]) -> (%y) { %y = "
+            "resize{coordinates=\"asymmetric\", nearest=\"floor\"}(%x, %const_r, %const_s) }",
+        {"resize_cuda", "resize_cuda@nhwc"},
+        {.sizes = {{{"N", 2}, {"H", 5}}, {{"N", 1}, {"H", 1}}},
+         .constants = {Tensor::zeros(DType::f32, {0}), Tensor::from<float>({4}, {1, 1, 2, 2})}});
+  }
+}
+
 }  // namespace
 }  // namespace strop::testing
