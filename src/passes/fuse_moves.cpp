@@ -2,8 +2,8 @@
 // Moves of elements (transpose, concat, split, slice, expand) and the pointwise nodes and reshapes
 // among them become one `fused` node with one output: a kernel then finds for each element of the
 // output where it comes from, and computes it there, so that nothing in between is ever written to
-// memory. The result is the same to the bit, but for 16-bit values in between, which are not
-// rounded.
+// memory. A dequantize_linear of bytes counts as pointwise: the kernel then reads the bytes. The
+// result is the same to the bit, but for 16-bit values in between, which are not rounded.
 //
 // For devices, whose kernels are generated. Goes last: the pointwise nodes behind a product belong
 // to that product. Whether a kernel takes the region is for lowering to find out; what none takes
@@ -18,6 +18,7 @@
 #include "ops/cast.hpp"
 #include "ops/clip.hpp"
 #include "ops/concat.hpp"
+#include "ops/dequantize_linear.hpp"
 #include "ops/expand.hpp"
 #include "ops/fused.hpp"
 #include "ops/reshape.hpp"
@@ -29,6 +30,7 @@
 #include "ops/unary.hpp"
 #include "ops/unsqueeze.hpp"
 #include "passes/passes.hpp"
+#include "passes/quantized_value.hpp"
 
 namespace strop {
 namespace {
@@ -120,9 +122,17 @@ class Fuser {
            !node.is(op_concat());
   }
 
+  bool makes_floats_of_bytes(const Node& node) const {
+    if (!node.is(op_dequantize_linear())) return false;
+    const auto value = dequantized(graph_, node.outputs[0]);
+    return value && is_byte(value->dtype);
+  }
+
   bool belongs(const Node& node) const {
-    if (!is_pointwise(node) && !is_pointwise_chain(node) && !is_view(node) && !is_move(node))
+    if (!is_pointwise(node) && !is_pointwise_chain(node) && !is_view(node) && !is_move(node) &&
+        !makes_floats_of_bytes(node)) {
       return false;
+    }
     const auto has_shape = [&](ValueId id) { return graph_.value(id).type.shape.has_value(); };
     if (!std::ranges::all_of(node.outputs, has_shape)) return false;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {

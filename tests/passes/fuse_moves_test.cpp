@@ -83,6 +83,40 @@ TEST(FuseMoves, leaves_reshapes_to_sizes_that_only_running_tells) {
                   {.target = kDevice});
 }
 
+TEST(FuseMoves, reads_bytes_that_become_floats) {
+  check_pass(fuse_moves(),
+             R"(graph main(%q: u8[2,6,5], %p: u8[2,6,5]) -> (%y) {
+               const %s = f32[]{0.5}
+               const %z = u8[]{3}
+               const %c = f32[6]{1, 2, 3, 4, 5, 6}
+               %x = dequantize_linear(%q, %s, %z)
+               %w = dequantize_linear(%p, %c)
+               %y = concat{axis=1}(%x, %w)
+             })",
+             R"(graph main(%q: u8[2,6,5], %p: u8[2,6,5]) -> (%y) {
+               const %s = f32[]{0.5}
+               const %z = u8[]{3}
+               const %c = f32[6]{1, 2, 3, 4, 5, 6}
+               %y = fused{kind="moves", moves=true}(%q, %s, %z, %p, %c) body graph body(%q: u8[2,6,5], %s: f32[], %z: u8[], %p: u8[2,6,5], %c: f32[6]) -> (%y) {
+                 %x = dequantize_linear(%q, %s, %z)
+                 %w = dequantize_linear(%p, %c)
+                 %y = concat{axis=1}(%x, %w)
+               }
+             })",
+             {.target = kDevice});
+}
+
+// Blocks have no kernels in regions; a scale that is no constant may be anything.
+TEST(FuseMoves, leaves_other_quantisations) {
+  for (const char* made :
+       {"%x = dequantize_linear{axis=1, block_size=2}(%q, %b)", "%x = dequantize_linear(%q, %v)"}) {
+    check_unchanged(fuse_moves(), std::string(R"(graph main(%q: i8[2,4,5], %v: f32[]) -> (%y) {
+                      const %b = f32[2,2,5]{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+                      )") + made + " %y = transpose{perm=[0, 2, 1]}(%x) }",
+                    {.target = kDevice});
+  }
+}
+
 TEST(FuseMoves, leaves_what_others_read) {
   check_unchanged(fuse_moves(),
                   R"(graph main(%x: f32[2,6,5]) -> (%t, %y) {

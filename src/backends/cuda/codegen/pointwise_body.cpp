@@ -129,19 +129,17 @@ class Reader {
                          zero, float_of(lowest_literal(result)), float_of(highest_literal(result)));
     }
     if (node.is(op_dequantize_linear())) {
-      const auto& attributes = node.as<DequantizeLinearAttributes>();
-      if (attributes.block_size != 0 || !is_integer(dtype(node.inputs[0])) ||
-          compute_kind(result) != ComputeKind::f32) {
-        refuse("it takes integers, and makes floats");
-        return std::nullopt;
+      const auto axis = along(node.as<DequantizeLinearAttributes>().axis);
+      std::vector<std::string> operands = {x, parameter(node.inputs[1], axis)};
+      if (operands[1].empty()) return std::nullopt;
+      if (node.input(2).exists()) {
+        operands.push_back(parameter(node.inputs[2], axis));
+        if (operands[2].empty()) return std::nullopt;
       }
-      const std::string scale = parameter(node.inputs[1], along(attributes.axis));
-      const std::string zero =
-          node.input(2).exists() ? parameter(node.inputs[2], along(attributes.axis)) : "0";
-      if (scale.empty() || zero.empty()) return std::nullopt;
-      return fmt::format(
-          "static_cast<float>(static_cast<long long>({}) - static_cast<long long>({})) * {}", x,
-          zero, scale);
+      std::string out = pointwise_expression(
+          node, graph_, operands, [this](ValueId id) { return constant_of(id); }, refusal_);
+      if (out.empty()) return std::nullopt;
+      return out;
     }
     if (node.is(op_table_lookup())) {
       const auto all = problem_.is(op_fused()) ? graph_.inputs()

@@ -9,6 +9,7 @@
 #include "ops/cast.hpp"
 #include "ops/chunk.hpp"
 #include "ops/clip.hpp"
+#include "ops/dequantize_linear.hpp"
 #include "ops/select.hpp"
 
 namespace strop::cuda {
@@ -63,11 +64,26 @@ std::string clip_expression(DType dtype, std::span<const std::string> operands) 
   return out;
 }
 
+// The difference is exact, the product rounded once. Differences of narrow integers fit in an int,
+// whose conversion takes fewer instructions.
+std::string dequantized_expression(const Node& node, DType in, DType result,
+                                   std::span<const std::string> operands, std::string& refusal) {
+  if (node.as<DequantizeLinearAttributes>().block_size != 0 || !is_integer(in) ||
+      compute_kind(result) != ComputeKind::f32) {
+    refusal = "it takes integers, and makes floats";
+    return {};
+  }
+  const bool has_zero = operands.size() > 2 && !operands[2].empty();
+  return fmt::format("static_cast<float>(static_cast<{0}>({1}) - static_cast<{0}>({2})) * {3}",
+                     bits_of(in) <= 16 ? "int" : "long long", operands[0],
+                     has_zero ? operands[2] : "0", operands[1]);
+}
+
 }  // namespace
 
 bool is_expression(const Node& node) {
   return node.is(op_unary()) || node.is(op_binary()) || node.is(op_clip()) ||
-         node.is(op_select()) || node.is(op_cast());
+         node.is(op_select()) || node.is(op_cast()) || node.is(op_dequantize_linear());
 }
 
 std::string pointwise_expression(const Node& node, const Graph& graph,
@@ -93,6 +109,8 @@ std::string pointwise_expression(const Node& node, const Graph& graph,
   if (node.is(op_clip())) return clip_expression(in, operands);
   if (node.is(op_select()))
     return fmt::format("{} != 0 ? {} : {}", operands[0], operands[1], operands[2]);
+  if (node.is(op_dequantize_linear()))
+    return dequantized_expression(node, in, result, operands, refusal);
   return rounded_source(result, operands[0]);
 }
 

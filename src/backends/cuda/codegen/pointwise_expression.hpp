@@ -10,7 +10,7 @@
 
 namespace strop::cuda {
 
-// unary, binary, clip, select and cast.
+// unary, binary, clip, select, cast and dequantize_linear.
 bool is_expression(const Node& node);
 
 // `operands`: one expression of its own compute type per input, empty where that is absent. Empty,

@@ -12,6 +12,7 @@
 #include "backends/cuda/codegen/slice_cuts.hpp"
 #include "backends/cuda/codegen/walk.hpp"
 #include "ops/concat.hpp"
+#include "ops/dequantize_linear.hpp"
 #include "ops/expand.hpp"
 #include "ops/fused.hpp"
 #include "ops/reshape.hpp"
@@ -279,8 +280,13 @@ class Writer {
     const SymShape whole = shape_of(node.outputs[0]);
     std::vector<std::string> operands;
     for (const ValueId input : node.inputs) {
-      operands.push_back(input.exists() ? broadcast(input, whole, at) : "");
-      if (input.exists() && operands.back().empty()) return {};
+      if (!input.exists()) {
+        operands.emplace_back();
+        continue;
+      }
+      const bool parameter = node.is(op_dequantize_linear()) && input != node.inputs[0];
+      operands.push_back(parameter ? of_channel(node, input, at) : broadcast(input, whole, at));
+      if (operands.back().empty()) return {};
     }
     const std::string expression = pointwise_expression(
         node, graph_, operands, [&](ValueId id) { return constant_of(id); }, refusal_);
@@ -294,6 +300,17 @@ class Writer {
     code_ += fmt::format("  {} {}[{}];\n", type, name, group_.count) +
              for_each(fmt::format("{}[k] = {};", name, expression));
     return name + std::string(kEach);
+  }
+
+  // A parameter of a dequantize_linear: one number, or one for each index of its axis.
+  std::string of_channel(const Node& node, ValueId id, const Coordinates& at) {
+    const SymShape shape = shape_of(id);
+    if (shape.empty()) return element(id, {});
+    if (shape.size() > 1) return refuse("its parameters are for blocks");
+    if (shape[0].is(1)) return element(id, {Coordinate::zero()});
+    const auto axis = normalize_axis(node.as<DequantizeLinearAttributes>().axis,
+                                     static_cast<std::int64_t>(at.size()));
+    return element(id, {at[static_cast<std::size_t>(axis)]});
   }
 
   // The element of an operand that is stretched to `whole`.

@@ -32,6 +32,47 @@ TEST(CudaRegion, decodes_boxes) {
       {"region_cuda@nhwc>plain"}, {.sizes = kBatches});
 }
 
+// The head of a quantised detector, whose filters are a multiple of 16.
+TEST(CudaRegion, makes_floats_of_bytes_as_dequantize_linear_does) {
+  check_cuda(
+      R"(graph main(%q: u8[N,32,4,5], %const_s: f32[], %const_z: u8[]) -> (%y) {
+        %y = fused{kind="moves", moves=true}(%q, %const_s, %const_z) body graph body(%q: u8[N,32,4,5], %s: f32[], %z: u8[]) -> (%y) {
+          const %b = i64[1]{0}
+          const %e = i64[1]{21}
+          const %a = i64[1]{1}
+          const %r = i64[5]{0, 3, 7, 4, 5}
+          const %v = i64[3]{0, 60, 7}
+          %c = slice(%q, %b, %e, %a)
+          %d = dequantize_linear(%c, %s, %z)
+          %h = cast{to=f16}(%d)
+          %f = reshape(%h, %r)
+          %t = transpose{perm=[0, 1, 3, 4, 2]}(%f)
+          %g = cast{to=f32}(%t)
+          %y = reshape(%g, %v)
+        }
+      })",
+      {"region_cuda@nhwc>plain"},
+      {.sizes = kBatches,
+       .constants = {Tensor::from<float>({}, {0.037f}), Tensor::from<std::uint8_t>({}, {131})},
+       .tolerance = 0});
+}
+
+TEST(CudaRegion, makes_floats_of_bytes_with_a_scale_for_each_channel) {
+  check_cuda(
+      R"(graph main(%q: i8[2,8,3,16], %w: f32[2,8,3,16], %const_s: f32[8], %const_z: i8[8], %const_o: f32[1]) -> (%y) {
+        %y = fused{kind="moves", moves=true}(%q, %w, %const_s, %const_z, %const_o) body graph body(%q: i8[2,8,3,16], %w: f32[2,8,3,16], %s: f32[8], %z: i8[8], %o: f32[1]) -> (%y) {
+          %a = dequantize_linear(%q, %s, %z)
+          %b = dequantize_linear{axis=-1}(%q, %o)
+          %y = concat{axis=1}(%a, %w, %b)
+        }
+      })",
+      {"region_cuda", "region_cuda@nhwc"},
+      {.constants = {Tensor::from<float>({8}, {0.1f, 0.2f, 0.3f, 0.4f, 0.5f, 0.6f, 0.7f, 0.8f}),
+                     Tensor::from<std::int8_t>({8}, {0, 1, -2, 3, -128, 127, 6, 7}),
+                     Tensor::from<float>({1}, {0.013f})},
+       .tolerance = 0});
+}
+
 TEST(CudaRegion, cuts_expands_and_broadcasts_in_any_layout) {
   check_cuda(
       R"(graph main(%x: f32[N,8,6,5], %b: f32[8,1,1], %z: f32[1,1,1,1]) -> (%y) {
