@@ -68,7 +68,8 @@ Pass fuse_concat();
 // A layer normalisation between products becomes part of both, for a GPU whose kernels sum rows.
 // After fuse_epilogue.
 Pass fold_layer_norm();
-// Convolutions before moves get a multiple of eight filters, for GPUs.
+// Convolutions before moves get a multiple of eight filters, of 16 where they make bytes, for GPUs.
+// After fuse_epilogue.
 Pass rewrite_odd_channels();
 // Moves of elements and the pointwise nodes among them become one `fused` node, for devices. Last.
 Pass fuse_moves();
