@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -51,6 +52,7 @@ class Assignment {
   };
 
   Result best_of_starts() {
+    find_cheapest();
     Result best;
     for (int start = 0; start < 3; ++start) {
       chosen_ = start_from(start);
@@ -117,19 +119,60 @@ class Assignment {
     return cost * (static_cast<double>(wanted[0]) + static_cast<double>(wanted[1]));
   }
 
-  double node_and_values(std::size_t node) const {
-    double cost = option(node).cost;
-    const Node& of = problem_.graph->node(problem_.nodes[node]);
-    for (const ValueId v : of.inputs) {
-      if (v.exists()) cost += value_cost(v);
+  // A node, or two, and the values they read and make.
+  struct Part {
+    std::vector<std::size_t> nodes;
+    std::vector<ValueId> values;
+  };
+
+  Part part_of(std::vector<std::size_t> nodes) const {
+    std::set<ValueId> values;
+    for (const std::size_t node : nodes) {
+      const Node& of = problem_.graph->node(problem_.nodes[node]);
+      values.insert(of.inputs.begin(), of.inputs.end());
+      values.insert(of.outputs.begin(), of.outputs.end());
     }
-    for (const ValueId v : of.outputs) cost += value_cost(v);
+    values.erase(ValueId::none());
+    return {std::move(nodes), {values.begin(), values.end()}};
+  }
+
+  double cost_of(const Part& part) const {
+    double cost = 0;
+    for (const std::size_t node : part.nodes) cost += option(node).cost;
+    for (const ValueId v : part.values) cost += value_cost(v);
     return cost;
   }
 
+  // The cheapest allowed option for each combination of layouts, by node.
+  void find_cheapest() {
+    cheapest_.assign(problem_.options.size(), {});
+    for (std::size_t node = 0; node < problem_.options.size(); ++node) {
+      const auto& options = problem_.options[node];
+      std::vector<std::size_t>& found = cheapest_[node];
+      for (std::size_t i = 0; i < options.size(); ++i) {
+        if (!is_allowed(options[i])) continue;
+        const auto same = std::ranges::find_if(
+            found, [&](std::size_t other) { return options[other].layouts == options[i].layouts; });
+        if (same == found.end()) {
+          found.push_back(i);
+        } else if (options[i].cost < options[*same].cost) {
+          *same = i;
+        }
+      }
+    }
+  }
+
   // One node after the other, forwards and backwards in turn, so that a choice travels along
-  // chains in both directions.
+  // chains in both directions; then neighbours together, which a reorder between them holds where
+  // they are; and so on.
   void improve() {
+    for (int round = 0; round < kSweeps; ++round) {
+      improve_nodes();
+      if (!improve_neighbours()) return;
+    }
+  }
+
+  void improve_nodes() {
     for (int sweep = 0; sweep < kSweeps; ++sweep) {
       bool changed = false;
       for (std::size_t i = 0; i < problem_.nodes.size(); ++i) {
@@ -139,16 +182,50 @@ class Assignment {
     }
   }
 
+  bool improve_neighbours() {
+    bool changed = false;
+    for (std::size_t i = 0; i < problem_.nodes.size(); ++i) {
+      if (cheapest_[i].size() < 2) continue;
+      for (const ValueId v : problem_.graph->node(problem_.nodes[i]).outputs) {
+        for (const Use& use : problem_.graph->value(v).uses) {
+          const std::size_t user = index_of_node_[use.node.index];
+          if (user != kNone && cheapest_[user].size() > 1) changed |= improve_pair(i, user);
+        }
+      }
+    }
+    return changed;
+  }
+
+  bool improve_pair(std::size_t first, std::size_t second) {
+    const std::pair before(chosen_[first], chosen_[second]);
+    std::pair best = before;
+    const Part part = part_of({first, second});
+    double best_cost = cost_of(part);
+    for (const std::size_t a : cheapest_[first]) {
+      for (const std::size_t b : cheapest_[second]) {
+        std::tie(chosen_[first], chosen_[second]) = std::tie(a, b);
+        const double cost = cost_of(part);
+        if (cost < best_cost) {
+          best_cost = cost;
+          best = {a, b};
+        }
+      }
+    }
+    std::tie(chosen_[first], chosen_[second]) = best;
+    return best != before;
+  }
+
   bool improve_node(std::size_t node) {
     const std::size_t before = chosen_[node];
     const auto& options = problem_.options[node];
     if (options.size() < 2) return false;
     std::size_t best = before;
-    double best_cost = node_and_values(node);
+    const Part part = part_of({node});
+    double best_cost = cost_of(part);
     for (std::size_t i = 0; i < options.size(); ++i) {
       if (!is_allowed(options[i])) continue;
       chosen_[node] = i;
-      const double cost = node_and_values(node);
+      const double cost = cost_of(part);
       if (cost < best_cost) {
         best_cost = cost;
         best = i;
@@ -172,6 +249,7 @@ class Assignment {
   std::vector<std::size_t> index_of_node_;
   std::vector<double> reorder_;
   std::vector<std::size_t> chosen_;
+  std::vector<std::vector<std::size_t>> cheapest_;  // options
   bool with_libraries_ = true;
 };
 

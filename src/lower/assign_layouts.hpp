@@ -3,9 +3,10 @@
 // makes the nodes and the reorders between them cheapest together.
 //
 // Exact assignment is NP-hard in general. Here each node in turn takes what is cheapest given its
-// neighbours, until nothing changes, from three starts (every node's own fastest way; everything
-// plain; everything channels_last where it can be); the cheapest result wins. Networks are chains
-// with few branches, where this finds the optimum or close to it. Deterministic.
+// neighbours, then each two neighbours what is cheapest for both, until nothing changes, from three
+// starts (every node's own fastest way; everything plain; everything channels_last where it can
+// be); the cheapest result wins. Networks are chains with few branches, where this finds the
+// optimum or close to it. Deterministic.
 //
 // Ways that open a library make an engine slow to load, by more than many runs take, and with more
 // than one thread its pool and ours get in each other's way, which no timing of a step shows. So

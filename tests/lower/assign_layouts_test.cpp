@@ -47,5 +47,28 @@ TEST(AssignLayouts, takes_what_is_fastest_where_a_library_is_opened_anyway) {
   EXPECT_EQ(choose({of_library(100)}, {own(100), of_library(99)}), (Choice{0, 1}));
 }
 
+NodeOption laid_out(double cost, Layout x, Layout y) { return {cost, {{x}, {y}}, false}; }
+
+// A kernel that makes channels last, a pointwise node that takes both, and a region whose fastest
+// way wants the wrong ones on both sides: neither of the last two pays to change alone.
+TEST(AssignLayouts, changes_two_neighbours_together) {
+  const Graph graph = parse_graph(R"(graph main(%x: u8[1,8,4,4]) -> (%y) {
+    %a = unary{function="abs"}(%x)
+    %b = unary{function="abs"}(%a)
+    %y = unary{function="abs"}(%b)
+  })",
+                                  [](std::string_view name) { return find_op(name); });
+  const Layout plain = Layout::plain, last = Layout::channels_last;
+  LayoutProblem problem;
+  problem.graph = &graph;
+  problem.nodes = graph.order();
+  problem.options = {{laid_out(50, plain, last)},
+                     {laid_out(100, plain, plain), laid_out(101, last, last)},
+                     {laid_out(190, plain, last), laid_out(250, last, plain)}};
+  const ValueId bytes = graph.node(problem.nodes[0]).outputs[0];
+  problem.reorder_cost = [&](ValueId id) { return id == bytes ? 137.0 : 548.0; };
+  EXPECT_EQ(assign_layouts(problem), (Choice{0, 1, 1}));
+}
+
 }  // namespace
 }  // namespace strop
