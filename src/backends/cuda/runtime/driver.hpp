@@ -27,7 +27,7 @@ namespace strop::cuda {
   X(cuMemFree)                    \
   X(cuMemHostAlloc)               \
   X(cuMemFreeHost)                \
-  X(cuPointerGetAttribute)        \
+  X(cuPointerGetAttributes)       \
   X(cuMemcpyHtoDAsync)            \
   X(cuMemcpyDtoHAsync)            \
   X(cuMemcpyDtoDAsync)            \

@@ -60,11 +60,13 @@ bool HostCopies::allocate() {
 
 bool HostCopies::are_wanted(const void* host, std::size_t bytes) {
   if (bytes < kLeastBytes) return false;
+  // It stays 0 for memory that the driver does not know.
   CUmemorytype type{};
-  const bool is_known =
-      driver().cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
-                                     reinterpret_cast<CUdeviceptr>(host)) == CUDA_SUCCESS;
-  return !is_known && allocate();
+  CUpointer_attribute asked = CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+  void* to = &type;
+  check(driver().cuPointerGetAttributes(1, &asked, &to, reinterpret_cast<CUdeviceptr>(host)),
+        "asking for the kind of memory");
+  return type == CUmemorytype{} && allocate();
 }
 
 void HostCopies::to_device(CUdeviceptr to, const void* from, std::size_t bytes, CUstream stream) {

@@ -196,12 +196,12 @@ STROP_PUBLIC CUresult cuMemFreeHost(void* memory) {
   std::free(memory);
   return CUDA_SUCCESS;
 }
-STROP_PUBLIC CUresult cuPointerGetAttribute(void* out, CUpointer_attribute, CUdeviceptr address) {
+STROP_PUBLIC CUresult cuPointerGetAttributes(unsigned, CUpointer_attribute*, void** out,
+                                             CUdeviceptr address) {
   const auto after = locked().upper_bound(address);
-  if (after == locked().begin()) return CUDA_ERROR_INVALID_VALUE;
+  if (after == locked().begin()) return CUDA_SUCCESS;
   const auto& [begin, bytes] = *std::prev(after);
-  if (address >= begin + bytes) return CUDA_ERROR_INVALID_VALUE;
-  *static_cast<CUmemorytype*>(out) = CU_MEMORYTYPE_HOST;
+  if (address < begin + bytes) *static_cast<CUmemorytype*>(*out) = CU_MEMORYTYPE_HOST;
   return CUDA_SUCCESS;
 }
 STROP_PUBLIC CUresult cuMemcpyHtoDAsync(CUdeviceptr to, const void* from, std::size_t bytes,
