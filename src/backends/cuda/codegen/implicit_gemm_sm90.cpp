@@ -421,7 +421,7 @@ int most_accumulators(const ImplicitGemm& gemm, const GemmConfig& config) {
     if (config.groups == 3) return 48;
     return config.groups == 1 && config.tile_m > 64 ? 32 : 64;
   }
-  if (config.groups == 3) return 96;
+  if (config.groups == 3) return gemm.borders && tensor_count(gemm) > 0 ? 32 : 96;
   const bool is_short = tensor_count(gemm) == 0 && !gemm.row_sums && !gemm.borders;
   return config.ping_pong && is_short ? 192 : 128;
 }

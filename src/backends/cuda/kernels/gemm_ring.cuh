@@ -8,7 +8,7 @@ constexpr int kSlices = kGroupM / 64;                             // products of
 constexpr int kThreads = (kGroups + 1) * 128;
 // Of a thread; together no more than the launch has. A producer that divides for its part of K
 // needs more, and threads that scale rows have more where accumulators leave them.
-constexpr bool kLongEpilogue = kRowSums || (kTensorOperands > 0 && (kWarpStore || kBorders));
+constexpr bool kLongEpilogue = kRowSums || (kWarpStore && kTensorOperands > 0);
 constexpr bool kWideScalers = kNormalize && kGroups == 2 && kSlices * kTileN <= 128;
 constexpr int kProducerRegisters = kGroups == 3 && kLongEpilogue ? 32
                                    : kGroups == 3 || kSplit > 1  ? 56

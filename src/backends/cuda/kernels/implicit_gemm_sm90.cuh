@@ -78,10 +78,13 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
     const Place here = place(number);
     ChannelValues channels;
     TensorWords tensor;
+    const auto load_channels = [&] {
+      channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
+    };
     if (kWarpStore) {
       if (kTensorOperands > 0) tensor.load(p, at, self, 0, here.m, here.n);
-    } else {
-      channels.load(at.channel, p.tiles_n * kTileN, here.n + self.chunk(0) * kChunk);
+    } else if (!kBorders) {
+      load_channels();
     }
     product_wait<0>();
     release(s.empty + 8 * last);
@@ -109,6 +112,7 @@ __device__ __forceinline__ void consume(const Arguments& p, const Maps& maps, co
       return;
     }
     if (kBorders) add_borders(p, at, self, here, sums);
+    if (kBorders && !kWarpStore) load_channels();
     RowScales scales;
     if (kNormalize) scales.wait(s, number, row);
     if (kWarpStore) {

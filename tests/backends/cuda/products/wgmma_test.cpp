@@ -461,10 +461,11 @@ TEST(conv_wgmma_s8, corrects_borders_without_spills) {
   EXPECT_FALSE(cuda::sm90::fits(gemm, *cuda::sm90::parse_gemm_config("pp192x128")));
   gemm.requantize->residual = true;
   gemm.requantize->addition.emplace();
-  for (const char* text : {"co128x128", "pp128x64w3R", "pp64x128w3R", "co64x64k2"}) {
+  for (const char* text : {"co128x128", "pp128x64R", "pp128x128", "co64x64k2"}) {
     const auto kernel = cuda::compile(source(gemm, *cuda::sm90::parse_gemm_config(text)), 90);
     EXPECT_EQ(kernel.spill_bytes, 0) << text;
   }
+  EXPECT_FALSE(cuda::sm90::fits(gemm, *cuda::sm90::parse_gemm_config("pp128x64w3R")));
 }
 
 TEST(conv_wgmma_s8, reads_the_pieces_of_a_concat) {
