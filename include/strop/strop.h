@@ -341,9 +341,9 @@ STROP_API strop_status strop_context_prepare(strop_context* context, const strop
 
 /* Runs the engine and waits for the result. With shapes that are prepared, and without values of
  * data-dependent size or outside of plain memory, it allocates nothing, locks nothing and logs
- * nothing; but large inputs and outputs in pageable memory, of an engine for a GPU, go through
- * page-locked memory that the first run allocates, with the help of further threads. After a
- * failure outputs are not to be read; the context may go on with another run. Errors:
+ * nothing; but inputs and outputs of 2 MiB and more in pageable memory, of an engine for a GPU, go
+ * through page-locked memory that the first such run allocates, with the help of further threads.
+ * After a failure outputs are not to be read; the context may go on with another run. Errors:
  * STROP_MISSING_INPUT, STROP_INPUT_SHAPE, STROP_BAD_SHAPE, STROP_BAD_VALUE, STROP_LIMIT_EXCEEDED,
  * STROP_OUT_OF_MEMORY, STROP_MISSING_LIBRARY, STROP_LIBRARY_MISMATCH. They name step and operator.
  */
@@ -352,7 +352,8 @@ STROP_API strop_status strop_context_run(strop_context* context, strop_error** e
 /* As strop_context_run, but returns when all work is ordered in `stream` (a CUstream; null is
  * CUDA's default stream). Until the stream has done it, which strop_context_synchronize waits for,
  * inputs stay as they are and outputs are not read. What an engine does on the CPU is done when
- * this returns, and so are large copies between the GPU and pageable memory of the host. */
+ * this returns; of 2 MiB and more in pageable memory of the host inputs have been read and outputs
+ * are written, for which it waits for the stream. */
 STROP_API strop_status strop_context_run_async(strop_context* context, void* stream,
                                                strop_error** error);
 STROP_API strop_status strop_context_synchronize(strop_context* context, strop_error** error);

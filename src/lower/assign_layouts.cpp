@@ -13,6 +13,7 @@ namespace strop {
 namespace {
 
 constexpr int kSweeps = 16;
+constexpr std::size_t kMostOperands = 64;  // of two nodes that are changed together
 
 class Assignment {
  public:
@@ -199,6 +200,12 @@ class Assignment {
   bool improve_pair(std::size_t first, std::size_t second) {
     const std::pair before(chosen_[first], chosen_[second]);
     std::pair best = before;
+    const auto operands_of = [&](std::size_t node) {
+      const Node& of = problem_.graph->node(problem_.nodes[node]);
+      return of.inputs.size() + of.outputs.size();
+    };
+    // What is said about every pair of a wide concat takes the square of its width.
+    if (operands_of(first) + operands_of(second) > kMostOperands) return false;
     const Part part = part_of({first, second});
     double best_cost = cost_of(part);
     for (const std::size_t a : cheapest_[first]) {

@@ -49,7 +49,7 @@ bool is_factor(const Graph& graph, const Node& requantize, ValueId id, std::int6
          normalize_axis(requantize.as<RequantizeAttributes>().axis, rank) == 1;
 }
 
-bool is_total(BinaryFunction function) {
+bool is_defined_for_all_values(BinaryFunction function) {
   return function == BinaryFunction::add || function == BinaryFunction::sub ||
          function == BinaryFunction::mul || function == BinaryFunction::min ||
          function == BinaryFunction::max;
@@ -59,8 +59,9 @@ bool is_total(BinaryFunction function) {
 // are constants.
 std::optional<std::vector<ValueId>> tied_operands(const Graph& graph, const Node& node,
                                                   ValueId value) {
-  if (!is_total(node.as<BinaryAttributes>().function)) return std::nullopt;
+  if (!is_defined_for_all_values(node.as<BinaryAttributes>().function)) return std::nullopt;
   const Type& y = graph.value(node.outputs[0]).type;
+  if (!y.shape) return std::nullopt;
   std::vector<ValueId> out = {node.outputs[0]};
   for (const ValueId id : node.inputs) {
     const Value& operand = graph.value(id);
@@ -72,7 +73,7 @@ std::optional<std::vector<ValueId>> tied_operands(const Graph& graph, const Node
     if (at != 1) return std::nullopt;
     out.push_back(id);
   }
-  // Of lower rank, its second axis is another one of the result.
+  // A value of another rank than the result has its own axis 1 elsewhere in it.
   if (std::ranges::find(out, value) == out.end()) return std::nullopt;
   return out;
 }

@@ -492,7 +492,8 @@ class Quantizer {
     if (target.operand != quantize.inputs[0] || core.outputs.size() != 1) return false;
     const bool is_max =
         core.is(op_pool()) && core.as<PoolAttributes>().function == PoolFunction::max;
-    if (!is_max && !picks(core) && (!core.op->traits.moves_only || fills(core))) return false;
+    if (!is_max && !is_nearest_resize(core) && (!core.op->traits.moves_only || fills(core)))
+      return false;
     Patch patch(graph_, "move the bytes of " + label_of(core));
     patch.descend_from(core);
     patch.descend_from(quantize);
@@ -531,7 +532,7 @@ class Quantizer {
   }
 
   // A resize whose elements are elements of x; tf_crop_and_resize has others, outside of x.
-  static bool picks(const Node& core) {
+  static bool is_nearest_resize(const Node& core) {
     if (!core.is(op_resize())) return false;
     const auto& resize = core.as<ResizeAttributes>();
     return resize.mode == ResizeMode::nearest &&

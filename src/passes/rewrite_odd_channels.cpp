@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/error.hpp"
 #include "ir/inline.hpp"
 #include "ops/binary.hpp"
 #include "ops/concat.hpp"
@@ -43,7 +44,7 @@ bool follows_at_no_cost(const Node& node) {
 }
 
 // The tensor with its last row repeated.
-Tensor with_rows(const Tensor& tensor, std::int64_t rows) {
+Tensor with_repeated_filters(const Tensor& tensor, std::int64_t rows) {
   Shape shape = tensor.shape();
   const std::int64_t row = tensor.bytes() / shape[0];
   std::int64_t at = tensor.bytes();
@@ -126,7 +127,9 @@ class Rewriter {
     const Graph& body = body_of(node);
     const auto add = [&](ValueId inside) {
       const auto at = std::ranges::find(body.inputs(), inside);
-      if (inside.exists()) out.push_back(static_cast<std::size_t>(at - body.inputs().begin()));
+      if (!inside.exists()) return;
+      STROP_CHECK(at != body.inputs().end(), "what a body reads from outside is an input of it");
+      out.push_back(static_cast<std::size_t>(at - body.inputs().begin()));
     };
     const std::vector<NodeId>& nodes = body.order();
     for (const std::size_t i : {1, 3, 4}) add(body.node(nodes[0]).input(i));
@@ -155,7 +158,8 @@ class Rewriter {
     for (const std::size_t i : inputs_of_filters(node)) {
       const Tensor& given = graph_.value(node.inputs[i]).constant;
       const bool is_list = given.rank() > 0 && given.dim(0) == filters;
-      if (is_list && inputs[i] == node.inputs[i]) inputs[i] = patch.constant(with_rows(given, all));
+      if (is_list && inputs[i] == node.inputs[i])
+        inputs[i] = patch.constant(with_repeated_filters(given, all));
     }
     Emitter::Options options;
     options.name = node.name;

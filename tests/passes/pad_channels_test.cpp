@@ -271,6 +271,15 @@ TEST(PadChannels, leaves_every_sum_of_what_cannot_be_padded) {
   }
 }
 
+TEST(PadChannels, leaves_sums_with_what_has_no_known_rank) {
+  Graph graph = testing::parse_test_graph(
+      graph_of("u8[N,16,4,4], %r: i32[*]", "%y, %s",
+               convolution("a", "x", {24, 16}) + convolution("y", "a", {16, 24}) +
+                   "%i = cast{to=i32}(%a)\n%s = binary{function=\"add\"}(%i, %r)\n"));
+  const Pass pass = pad_channels();
+  EXPECT_EQ(run_passes(graph, {&pass, 1}, kDevice)[0].rewrites, 0);
+}
+
 TEST(PadChannels, leaves_rows_that_are_added_to_images) {
   const Outcome out = run(around(24, R"(
       const %axes = i64[2]{2, 3} const %m = f32[]{0.00002} const %c = f32[]{0.1}

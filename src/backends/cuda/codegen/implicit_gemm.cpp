@@ -426,11 +426,11 @@ std::int64_t depthwise_byte_filters(const GemmWindow& w) {
 
 // About what a thread of that kernel needs: sums of the rows of results that a row of x is part of,
 // filters, rows of x, factors of channels, addresses.
-int depthwise_byte_registers(const GemmWindow& w, const DepthwiseConfig& c) {
+std::int64_t depthwise_byte_registers(const GemmWindow& w, const DepthwiseConfig& c) {
   const std::int64_t rows = (w.kernel[0] + w.strides[0] - 1) / w.strides[0];
   const std::int64_t columns = (c.strip - 1) * w.strides[1] + w.kernel[1];
-  return static_cast<int>(4 * c.strip * std::min<std::int64_t>(rows, c.rows) +
-                          depthwise_byte_filters(w) + (w.strides[0] + 2) * columns + 24);
+  return 4 * c.strip * std::min<std::int64_t>(rows, c.rows) + depthwise_byte_filters(w) +
+         (w.strides[0] + 2) * columns + 24;
 }
 
 }  // namespace
@@ -484,7 +484,8 @@ LaunchStep depthwise_step(const GemmProblem& p, const DepthwiseConfig& c, int co
   const std::int64_t ahead = p.bytes ? p.window.strides[0] : 1;
   int blocks = taps <= 9 ? 6 : taps <= 25 ? 4 : 3;
   if (p.bytes)
-    blocks = std::clamp(kRegisters / kThreads / depthwise_byte_registers(p.window, c), 1, 8);
+    blocks = static_cast<int>(std::clamp<std::int64_t>(
+        kRegisters / kThreads / depthwise_byte_registers(p.window, c), 1, 8));
   const GemmConfig config;
   std::string source;
   for (; blocks > 0; --blocks) {

@@ -64,15 +64,16 @@ __device__ __forceinline__ C at_most(C x, C high) {
 }
 
 // ops/quantize_parameters.hpp: divide, clamp, round half to even, add the zero point; NaN gives
-// that. The quotient is rounded as x / scale is, without the cases of that which a clamp behind it
-// hides: where neither is tiny or huge, two products more make that of the rounded inverse so.
+// that. The quotient is rounded as x / scale is: x times the rounded inverse, corrected by the
+// exact rest (Markstein). Where neither is tiny or huge that has no special cases but those that a
+// clamp behind it hides; results of at most 16 bits have fewer than 2^20 steps.
 template <class C>
 __device__ __forceinline__ C quantized(float x, float scale, float zero, float lowest,
                                        float highest) {
   const float low = lowest - zero, high = highest - zero;
   float ratio;
   if (scale >= 0x1p-100f && scale <= 0x1p+100f) {
-    const float inverse = 1.f / scale, bound = scale * 0x1p+20f;  // of 16 bits there are fewer
+    const float inverse = 1.f / scale, bound = scale * 0x1p+20f;
     const float bounded = x < -bound ? -bound : x > bound ? bound : x;
     const float near = __fmul_rn(bounded, inverse);
     ratio = __fmaf_rn(__fmaf_rn(-near, scale, bounded), inverse, near);

@@ -5,7 +5,10 @@
 #include <nvrtc.h>
 
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "backends/cuda/cublaslt_library.hpp"
 #include "backends/cuda/cudnn_library.hpp"
@@ -147,8 +150,34 @@ void release(void* device, void* memory) {
 
 // What the backend's users hold.
 struct SessionStream : Stream {
-  HostCopies copies;
+  std::unique_ptr<HostCopies> copies;  // once there was a large copy
 };
+
+// Those that no stream has at the moment: contexts may change their stream with every run.
+struct IdleCopies {
+  std::mutex mutex;
+  std::map<Device*, std::vector<std::unique_ptr<HostCopies>>> of_device;
+};
+IdleCopies& idle_copies() {
+  static auto* idle = new IdleCopies;
+  return *idle;
+}
+
+// Null where the driver's own way is the one to copy.
+HostCopies* copies_for(SessionStream& stream, const void* host, std::size_t bytes) {
+  if (!HostCopies::are_wanted(host, bytes)) return nullptr;
+  if (!stream.copies) {
+    IdleCopies& idle = idle_copies();
+    const std::scoped_lock lock(idle.mutex);
+    auto& found = idle.of_device[stream.device];
+    if (!found.empty()) {
+      stream.copies = std::move(found.back());
+      found.pop_back();
+    }
+  }
+  if (!stream.copies) stream.copies = std::make_unique<HostCopies>();
+  return stream.copies->allocate() ? stream.copies.get() : nullptr;
+}
 
 std::int32_t create_stream(void* device, void* external, void** out, StropAbiError* error) {
   return guarded(error, [&] {
@@ -174,6 +203,12 @@ void destroy_stream(void* handle) {
   const std::unique_ptr<SessionStream> stream(
       static_cast<SessionStream*>(static_cast<Stream*>(handle)));
   if (!stream || driver().cuCtxSetCurrent(stream->device->context) != CUDA_SUCCESS) return;
+  if (stream->copies) {
+    stream->copies->wait();
+    IdleCopies& idle = idle_copies();
+    const std::scoped_lock lock(idle.mutex);
+    idle.of_device[stream->device].push_back(std::move(stream->copies));
+  }
   if (stream->owned) driver().cuStreamDestroy(stream->handle);
 }
 
@@ -186,13 +221,13 @@ std::int32_t copy(void* handle, void* to, const void* from, std::uint64_t bytes,
     const auto source = reinterpret_cast<CUdeviceptr>(from);
     switch (direction) {
       case STROP_ABI_TO_DEVICE:
-        if (stream.copies.are_wanted(from, size))
-          return stream.copies.to_device(target, from, size, stream.handle);
+        if (HostCopies* copies = copies_for(stream, from, size))
+          return copies->to_device(target, from, size, stream.handle);
         return check(driver().cuMemcpyHtoDAsync(target, from, size, stream.handle),
                      "copying to the GPU");
       case STROP_ABI_TO_HOST:
-        if (stream.copies.are_wanted(to, size))
-          return stream.copies.to_host(to, source, size, stream.handle);
+        if (HostCopies* copies = copies_for(stream, to, size))
+          return copies->to_host(to, source, size, stream.handle);
         return check(driver().cuMemcpyDtoHAsync(to, source, size, stream.handle),
                      "copying from the GPU");
       default:

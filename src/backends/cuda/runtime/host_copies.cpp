@@ -29,12 +29,16 @@ void copy_in_parallel(std::byte* to, const std::byte* from, std::size_t bytes) {
 
 }  // namespace
 
-HostCopies::~HostCopies() {
+void HostCopies::wait() const {
   for (const Slot& slot : slots_) {
-    if (slot.copied != nullptr) {
-      driver().cuEventSynchronize(slot.copied);
-      driver().cuEventDestroy(slot.copied);
-    }
+    if (slot.copied != nullptr) driver().cuEventSynchronize(slot.copied);
+  }
+}
+
+HostCopies::~HostCopies() {
+  wait();
+  for (const Slot& slot : slots_) {
+    if (slot.copied != nullptr) driver().cuEventDestroy(slot.copied);
     if (slot.memory != nullptr) driver().cuMemFreeHost(slot.memory);
   }
 }
@@ -66,7 +70,7 @@ bool HostCopies::are_wanted(const void* host, std::size_t bytes) {
   void* to = &type;
   check(driver().cuPointerGetAttributes(1, &asked, &to, reinterpret_cast<CUdeviceptr>(host)),
         "asking for the kind of memory");
-  return type == CUmemorytype{} && allocate();
+  return type == CUmemorytype{};
 }
 
 void HostCopies::to_device(CUdeviceptr to, const void* from, std::size_t bytes, CUstream stream) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies between a GPU and memory of the host that is not page-locked: a piece at a time through
 // memory that is, which several threads fill or empty while the GPU copies other pieces. Of one
-// stream, used by one thread at a time.
+// stream at a time, used by one thread at a time.
 #pragma once
 
 #include <array>
@@ -18,9 +18,12 @@ class HostCopies {
   HostCopies(const HostCopies&) = delete;
   HostCopies& operator=(const HostCopies&) = delete;
 
-  // Whether this is the way to copy: the memory is large and pageable, and there is page-locked
-  // memory, which is allocated when it is first asked for. The stream's device is current.
-  bool are_wanted(const void* host, std::size_t bytes);
+  // Whether this is the way to copy: the memory is large and pageable.
+  static bool are_wanted(const void* host, std::size_t bytes);
+  // Of the page-locked memory, the first time; false where there is none. The device is current.
+  bool allocate();
+  // For all copies: another stream may be the next one.
+  void wait() const;
   // Orders the copy in the stream. When it returns, `from` may change.
   void to_device(CUdeviceptr to, const void* from, std::size_t bytes, CUstream stream);
   // When it returns, `to` holds what the stream's work until here left in `from`.
@@ -31,7 +34,6 @@ class HostCopies {
     std::byte* memory = nullptr;  // page-locked
     CUevent copied = nullptr;     // the end of the last copy from or to it
   };
-  bool allocate();
 
   std::array<Slot, 4> slots_;
   std::size_t next_ = 0;

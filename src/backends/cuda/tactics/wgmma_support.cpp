@@ -77,10 +77,13 @@ std::vector<float> shares(std::int64_t factor, const std::vector<std::int64_t>& 
   return out;
 }
 
+// More than kMostKinds where there are too many.
 std::int64_t kinds_of_pixels(const sm90::GemmWindow& window) {
   std::int64_t out = 1;
-  for (const std::size_t axis : {0, 1})
-    out *= (window.most_before(axis) + 1) * (window.most_behind(axis) + 1);
+  for (const std::size_t axis : {0, 1}) {
+    for (const std::int64_t most : {window.most_before(axis), window.most_behind(axis)})
+      out = std::min(out * (std::min(most, kMostKinds) + 1), kMostKinds + 1);
+  }
   return out;
 }
 

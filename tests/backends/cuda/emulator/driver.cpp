@@ -181,23 +181,27 @@ STROP_PUBLIC CUresult cuMemFree(CUdeviceptr memory) {
   std::free(pointer(memory));
   return CUDA_SUCCESS;
 }
-// Page-locked memory, by its begin.
+// Page-locked memory, by its begin; under the mutex.
+std::mutex locked_mutex;
 std::map<std::uintptr_t, std::size_t>& locked() {
   static std::map<std::uintptr_t, std::size_t> blocks;
   return blocks;
 }
 STROP_PUBLIC CUresult cuMemHostAlloc(void** out, std::size_t bytes, unsigned) {
   *out = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+  const std::scoped_lock lock(locked_mutex);
   locked()[reinterpret_cast<std::uintptr_t>(*out)] = bytes;
   return CUDA_SUCCESS;
 }
 STROP_PUBLIC CUresult cuMemFreeHost(void* memory) {
+  const std::scoped_lock lock(locked_mutex);
   locked().erase(reinterpret_cast<std::uintptr_t>(memory));
   std::free(memory);
   return CUDA_SUCCESS;
 }
 STROP_PUBLIC CUresult cuPointerGetAttributes(unsigned, CUpointer_attribute*, void** out,
                                              CUdeviceptr address) {
+  const std::scoped_lock lock(locked_mutex);
   const auto after = locked().upper_bound(address);
   if (after == locked().begin()) return CUDA_SUCCESS;
   const auto& [begin, bytes] = *std::prev(after);

@@ -181,7 +181,8 @@ TEST(conv_depthwise, packs_taps_of_all_channels_and_refuses_groups) {
 }
 
 // 5x5 filters of u8[batch,C,size,size], requantised and looked up in a table.
-Graph byte_depthwise(const std::string& batch, std::int64_t channels, std::int64_t size) {
+Graph byte_depthwise(const std::string& batch, std::int64_t channels, std::int64_t size,
+                     const std::string& strides = "1, 1") {
   const std::string c = std::to_string(channels), s = std::to_string(size);
   const std::string constants =
       "%w: i8[" + c + ",1,5,5], %z: u8[], %m: f32[" + c + "], %o: f32[" + c + "], %t: u8[256]";
@@ -193,7 +194,8 @@ Graph byte_depthwise(const std::string& batch, std::int64_t channels, std::int64
   declared.insert(declared.size() - 1, " = @4");
   return graph_of("graph main(" + x + ") -> (%y) {\n" + declared +
                       "%y = fused{kind=\"k\"}(%x, %w, %z, %m, %o, %t) body graph body(" + x + ", " +
-                      constants + ") -> (%y) { %a = conv_integer{pads=[2, 2, 2, 2], group=" + c +
+                      constants + ") -> (%y) { %a = conv_integer{pads=[2, 2, 2, 2], strides=[" +
+                      strides + "], group=" + c +
                       "}(%x, %w, %z) %b = requantize{low=0, high=255, to=u8}(%a, %m, %o) %y = "
                       "table_lookup(%b, %t) } }",
                   {{DType::i8, {channels, 1, 5, 5}},
@@ -223,8 +225,8 @@ TEST(conv_depthwise_s8, packs_runs_of_four_taps_and_spills_no_registers) {
 }
 
 TEST(conv_depthwise_s8, gives_threads_less_where_there_are_few_results) {
-  const auto names = [](const std::string& batch) {
-    const Graph graph = byte_depthwise(batch, 96, 14);
+  const auto names = [](const std::string& batch, const std::string& strides = "1, 1") {
+    const Graph graph = byte_depthwise(batch, 96, 14, strides);
     const DeviceProperties device = chip(90);
     Problem problem{&graph.node(graph.order().front()), &graph};
     problem.device = &device;
@@ -239,6 +241,8 @@ TEST(conv_depthwise_s8, gives_threads_less_where_there_are_few_results) {
   EXPECT_EQ(names("64"), (std::vector<std::string>{"2x4x4", "2x2x4", "1x1x4", "4x4x4", "7x7x4",
                                                    "2x7x4", "4x7x4", "2"}));
   EXPECT_EQ(names("N").front(), "4x7x4");
+  // What a thread would read between two results does not fit its registers.
+  EXPECT_EQ(names("N", "65534, 10923"), (std::vector<std::string>{"2"}));
 }
 
 TEST(matmul_mma, takes_every_order_of_operands_and_bf16) {
